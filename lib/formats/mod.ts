@@ -1,0 +1,25 @@
+/**
+ * File formats of models and arrays: bytes in, descriptors out. Nothing here opens a file; every
+ * reader is bounded and answers a malformed file with a `SyntaxError` that names the offset.
+ *
+ * @example
+ * ```ts
+ * import { readNpy, writeNpy } from "@quern/quern/formats";
+ *
+ * const bytes = writeNpy(new Float32Array([1, 2, 3, 4, 5, 6]), [2, 3]);
+ * const { dtype, shape, data } = readNpy(bytes, { name: "six.npy" });
+ * console.log(dtype, shape, data); // float32 [ 2, 3 ] Float32Array(6) [ 1, 2, 3, 4, 5, 6 ]
+ * ```
+ *
+ * @module
+ */
+export { parseGguf } from "./gguf.ts";
+export type {
+  Gguf,
+  GgufArray,
+  GgufScalarType,
+  GgufTensor,
+  GgufTensorType,
+  GgufValue,
+} from "./gguf_types.ts";
+export { type GgufContent, type GgufTensorData, writeGguf } from "./gguf_writer.ts";

@@ -1,0 +1,92 @@
+/*
+ * dispatch/dispatch.c: which instruction sets there are, and which one is used.
+ */
+#include "dispatch/dispatch.h"
+
+#include <string.h>
+
+#include "base/cpu.h"
+
+struct isa {
+  const char *name;
+  const struct qn_kernels *kernels;
+};
+
+extern const struct qn_kernels qn_kernels__generic;
+
+/* Worst first; build.zig has the same list. */
+#if defined(__x86_64__)
+extern const struct qn_kernels qn_kernels__avx2;
+extern const struct qn_kernels qn_kernels__avx512;
+extern const struct qn_kernels qn_kernels__avx512vnni;
+
+static const struct isa isas[] = {
+    {"generic", &qn_kernels__generic},
+    {"avx2", &qn_kernels__avx2},
+    {"avx512", &qn_kernels__avx512},
+    {"avx512vnni", &qn_kernels__avx512vnni},
+};
+
+static bool cpu_has(struct qn_cpu cpu, uint32_t index) {
+  const bool has[] = {true, cpu.avx2, cpu.avx512, cpu.avx512vnni};
+  return has[index];
+}
+#elif defined(__aarch64__)
+extern const struct qn_kernels qn_kernels__neon;
+
+static const struct isa isas[] = {
+    {"generic", &qn_kernels__generic},
+    {"neon", &qn_kernels__neon},
+};
+
+static bool cpu_has(struct qn_cpu cpu, uint32_t index) { return index == 0 || cpu.neon_dot; }
+#else
+static const struct isa isas[] = {{"generic", &qn_kernels__generic}};
+
+static bool cpu_has(struct qn_cpu cpu, uint32_t index) {
+  (void)cpu;
+  return index == 0;
+}
+#endif
+
+#define ISA_COUNT ((uint32_t)(sizeof(isas) / sizeof(isas[0])))
+
+const struct qn_kernels *qn_kernels = &qn_kernels__generic;
+static uint32_t selected = 0;
+
+static void use(uint32_t index) {
+  selected = index;
+  qn_kernels = isas[index].kernels;
+}
+
+static uint32_t best(void) {
+  uint32_t index = ISA_COUNT - 1;
+  while (!qn_dispatch_supported(index)) index -= 1;
+  return index;
+}
+
+/* Runs when the library is loaded, so that no caller has to ask whether the
+ * choice has been made. */
+__attribute__((constructor)) static void select_best_at_load(void) { use(best()); }
+
+uint32_t qn_dispatch_count(void) { return ISA_COUNT; }
+
+const char *qn_dispatch_name(uint32_t index) { return isas[index].name; }
+
+bool qn_dispatch_supported(uint32_t index) { return cpu_has(qn_cpu_detect(), index); }
+
+uint32_t qn_dispatch_selected(void) { return selected; }
+
+qn_status qn_dispatch_select(const char *name) {
+  if (name == NULL) {
+    use(best());
+    return QN_OK;
+  }
+  for (uint32_t index = 0; index < ISA_COUNT; index += 1) {
+    if (strcmp(isas[index].name, name) != 0) continue;
+    if (!qn_dispatch_supported(index)) return QN_UNSUPPORTED_ISA;
+    use(index);
+    return QN_OK;
+  }
+  return QN_UNKNOWN_ISA;
+}

@@ -1,0 +1,35 @@
+/*
+ * dispatch/dispatch.h: the table of kernels, and the choice of an instruction set.
+ *
+ * A kernel is called as `qn_kernels->name(arguments)`. The pointer is never
+ * null: it is set to the best table when the library is loaded, and changes
+ * only when an instruction set is selected, which must not happen while
+ * another thread runs a kernel.
+ */
+#ifndef QN_DISPATCH_DISPATCH_H
+#define QN_DISPATCH_DISPATCH_H
+
+#include <stdbool.h>
+#include <stddef.h>
+#include <stdint.h>
+
+#include "quern.h"
+
+struct qn_kernels {
+#define QN_KERNEL(type, name, arguments) type(*name) arguments;
+#include "dispatch/kernels.inc"
+#undef QN_KERNEL
+};
+
+extern const struct qn_kernels *qn_kernels;
+
+/* The instruction sets of this build, worst first. `index` is below the count. */
+uint32_t qn_dispatch_count(void);
+const char *qn_dispatch_name(uint32_t index);
+bool qn_dispatch_supported(uint32_t index);
+uint32_t qn_dispatch_selected(void);
+
+/* Selects by name, or the best where `name` is null. On an error nothing changes. */
+qn_status qn_dispatch_select(const char *name);
+
+#endif

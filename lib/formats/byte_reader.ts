@@ -21,7 +21,6 @@ const QUOTED_LENGTH = 64;
  */
 export function quote(text: string): string {
   const short = text.length > QUOTED_LENGTH ? text.slice(0, QUOTED_LENGTH) + "…" : text;
-  // deno-lint-ignore no-control-regex -- control characters are what must be escaped here.
   return JSON.stringify(short).replace(
     /[\x7f-\x9f\u200e\u200f\u2028-\u202e\u2066-\u2069]/g,
     (c) => "\\u" + c.charCodeAt(0).toString(16).padStart(4, "0"),

@@ -23,3 +23,20 @@ export type {
   GgufValue,
 } from "./gguf_types.ts";
 export { type GgufContent, type GgufTensorData, writeGguf } from "./gguf_writer.ts";
+export {
+  type FileDescription,
+  type FileTotals,
+  inspectFile,
+  type JsonValue,
+  type TensorDescription,
+} from "./inspect.ts";
+export {
+  type NpyArray,
+  type NpyData,
+  type NpyDType,
+  type NpyHeader,
+  parseNpyHeader,
+  readNpy,
+  writeNpy,
+} from "./npy.ts";
+export { parseSafetensors, type Safetensors, type SafetensorsTensor } from "./safetensors.ts";

@@ -1,0 +1,223 @@
+/*
+ * vec_common.h: the part of the vector vocabulary that is the same on every
+ * instruction set. Kernels include "vec.h"; this file is included by it.
+ *
+ * A vec.h defines QN_LANES, includes this file, and adds what compilers cannot
+ * be trusted to find by themselves: partial loads and stores, and the widening
+ * of half floats. Everything else is written once, on clang's vector types:
+ *
+ *   qn_vf   QN_LANES floats          qn_vi   QN_LANES int32
+ *   qn_vd   QN_LANES doubles (two or more registers)
+ *
+ * The operators + - * / and, on qn_vi, & | ^ ~ << >> work lane by lane, also
+ * with a scalar on one side. A comparison (a < b, a == b, ...) gives a qn_vi
+ * mask: -1 where true and 0 where false, false when an operand is NaN.
+ *
+ * Each vec.h defines:
+ *   qn_vload_n(p, n)       the first n lanes, 0 <= n <= QN_LANES, zero in the
+ *                          rest; never reads past p + n
+ *   qn_vstore_n(p, v, n)   the first n lanes; never writes past p + n
+ *   qn_vfma(a, b, c)       a * b + c; rounded once where the processor has a
+ *                          fused multiply-add, twice where it has not
+ *   qn_vload_f16(p)        QN_LANES IEEE halves (two bytes each) as floats
+ *
+ * Loads and stores need no alignment. Every function here is inlined into the
+ * kernel that uses it: an out-of-line copy could be shared by the linker with
+ * code for a processor that lacks the instructions.
+ */
+#ifndef QUERN_ISA_VEC_COMMON_H
+#define QUERN_ISA_VEC_COMMON_H
+
+#include <stddef.h>
+#include <stdint.h>
+
+#define QN_INLINE static inline __attribute__((always_inline, unused))
+
+typedef float qn_vf __attribute__((ext_vector_type(QN_LANES)));
+typedef int32_t qn_vi __attribute__((ext_vector_type(QN_LANES)));
+typedef double qn_vd __attribute__((ext_vector_type(QN_LANES)));
+
+QN_INLINE qn_vf qn_vload(const float *p) {
+  qn_vf v;
+  __builtin_memcpy(&v, p, sizeof v);
+  return v;
+}
+
+QN_INLINE void qn_vstore(float *p, qn_vf v) { __builtin_memcpy(p, &v, sizeof v); }
+
+QN_INLINE qn_vi qn_vload_i32(const int32_t *p) {
+  qn_vi v;
+  __builtin_memcpy(&v, p, sizeof v);
+  return v;
+}
+
+QN_INLINE void qn_vstore_i32(int32_t *p, qn_vi v) { __builtin_memcpy(p, &v, sizeof v); }
+
+QN_INLINE qn_vf qn_vset1(float x) { return (qn_vf)x; }
+QN_INLINE qn_vi qn_vset1_i32(int32_t x) { return (qn_vi)x; }
+QN_INLINE qn_vf qn_vzero(void) { return (qn_vf)0.0f; }
+
+/* The same bits under another type. */
+QN_INLINE qn_vi qn_vbits(qn_vf v) {
+  qn_vi bits;
+  __builtin_memcpy(&bits, &v, sizeof bits);
+  return bits;
+}
+
+QN_INLINE qn_vf qn_vfrom_bits(qn_vi bits) {
+  qn_vf v;
+  __builtin_memcpy(&v, &bits, sizeof v);
+  return v;
+}
+
+/* The same values under another type. To integer: towards zero, and only for
+ * values that an int32 can hold. */
+QN_INLINE qn_vf qn_vto_float(qn_vi v) { return __builtin_convertvector(v, qn_vf); }
+QN_INLINE qn_vi qn_vto_i32(qn_vf v) { return __builtin_convertvector(v, qn_vi); }
+QN_INLINE qn_vd qn_vto_double(qn_vf v) { return __builtin_convertvector(v, qn_vd); }
+
+/* Lane by lane: mask ? a : b. The mask comes from a comparison. */
+QN_INLINE qn_vf qn_vselect(qn_vi mask, qn_vf a, qn_vf b) { return mask ? a : b; }
+QN_INLINE qn_vi qn_vselect_i32(qn_vi mask, qn_vi a, qn_vi b) { return mask ? a : b; }
+
+/* The larger and the smaller of two; b when either is NaN. */
+QN_INLINE qn_vf qn_vmax(qn_vf a, qn_vf b) { return a > b ? a : b; }
+QN_INLINE qn_vf qn_vmin(qn_vf a, qn_vf b) { return a < b ? a : b; }
+
+QN_INLINE qn_vf qn_vabs(qn_vf v) { return __builtin_elementwise_abs(v); }
+
+/* Folds are fixed trees: the upper half onto the lower half until one lane is
+ * left. */
+typedef float qn_vf4 __attribute__((ext_vector_type(4)));
+typedef double qn_vd4 __attribute__((ext_vector_type(4)));
+typedef int32_t qn_vi4 __attribute__((ext_vector_type(4)));
+
+#if QN_LANES == 16
+#define QN_FOLD_TO_4(combine, v) \
+  combine(combine((v).lo.lo, (v).hi.lo), combine((v).lo.hi, (v).hi.hi))
+#elif QN_LANES == 8
+#define QN_FOLD_TO_4(combine, v) combine((v).lo, (v).hi)
+#elif QN_LANES == 4
+#define QN_FOLD_TO_4(combine, v) (v)
+#else
+#error "QN_LANES must be 4, 8 or 16"
+#endif
+
+#define QN_FOLD_4(combine, v) combine(combine((v).x, (v).z), combine((v).y, (v).w))
+
+#define QN_SUM(a, b) ((a) + (b))
+#define QN_LARGER(a, b) ((a) > (b) ? (a) : (b))
+#define QN_SMALLER(a, b) ((a) < (b) ? (a) : (b))
+#define QN_EITHER(a, b) ((a) | (b))
+
+QN_INLINE float qn_vreduce_add(qn_vf v) {
+  qn_vf4 last = QN_FOLD_TO_4(QN_SUM, v);
+  return QN_FOLD_4(QN_SUM, last);
+}
+
+QN_INLINE double qn_vreduce_add_double(qn_vd v) {
+  qn_vd4 last = QN_FOLD_TO_4(QN_SUM, v);
+  return QN_FOLD_4(QN_SUM, last);
+}
+
+QN_INLINE int32_t qn_vreduce_add_i32(qn_vi v) {
+  qn_vi4 last = QN_FOLD_TO_4(QN_SUM, v);
+  return QN_FOLD_4(QN_SUM, last);
+}
+
+/* Largest and smallest lane; unspecified when one is NaN. */
+QN_INLINE float qn_vreduce_max(qn_vf v) {
+  qn_vf4 last = QN_FOLD_TO_4(QN_LARGER, v);
+  return QN_FOLD_4(QN_LARGER, last);
+}
+
+QN_INLINE float qn_vreduce_min(qn_vf v) {
+  qn_vf4 last = QN_FOLD_TO_4(QN_SMALLER, v);
+  return QN_FOLD_4(QN_SMALLER, last);
+}
+
+/* Whether any lane of a comparison's mask is set. */
+QN_INLINE int qn_vany(qn_vi mask) {
+  qn_vi4 last = QN_FOLD_TO_4(QN_EITHER, mask);
+  return QN_FOLD_4(QN_EITHER, last) != 0;
+}
+
+/* QN_LANES bfloat16 (two bytes each) as floats: exact, the upper half of the
+ * float; a signalling NaN stays one. */
+QN_INLINE qn_vf qn_vload_bf16(const void *p) {
+  typedef uint16_t half_words __attribute__((ext_vector_type(QN_LANES)));
+  typedef uint32_t words __attribute__((ext_vector_type(QN_LANES)));
+  half_words h;
+  __builtin_memcpy(&h, p, sizeof h);
+  words w = __builtin_convertvector(h, words) << 16;
+  qn_vf v;
+  __builtin_memcpy(&v, &w, sizeof v);
+  return v;
+}
+
+/* QN_LANES int8 as floats. */
+QN_INLINE qn_vf qn_vload_i8(const void *p) {
+  typedef int8_t bytes __attribute__((ext_vector_type(QN_LANES)));
+  bytes b;
+  __builtin_memcpy(&b, p, sizeof b);
+  return qn_vto_float(__builtin_convertvector(b, qn_vi));
+}
+
+QN_INLINE qn_vi qn_vload_u8_i32(const void *p) {
+  typedef uint8_t bytes __attribute__((ext_vector_type(QN_LANES)));
+  bytes b;
+  __builtin_memcpy(&b, p, sizeof b);
+  return __builtin_convertvector(b, qn_vi);
+}
+
+/* The low, or the high, four bits of QN_LANES bytes, as floats 0 .. 15. In a
+ * block of Q4_0 or Q4_1, byte j holds element j low and element j + 16 high. */
+QN_INLINE qn_vf qn_vload_u4_low(const void *p) {
+  return qn_vto_float(qn_vload_u8_i32(p) & 15);
+}
+
+QN_INLINE qn_vf qn_vload_u4_high(const void *p) {
+  return qn_vto_float(qn_vload_u8_i32(p) >> 4);
+}
+
+/* Partial loads and stores lane by lane, for instruction sets without masks. The
+ * loops run over all lanes so that they unroll; a loop to n becomes a call. */
+QN_INLINE qn_vf qn_vload_n_loop(const float *p, size_t n) {
+  float lanes[QN_LANES];
+  for (size_t i = 0; i < QN_LANES; i += 1) lanes[i] = i < n ? p[i] : 0.0f;
+  return qn_vload(lanes);
+}
+
+QN_INLINE void qn_vstore_n_loop(float *p, qn_vf v, size_t n) {
+  float lanes[QN_LANES];
+  qn_vstore(lanes, v);
+  for (size_t i = 0; i < QN_LANES; i += 1) {
+    if (i < n) p[i] = lanes[i];
+  }
+}
+
+/* The first n of QN_LANES half-width elements, zero in the rest, for the two
+ * functions below. */
+QN_INLINE void qn_vcopy_half_words(uint16_t *lanes, const void *p, size_t n) {
+  const uint8_t *bytes = p;
+  for (size_t i = 0; i < QN_LANES; i += 1) {
+    lanes[i] = 0;
+    if (i < n) __builtin_memcpy(&lanes[i], bytes + 2 * i, 2);
+  }
+}
+
+QN_INLINE qn_vf qn_vload_bf16_n(const void *p, size_t n) {
+  uint16_t lanes[QN_LANES];
+  qn_vcopy_half_words(lanes, p, n);
+  return qn_vload_bf16(lanes);
+}
+
+QN_INLINE qn_vf qn_vload_f16(const void *p);
+
+QN_INLINE qn_vf qn_vload_f16_n(const void *p, size_t n) {
+  uint16_t lanes[QN_LANES];
+  qn_vcopy_half_words(lanes, p, n);
+  return qn_vload_f16(lanes);
+}
+
+#endif

@@ -1,0 +1,104 @@
+/**
+ * Shapes: arrays of non-negative integers, row-major, the last axis contiguous.
+ */
+
+/** The largest extent of an axis, and of all axes before the last together. */
+const maxExtent = 2 ** 32 - 1;
+
+/** The sizes of a tensor's axes, the slowest-varying first. An empty shape is a scalar. */
+export type Shape = readonly number[];
+
+/**
+ * The number of elements of a shape.
+ *
+ * @param shape The sizes of the axes.
+ * @returns Their product; 1 for a scalar.
+ */
+export function sizeOf(shape: Shape): number {
+  let size = 1;
+  for (const extent of shape) size *= extent;
+  return size;
+}
+
+/**
+ * Checks that a value is a usable shape.
+ *
+ * @param shape The sizes of the axes.
+ * @param operation Named in the error.
+ * @throws {RangeError} When an axis is not an integer from 0 to 2^32 - 1, or the size is not exact.
+ */
+export function checkShape(shape: Shape, operation: string): void {
+  for (const extent of shape) {
+    if (!Number.isInteger(extent) || extent < 0 || extent > maxExtent) {
+      throw new RangeError(
+        `${operation}: shape ${formatShape(shape)} is not made of integers from 0 to 2^32 - 1`,
+      );
+    }
+  }
+  if (!Number.isSafeInteger(sizeOf(shape) * 8)) {
+    throw new RangeError(`${operation}: shape ${formatShape(shape)} has too many elements`);
+  }
+}
+
+/**
+ * The elements between neighbours along each axis of a dense tensor.
+ *
+ * @param shape The sizes of the axes.
+ * @returns One stride an axis, in elements.
+ */
+export function stridesOf(shape: Shape): number[] {
+  const strides = new Array<number>(shape.length);
+  let stride = 1;
+  for (let axis = shape.length - 1; axis >= 0; axis--) {
+    strides[axis] = stride;
+    stride *= shape[axis];
+  }
+  return strides;
+}
+
+/**
+ * The extent of the last axis; 1 for a scalar.
+ *
+ * @param shape The sizes of the axes.
+ * @returns The number of columns when the tensor is seen as rows.
+ */
+export function colsOf(shape: Shape): number {
+  return shape.length === 0 ? 1 : shape[shape.length - 1];
+}
+
+/**
+ * The product of all axes before the last; 1 for a scalar or a vector.
+ *
+ * @param shape The sizes of the axes.
+ * @returns The number of rows when the tensor is seen as rows.
+ */
+export function rowsOf(shape: Shape): number {
+  let rows = 1;
+  for (let axis = 0; axis < shape.length - 1; axis++) rows *= shape[axis];
+  return rows;
+}
+
+/**
+ * Whether two shapes are the same.
+ *
+ * @param a A shape.
+ * @param b Another.
+ * @returns True when they have the same axes.
+ */
+export function sameShape(a: Shape, b: Shape): boolean {
+  if (a.length !== b.length) return false;
+  for (let axis = 0; axis < a.length; axis++) {
+    if (a[axis] !== b[axis]) return false;
+  }
+  return true;
+}
+
+/**
+ * A shape as people write it.
+ *
+ * @param shape The sizes of the axes.
+ * @returns For example `[32, 512]`.
+ */
+export function formatShape(shape: Shape): string {
+  return `[${shape.join(", ")}]`;
+}

@@ -1,0 +1,38 @@
+/**
+ * Widening stored elements to float32.
+ */
+import type { DType } from "../core/dtype.ts";
+import { colsOf, rowsOf } from "../core/shape.ts";
+import { native, Status } from "../ffi/mod.ts";
+import type { Tensor } from "../tensor/mod.ts";
+import { checkOperand, dtypeCodes, type OutOption, refuse, resultTensor } from "./operands.ts";
+
+/**
+ * Widens all elements of a tensor to float32.
+ *
+ * @param x `[…, cols]`, any dtype but int32; cols fills whole blocks of the dtype.
+ * @param options Where to write the result.
+ * @returns The same shape, float32.
+ * @throws {RangeError} When a row does not fill whole blocks.
+ *
+ * @example
+ * ```ts
+ * import { dequantize, Tensor } from "@quern/quern";
+ *
+ * using half = Tensor.from([0.5, 1.5], "float16");
+ * using y = dequantize(half);
+ * console.log(y.toArray()); // [0.5, 1.5]
+ * ```
+ */
+export function dequantize(x: Tensor<DType>, options: OutOption = {}): Tensor<"float32"> {
+  checkOperand("dequantize", "x", x);
+  const y = resultTensor("dequantize", options.out, x.shape);
+  const status = native().symbols.qn_dequantize_f32(
+    y.address,
+    x.address,
+    rowsOf(x.shape),
+    colsOf(x.shape),
+    dtypeCodes[x.dtype],
+  );
+  return status === Status.OK ? y : refuse("dequantize", status, y, options.out, { x });
+}

@@ -1,0 +1,55 @@
+/**
+ * Looking up rows of a table.
+ */
+import type { DType } from "../core/dtype.ts";
+import { formatShape } from "../core/shape.ts";
+import { native, Status } from "../ffi/mod.ts";
+import type { Tensor } from "../tensor/mod.ts";
+import { checkOperand, dtypeCodes, type OutOption, refuse, resultTensor } from "./operands.ts";
+
+/**
+ * Takes rows of a table, widened to float32.
+ *
+ * @param table `[vocabulary, cols]`, any dtype but int32.
+ * @param ids `[tokens]`, int32, each from 0 to vocabulary - 1.
+ * @param options Where to write the result.
+ * @returns `[tokens, cols]`, float32.
+ * @throws {RangeError} When an id is out of range; nothing is written then.
+ *
+ * @example
+ * ```ts
+ * import { embedding, Tensor } from "@quern/quern";
+ *
+ * using table = Tensor.from([[1, 2], [3, 4]]);
+ * using ids = Tensor.from([1, 0, 1], "int32");
+ * using rows = embedding(table, ids);
+ * console.log(rows.toArray()); // [[3, 4], [1, 2], [3, 4]]
+ * ```
+ */
+export function embedding(
+  table: Tensor<DType>,
+  ids: Tensor<"int32">,
+  options: OutOption = {},
+): Tensor<"float32"> {
+  checkOperand("embedding", "table", table);
+  checkOperand("embedding", "ids", ids, "int32");
+  if (table.shape.length !== 2 || ids.shape.length !== 1) {
+    throw new RangeError(
+      `embedding: table ${formatShape(table.shape)} is [vocabulary, cols] ` +
+        `and ids ${formatShape(ids.shape)} is [tokens]`,
+    );
+  }
+  const [vocabulary, cols] = table.shape;
+  const y = resultTensor("embedding", options.out, [ids.size, cols]);
+  const status = native().symbols.qn_embedding_f32(
+    y.address,
+    table.address,
+    ids.address,
+    ids.size,
+    vocabulary,
+    cols,
+    dtypeCodes[table.dtype],
+  );
+  if (status === Status.OK) return y;
+  return refuse("embedding", status, y, options.out, { table, ids });
+}

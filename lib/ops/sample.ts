@@ -1,0 +1,93 @@
+/**
+ * Drawing the next token.
+ */
+import { colsOf, formatShape } from "../core/shape.ts";
+import { native, Status } from "../ffi/mod.ts";
+import { Tensor } from "../tensor/mod.ts";
+import { checkOperand, checkShapeIs, refuse } from "./operands.ts";
+
+/** How a token is drawn; the steps are taken in this order. */
+export interface SampleOptions {
+  /** Makes tokens of `history` less likely when above 1; 1 when left out. */
+  repeatPenalty?: number;
+  /** Divides the logits; 0, the default, takes the largest. */
+  temperature?: number;
+  /** How many of the likeliest tokens may be drawn; 0, the default, for all. */
+  topK?: number;
+  /** Keeps the smallest set of likeliest tokens that reaches this probability; 1 when left out. */
+  topP?: number;
+  /** Drops tokens less likely than this share of the likeliest; 0 when left out. */
+  minP?: number;
+  /** `[count]`, int32: tokens that came before, for the penalty. */
+  history?: Tensor<"int32">;
+  /** How many of `history` are in use; all when left out. */
+  historyLength?: number;
+  /** `[1]`, int32: where to write the token. */
+  out?: Tensor<"int32">;
+}
+
+/**
+ * Draws one index by its logit. The logits are not changed.
+ *
+ * @param logits `[vocabulary]` or `[1, vocabulary]`, float32.
+ * @param uniform A number in [0, 1) that decides.
+ * @param options What may be drawn.
+ * @returns `[1]`, int32.
+ * @throws {RangeError} When an option is out of range, or no logit is a number.
+ *
+ * @example
+ * ```ts
+ * import { sample, Tensor } from "@quern/quern";
+ *
+ * using logits = Tensor.from([0, 10, 0]);
+ * using token = sample(logits, Math.random(), { temperature: 0.5, topK: 2 });
+ * console.log(token.get(0));
+ * ```
+ */
+export function sample(
+  logits: Tensor<"float32">,
+  uniform: number,
+  options: SampleOptions = {},
+): Tensor<"int32"> {
+  const { repeatPenalty = 1, temperature = 0, topK = 0, topP = 1, minP = 0, history, out } =
+    options;
+  checkOperand("sample", "logits", logits, "float32");
+  const cols = colsOf(logits.shape);
+  if (logits.size !== cols) {
+    throw new RangeError(`sample: logits ${formatShape(logits.shape)} are more than one row`);
+  }
+  if (out !== undefined) {
+    checkOperand("sample", "out", out, "int32");
+    checkShapeIs("sample", "out", out, [1]);
+  }
+  const historyLength = checkHistory(history, options.historyLength);
+  const y = out ?? Tensor.empty([1], "int32");
+  const status = native().symbols.qn_sample_f32(
+    y.address,
+    logits.address,
+    history?.address ?? 0n,
+    cols,
+    historyLength,
+    temperature,
+    topK,
+    topP,
+    minP,
+    repeatPenalty,
+    uniform,
+  );
+  if (status === Status.OK) return y;
+  const scalars = { uniform, temperature, topK, topP, minP, repeatPenalty };
+  return refuse("sample", status, y, out, { logits, history }, scalars);
+}
+
+function checkHistory(history: Tensor | undefined, length: number | undefined): number {
+  if (history === undefined) return 0;
+  checkOperand("sample", "history", history, "int32");
+  const used = length ?? history.size;
+  if (!Number.isInteger(used) || used < 0 || used > history.size) {
+    throw new RangeError(
+      `sample: historyLength is an integer from 0 to ${history.size}, not ${used}`,
+    );
+  }
+  return used;
+}

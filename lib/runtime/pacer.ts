@@ -1,0 +1,40 @@
+/**
+ * Keeps the event loop alive during long native work: between two calls, when
+ * enough time has passed, everything else that waits gets a turn.
+ */
+import { setImmediate } from "node:timers";
+
+/** How long work may hold the event loop, in milliseconds. */
+const turnMs = 10;
+
+/** Gives the event loop a turn from time to time. */
+export class Pacer {
+  readonly #signal: AbortSignal | undefined;
+  #turnEnds = performance.now() + turnMs;
+
+  /**
+   * @param signal Checked at every step.
+   */
+  constructor(signal?: AbortSignal) {
+    this.#signal = signal;
+  }
+
+  /**
+   * Drives work to its end, pausing where it may pause.
+   *
+   * @param work A generator that yields between native calls.
+   * @throws The signal's reason, once it is aborted.
+   */
+  async drive(work: Generator<void, void, void>): Promise<void> {
+    this.#signal?.throwIfAborted();
+    for (const _ of work) {
+      if (performance.now() >= this.#turnEnds) await this.#giveTurn();
+      this.#signal?.throwIfAborted();
+    }
+  }
+
+  async #giveTurn(): Promise<void> {
+    await new Promise<void>((resolve) => void setImmediate(resolve));
+    this.#turnEnds = performance.now() + turnMs;
+  }
+}

@@ -1,0 +1,94 @@
+/**
+ * Chooses the next token of a session: a seeded stream of random numbers and
+ * the recent tokens that a repetition penalty looks at.
+ */
+import { Random } from "../core/random.ts";
+import { sample, type SampleOptions } from "../ops/mod.ts";
+import { Tensor } from "../tensor/mod.ts";
+
+/** How tokens are chosen. */
+export interface SamplerOptions {
+  /** 0, the default, always takes the likeliest token; higher is more varied. */
+  temperature?: number;
+  /** How many of the likeliest tokens may be drawn; 0, the default, for all. */
+  topK?: number;
+  /** Keeps the smallest set of likeliest tokens that reaches this probability; 1 when left out. */
+  topP?: number;
+  /** Drops tokens less likely than this share of the likeliest; 0 when left out. */
+  minP?: number;
+  /** Makes the last 64 tokens less likely when above 1; 1 when left out. */
+  repeatPenalty?: number;
+  /** An integer from 0 to 2^32 - 1; drawn at random when left out. */
+  seed?: number;
+}
+
+/** How many tokens the repetition penalty looks back. */
+const historySize = 64;
+
+/** Chooses tokens one by one. */
+export class Sampler implements Disposable {
+  readonly #random: Random;
+  readonly #history: Tensor<"int32">;
+  readonly #token: Tensor<"int32">;
+  readonly #options: SampleOptions;
+  #seen = 0;
+
+  /**
+   * @param options How tokens are chosen.
+   * @throws {RangeError} When an option is out of range.
+   */
+  constructor(options: SamplerOptions = {}) {
+    checkOptions(options);
+    const { seed, ...rest } = options;
+    this.#random = new Random(seed);
+    this.#history = Tensor.empty([historySize], "int32");
+    this.#token = Tensor.empty([1], "int32");
+    this.#options = { ...rest, history: this.#history, out: this.#token };
+  }
+
+  /** The seed of the random numbers. */
+  get seed(): number {
+    return this.#random.seed;
+  }
+
+  /**
+   * Takes note of a token that the penalty should know.
+   *
+   * @param id The token.
+   */
+  accept(id: number): void {
+    this.#history.data[this.#seen++ % historySize] = id;
+  }
+
+  /**
+   * Chooses a token.
+   *
+   * @param logits `[1, vocabulary]`, float32.
+   * @returns The token's id.
+   */
+  next(logits: Tensor<"float32">): number {
+    this.#options.historyLength = Math.min(this.#seen, historySize);
+    sample(logits, this.#random.next(), this.#options);
+    return this.#token.data[0];
+  }
+
+  /** Gives its memory back. */
+  [Symbol.dispose](): void {
+    this.#history.dispose();
+    this.#token.dispose();
+  }
+}
+
+function checkOptions(options: SamplerOptions): void {
+  const range = (name: keyof SamplerOptions, holds: (x: number) => boolean, words: string) => {
+    const value = options[name];
+    if (value !== undefined && !holds(value)) {
+      throw new RangeError(`${name} is ${words}, not ${value}`);
+    }
+  };
+  range("temperature", (x) => x >= 0 && x < Infinity, "a number from 0");
+  range("topK", (x) => Number.isInteger(x) && x >= 0 && x < 2 ** 32, "an integer from 0");
+  range("topP", (x) => x > 0 && x <= 1, "a number above 0, up to 1");
+  range("minP", (x) => x >= 0 && x < 1, "a number from 0, below 1");
+  range("repeatPenalty", (x) => x > 0 && x < Infinity, "a number above 0");
+}

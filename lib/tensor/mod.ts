@@ -1,0 +1,5 @@
+/**
+ * Tensors: arrays of numbers in pool memory.
+ */
+export { copyBytes, type RandomOptions, Tensor } from "./tensor.ts";
+export type { NestedNumbers } from "./nested.ts";

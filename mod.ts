@@ -1,0 +1,43 @@
+/**
+ * Quern: tensors in pooled native memory, and operations on them at the
+ * machine's speed.
+ *
+ * Every tensor's bytes come from a pool and go back to it at the end of the
+ * block that a `using` declaration stands in.
+ *
+ * @example
+ * ```ts
+ * import { linear, softmax, Tensor } from "@quern/quern";
+ *
+ * using x = Tensor.randn([2, 8], { seed: 1 });
+ * using weight = Tensor.randn([4, 8], { seed: 2 });
+ * using logits = linear(x, weight);
+ * using y = softmax(logits);
+ * console.log(y.shape); // [2, 4]
+ * ```
+ *
+ * @module
+ */
+export type { DataOf, DType, DTypeLayout } from "./lib/core/dtype.ts";
+export { DisposedError, OutOfMemoryError } from "./lib/core/errors.ts";
+export type { Shape } from "./lib/core/shape.ts";
+export {
+  type InstructionSet,
+  instructionSets,
+  NativeLibraryError,
+  selectInstructionSet,
+  setThreads,
+  threads,
+} from "./lib/ffi/mod.ts";
+export {
+  type Block,
+  keep,
+  type Pool,
+  pool,
+  type PoolStats,
+  scope,
+  type Scoped,
+  type Storage,
+} from "./lib/memory/mod.ts";
+export * from "./lib/ops/mod.ts";
+export { type NestedNumbers, type RandomOptions, Tensor } from "./lib/tensor/mod.ts";

@@ -111,7 +111,11 @@ function describeGguf(bytes: Uint8Array, name: string): Content {
   return {
     format: "gguf",
     version,
-    metadata: Array.from(metadata, ([key, value]) => [key, typeOf(key), preview(value)]),
+    metadata: Array.from(metadata, ([key, value]) => [
+      key,
+      typeOf(key),
+      preview(value, typeOf(key)),
+    ]),
     values: Object.fromEntries(
       Array.from(metadata, ([key, value]) => [key, toJson(value, typeOf(key))]),
     ),
@@ -176,12 +180,23 @@ function totalsOf(tensors: TensorDescription[], fileBytes: number): FileTotals {
 }
 
 /** A value in one short line. */
-function preview(value: GgufValue): string {
+function preview(value: GgufValue, type = ""): string {
   if (typeof value === "string") return quote(value);
+  if (typeof value === "number" && type === "float32") return shortestFloat32(value);
   if (typeof value !== "object") return String(value);
-  const shown = Array.from(value.slice(0, PREVIEW_ELEMENTS), (element) => preview(element));
+  const first: GgufValue[] = [...value.slice(0, PREVIEW_ELEMENTS)];
+  const shown = first.map((element) => preview(element, type.replace(/\[\]$/, "")));
   if (value.length <= PREVIEW_ELEMENTS) return `[${shown.join(", ")}]`;
   return `[${shown.join(", ")}, … ${value.length} in all]`;
+}
+
+/** The shortest decimal that reads back as this single-precision number: 1e-5, not 9.99…e-6. */
+function shortestFloat32(value: number): string {
+  for (let digits = 1; digits < 9; digits++) {
+    const short = Number(value.toPrecision(digits));
+    if (Math.fround(short) === value) return String(short);
+  }
+  return String(value);
 }
 
 function toJson(value: GgufValue, type: string): JsonValue {
@@ -199,8 +214,6 @@ function toJson(value: GgufValue, type: string): JsonValue {
 
 function arrayToJson(array: GgufArray, type: string): JsonValue {
   if (array.length > JSON_ELEMENTS) return { type, length: array.length };
-  return Array.from<GgufValue, JsonValue>(
-    array,
-    (element) => toJson(element, typeof element === "object" ? "array" : ""),
-  );
+  const elements: GgufValue[] = [...array];
+  return elements.map((element) => toJson(element, "array"));
 }

@@ -38,8 +38,8 @@ pub fn build(b: *Build) void {
     const host = portable(b, target.query);
     tests.add(steps.@"test", .{ .name = "", .target = host, .optimize = optimize });
     tests.addEmulated(steps.@"test", optimize);
-    tests.add(steps.sanitize, .{ .name = "undefined ", .target = host, .optimize = .debug, .undefined_behaviour = true });
-    tests.add(steps.sanitize, .{ .name = "thread ", .target = host, .optimize = .debug, .data_races = true });
+    tests.add(steps.sanitize, .{ .name = "undefined/", .target = host, .optimize = .debug, .undefined_behaviour = true });
+    tests.add(steps.sanitize, .{ .name = "thread/", .target = host, .optimize = .debug, .data_races = true });
 }
 
 /// Where Quern runs. The version of glibc is the oldest one it loads on.
@@ -276,6 +276,7 @@ const Tests = struct {
         const run = if (suite.emulator) |emulator| b.addSystemCommand(&.{emulator}) else b.addRunArtifact(program);
         if (suite.emulator != null) run.addArtifactArg(program);
         run.addArg(b.fmt("{s}{s}", .{ suite.name, name }));
+        if (suite.emulator != null) run.addArg("emulated");
         run.stdio = .inherit;
         run.setName(b.fmt("{s}{s}", .{ suite.name, name }));
         return &run.step;
@@ -288,7 +289,7 @@ const Tests = struct {
         if (b.graph.host.result.os.tag != .linux or b.graph.host.result.cpu.arch == .aarch64) return;
         const query = Target.Query.parse(.{ .arch_os_abi = "aarch64-linux-musl" }) catch unreachable;
         if (b.findProgram(.{ .names = &.{"qemu-aarch64"} })) |emulator| {
-            tests.add(step, .{ .name = "aarch64 ", .target = portable(b, query), .optimize = optimize, .emulator = emulator });
+            tests.add(step, .{ .name = "aarch64/", .target = portable(b, query), .optimize = optimize, .emulator = emulator });
             return;
         }
         const m = b.createModule(.{ .target = b.graph.host, .optimize = .small, .link_libc = true });

@@ -66,6 +66,8 @@ void qn_library_pin(void) {
                      (LPCWSTR)(void *)&qn_library_pin, &module);
 }
 
+void qn_on_fork(void (*child)(void)) { (void)child; /* Windows has no fork */ }
+
 #else
 
 #include <dlfcn.h>
@@ -122,5 +124,7 @@ void qn_library_pin(void) {
   (void)dlopen(info.dli_fname, RTLD_LAZY | RTLD_NOLOAD | RTLD_NODELETE);
 #endif
 }
+
+void qn_on_fork(void (*child)(void)) { pthread_atfork(NULL, NULL, child); }
 
 #endif

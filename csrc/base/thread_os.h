@@ -79,4 +79,7 @@ uint64_t qn_clock_ns(void);
  * threads never return into a library that was closed. */
 void qn_library_pin(void);
 
+/* Has `child` called in the child of every later fork, before fork returns there. */
+void qn_on_fork(void (*child)(void));
+
 #endif

@@ -66,6 +66,10 @@ static struct {
     .done = QN_CONDITION_INIT,
 };
 
+/* Whether this thread has a region open: a lock that is not recursive must not
+ * even be tried by the thread that holds it. */
+static _Thread_local bool inside_region;
+
 /* ---- Waiting --------------------------------------------------------------- */
 
 /* Looks at the word until `mask` of it differs from `seen`, for a short while. */
@@ -119,11 +123,10 @@ static void wake(size_t wanted) {
 /* Closes the region and waits until nobody is inside. */
 static void close_region(void) {
   uint64_t state = atomic_fetch_and(&pool.state, ~OPEN_BIT) & ~OPEN_BIT;
-  const uint64_t start = qn_clock_ns();
-  while ((state & ENTERED_MASK) != 0) {
-    for (int i = 0; i < PAUSES_PER_LOOK; i += 1) qn_thread_pause();
-    state = atomic_load_explicit(&pool.state, memory_order_acquire);
-    if (qn_clock_ns() - start > SPIN_NS) break;
+  while ((state & ENTERED_MASK) != 0 && atomic_load_explicit(&pool.spin, memory_order_relaxed)) {
+    const uint64_t before = state;
+    state = look(before, ENTERED_MASK);
+    if (state == before) break; /* looked long enough */
   }
   if ((state & ENTERED_MASK) == 0) return;
 
@@ -204,14 +207,33 @@ uint32_t qn_thread_count(void) {
   return none; /* another thread chose meanwhile */
 }
 
+/* A forked child has the pool's memory, but none of its threads, and perhaps
+ * locks that one of them held. The chosen number of threads stays. */
+static void forget_workers(void) {
+  pool.region_lock = (qn_lock)QN_LOCK_INIT;
+  pool.sleep_lock = (qn_lock)QN_LOCK_INIT;
+  pool.work = (qn_condition)QN_CONDITION_INIT;
+  pool.done = (qn_condition)QN_CONDITION_INIT;
+  atomic_store(&pool.state, 0);
+  atomic_store(&pool.sleepers, 0);
+  for (uint32_t i = 0; i < QN_MAX_THREADS; i += 1) pool.alive[i] = false;
+  pool.started_for = 0;
+  inside_region = false;
+}
+
 /* Starts the workers that are missing. Called with region_lock held; what the
  * system refuses to start is done without. */
 static void start_workers(uint32_t target) {
+  static bool prepared = false;
   if (pool.started_for == target) return;
   pool.started_for = target;
   if (target == 1) return;
   atomic_store_explicit(&pool.spin, target <= qn_processor_count(), memory_order_relaxed);
-  qn_library_pin();
+  if (!prepared) {
+    qn_library_pin();
+    qn_on_fork(forget_workers);
+    prepared = true;
+  }
   qn_lock_take(&pool.sleep_lock);
   for (uint32_t i = 1; i < target; i += 1) {
     if (pool.alive[i]) continue;
@@ -240,10 +262,6 @@ void qn_thread_count_set(uint32_t count) {
 static void run_here(size_t tasks, void (*body)(void *, size_t, uint32_t), void *context) {
   for (size_t task = 0; task < tasks; task += 1) body(context, task, 0);
 }
-
-/* The region that this thread is inside, if any: a lock that is not recursive
- * must not even be tried by the thread that holds it. */
-static _Thread_local bool inside_region;
 
 void qn_parallel_for(size_t tasks, void (*body)(void *context, size_t task, uint32_t worker),
                      void *context) {

@@ -16,6 +16,5 @@
  */
 export type { Progress } from "./lib/core/progress.ts";
 export type { Precision } from "./lib/ops/mod.ts";
-export * from "./lib/models/mod.ts";
+export type { ChatMessage, TokenDecoder, Tokenizer } from "./lib/tokenizers/mod.ts";
 export * from "./lib/runtime/mod.ts";
-export type { ChatMessage, Tokenizer } from "./lib/tokenizers/mod.ts";

@@ -15,6 +15,8 @@ export abstract class Storage {
   #references = 1;
 
   /**
+   * A storage with one reference, the caller's.
+   *
    * @param address Where the bytes begin.
    * @param byteLength How many there are.
    */

@@ -25,6 +25,8 @@ export class GgufWeights implements Disposable {
   readonly #made: Tensor[] = [];
 
   /**
+   * Reads one file; no tensor is made yet.
+   *
    * @param gguf The parsed file.
    * @param storage The mapped file.
    * @param name The file's name, for errors.

@@ -57,6 +57,8 @@ export class Llama implements CausalModel {
   readonly #ropeFactors: Tensor<"float32"> | undefined;
 
   /**
+   * Finds all weights, and checks their shapes.
+   *
    * @param file The file, whose tensors the model takes over.
    */
   constructor(file: GgufWeights) {

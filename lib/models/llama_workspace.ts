@@ -9,7 +9,8 @@ import { Tensor } from "../tensor/mod.ts";
 import type { Workspace } from "./causal_model.ts";
 import type { LlamaConfig } from "./llama_config.ts";
 
-type Floats = Tensor<"float32">;
+/** What activations are made of. */
+export type Floats = Tensor<"float32">;
 
 /** What the output layer works on. */
 export interface LlamaHead {
@@ -60,6 +61,8 @@ export class LlamaActivations implements Disposable {
   readonly #made: Tensor[] = [];
 
   /**
+   * The activations of a session.
+   *
    * @param config The model's sizes.
    * @param tokens How many tokens a pass has.
    */
@@ -112,6 +115,8 @@ export class LlamaWorkspace implements Workspace {
   #logits: Floats | undefined;
 
   /**
+   * The activations of a session.
+   *
    * @param config The model's sizes.
    * @param precision How products treat activations.
    */

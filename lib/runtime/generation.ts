@@ -84,6 +84,8 @@ export class Generation implements AsyncIterable<Piece> {
   #started = false;
 
   /**
+   * A generation that has not begun; user code calls `session.generate()`.
+   *
    * @param plan The session and how to choose tokens.
    */
   constructor(plan: GenerationPlan) {

@@ -26,6 +26,8 @@ export class KvCache implements KeyValueCache, Disposable {
   #length = 0;
 
   /**
+   * An empty cache.
+   *
    * @param shape The model's sizes.
    * @param limit The most tokens that it may hold.
    */

@@ -1,23 +1,14 @@
 /**
  * Running models: loading, sessions, generation.
  */
-export {
-  Generation,
-  type GenerationDriver,
-  type GenerationPlan,
-  type GenerationSummary,
-  type Piece,
-  type StopReason,
-} from "./generation.ts";
-export { KvCache } from "./kv_cache.ts";
-export { LanguageModel } from "./language_model.ts";
+export type { Generation, GenerationSummary, Piece, StopReason } from "./generation.ts";
+export type { LanguageModel } from "./language_model.ts";
 export { loadModel, type LoadModelOptions } from "./load_model.ts";
-export { Sampler, type SamplerOptions } from "./sampler.ts";
-export {
-  type GenerateOptions,
-  type Perplexity,
+export type { SamplerOptions } from "./sampler.ts";
+export type {
+  GenerateOptions,
+  Perplexity,
   Session,
-  type SessionOptions,
-  type WorkOptions,
+  SessionOptions,
+  WorkOptions,
 } from "./session.ts";
-export { type StopMatch, StopMatcher } from "./stop_matcher.ts";

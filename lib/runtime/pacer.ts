@@ -13,6 +13,8 @@ export class Pacer {
   #turnEnds = performance.now() + turnMs;
 
   /**
+   * Begins the first turn.
+   *
    * @param signal Checked at every step.
    */
   constructor(signal?: AbortSignal) {

@@ -34,6 +34,8 @@ export class Sampler implements Disposable {
   #seen = 0;
 
   /**
+   * Begins a stream of choices.
+   *
    * @param options How tokens are chosen.
    * @throws {RangeError} When an option is out of range.
    */

@@ -17,6 +17,8 @@ export class StopMatcher {
   #held = "";
 
   /**
+   * Looks for these strings.
+   *
    * @param stops The strings to look for.
    * @throws {RangeError} When one is empty, since it would match at once.
    */

@@ -1,0 +1,42 @@
+/**
+ * Opens the native library when a test module loads, so that no single test
+ * seems to leak it, and offers what tests of tensors share.
+ */
+import { assertEquals } from "@std/assert";
+import { native } from "../../lib/ffi/mod.ts";
+import { pool } from "../../lib/memory/mod.ts";
+
+native();
+
+/** Runs a test and asserts that it gave every block back, however it ended. */
+export function withoutLeaks(fn: () => void): () => void {
+  return () => {
+    const before = pool.stats().outstanding;
+    fn();
+    assertEquals(pool.stats().outstanding, before, "blocks outstanding");
+  };
+}
+
+/** The same for an asynchronous test. */
+export function withoutLeaksAsync(fn: () => Promise<void>): () => Promise<void> {
+  return async () => {
+    const before = pool.stats().outstanding;
+    await fn();
+    assertEquals(pool.stats().outstanding, before, "blocks outstanding");
+  };
+}
+
+/** Asserts that numbers are equal to a relative and an absolute tolerance. */
+export function assertClose(
+  actual: ArrayLike<number>,
+  expected: ArrayLike<number>,
+  tolerance: number,
+): void {
+  assertEquals(actual.length, expected.length, "length");
+  for (let i = 0; i < expected.length; i++) {
+    const bound = tolerance * Math.max(1, Math.abs(expected[i]));
+    if (!(Math.abs(actual[i] - expected[i]) <= bound)) {
+      throw new Error(`element ${i} is ${actual[i]}, expected ${expected[i]} within ${bound}`);
+    }
+  }
+}

@@ -1,0 +1,203 @@
+import { assert, assertEquals, assertStringIncludes, assertThrows } from "@std/assert";
+import { withoutLeaks } from "../support/native.ts";
+import { DisposedError } from "../../lib/core/errors.ts";
+import { pool } from "../../lib/memory/mod.ts";
+import { type NestedNumbers, Tensor } from "../../lib/tensor/mod.ts";
+
+Deno.test(
+  "Tensor.from() takes nested arrays, typed arrays and scalars",
+  withoutLeaks(() => {
+    using matrix = Tensor.from([[1, 2, 3], [4, 5, 6]]);
+    using vector = Tensor.from(new Float32Array([1.5, -2]));
+    using scalar = Tensor.from(7);
+    using empty = Tensor.from([]);
+    using ids = Tensor.from([3, 1], "int32");
+    using half = Tensor.from([0.5, 65504], "float16");
+    assertEquals(matrix.toArray(), [[1, 2, 3], [4, 5, 6]]);
+    assertEquals([matrix.shape, matrix.strides, matrix.size], [[2, 3], [3, 1], 6]);
+    assertEquals(vector.toArray(), [1.5, -2]);
+    assertEquals([scalar.shape, scalar.toArray()], [[], 7]);
+    assertEquals([empty.shape, empty.toArray()], [[0], []]);
+    assertEquals(ids.toArray(), [3, 1]);
+    assertEquals(half.toArray(), [0.5, 65504]);
+  }),
+);
+
+Deno.test(
+  "Tensor.from() refuses ragged arrays",
+  withoutLeaks(() => {
+    const ragged: NestedNumbers[] = [[[1, 2], [3]], [1, [2]], [[1], 2], [[], [1]]];
+    for (const values of ragged) {
+      assertThrows(() => Tensor.from(values), RangeError, "Tensor.from: a row at depth");
+    }
+  }),
+);
+
+Deno.test(
+  "Tensor.zeros(), ones() and full() fill every element",
+  withoutLeaks(() => {
+    using zeros = Tensor.zeros([2, 3]);
+    using ones = Tensor.ones([5]);
+    using full = Tensor.full([], -2.5);
+    using none = Tensor.full([0, 3], 1);
+    assertEquals(zeros.toArray(), [[0, 0, 0], [0, 0, 0]]);
+    assertEquals(ones.toArray(), [1, 1, 1, 1, 1]);
+    assertEquals(full.toArray(), -2.5);
+    assertEquals(none.size, 0);
+  }),
+);
+
+Deno.test(
+  "Tensor.randn() is normal, and depends on the seed and index only",
+  withoutLeaks(() => {
+    using a = Tensor.randn([100, 1000], { seed: 5, mean: 2, deviation: 3 });
+    using b = Tensor.randn([1000], { seed: 5, mean: 2, deviation: 3 });
+    using c = Tensor.randn([1000], { seed: 5 + 2 ** 32, mean: 2, deviation: 3 });
+    assertEquals(b.data, a.data.slice(0, 1000));
+    assert(b.data[0] !== c.data[0]);
+    const mean = a.data.reduce((sum, x) => sum + x, 0) / a.size;
+    const variance = a.data.reduce((sum, x) => sum + (x - mean) ** 2, 0) / a.size;
+    assert(Math.abs(mean - 2) < 0.05 && Math.abs(variance - 9) < 0.2, `${mean} ${variance}`);
+    assertThrows(() => Tensor.randn([2], { seed: -1 }), RangeError, "seed");
+    assertThrows(() => Tensor.randn([2], { seed: 0.5 }), RangeError, "seed");
+  }),
+);
+
+Deno.test(
+  "shapes that are not shapes are refused before memory is taken",
+  withoutLeaks(() => {
+    for (const shape of [[-1], [1.5], [NaN], [2 ** 32], [2 ** 31, 2 ** 31]]) {
+      assertThrows(() => Tensor.zeros(shape), RangeError, "Tensor.empty: shape");
+    }
+  }),
+);
+
+Deno.test(
+  "get() takes negative indices and refuses those out of range",
+  withoutLeaks(() => {
+    using x = Tensor.from([[1, 2, 3], [4, 5, 6]]);
+    assertEquals([x.get(0, 2), x.get(-1, -3)], [3, 4]);
+    assertThrows(() => x.get(2, 0), RangeError, "index 2 is out of range for an axis of 2");
+    assertThrows(() => x.get(0, -4), RangeError, "index -4");
+    assertThrows(() => x.get(0), RangeError, "takes 2 indices, not 1");
+    assertThrows(() => x.get(0, 0.5), RangeError);
+  }),
+);
+
+Deno.test(
+  "views share memory and outlive the tensor they came from",
+  withoutLeaks(() => {
+    const x = Tensor.from([[1, 2], [3, 4], [5, 6]]);
+    using row = x.slice(1, 2);
+    using flat = x.reshape([-1]);
+    using last = x.slice(-1);
+    row.data[0] = 30;
+    assertEquals(x.get(1, 0), 30);
+    x.dispose();
+    assertEquals(flat.toArray(), [1, 2, 30, 4, 5, 6]);
+    assertEquals([row.shape, last.toArray()], [[1, 2], [[5, 6]]]);
+  }),
+);
+
+Deno.test(
+  "slice() clamps as arrays do",
+  withoutLeaks(() => {
+    using x = Tensor.from([1, 2, 3]);
+    for (const [start, end, expected] of [[0, 9, [1, 2, 3]], [2, 1, []], [-2, -1, [2]]] as const) {
+      using part = x.slice(start, end);
+      assertEquals(part.toArray(), [...expected]);
+    }
+  }),
+);
+
+Deno.test(
+  "reshape() refuses sizes that differ",
+  withoutLeaks(() => {
+    using x = Tensor.zeros([2, 3]);
+    assertThrows(() => x.reshape([4]), RangeError, "[2, 3] has 6 elements and cannot become [4]");
+    assertThrows(() => x.reshape([-1, 4]), RangeError);
+    assertThrows(() => x.reshape([-1, -1]), RangeError);
+    assertThrows(() => x.reshape([-1, 0]), RangeError);
+  }),
+);
+
+Deno.test(
+  "clone() and copyFrom() copy elements, not capacity",
+  withoutLeaks(() => {
+    using x = Tensor.from([1, 2, 3]);
+    using copy = x.clone();
+    x.data[0] = 9;
+    assertEquals(copy.toArray(), [1, 2, 3]);
+    using other = Tensor.zeros([2]);
+    assertThrows(() => x.copyFrom(other), RangeError, "[2] does not fill [3]");
+  }),
+);
+
+Deno.test(
+  "use after dispose is an error that names the tensor",
+  withoutLeaks(() => {
+    const x = Tensor.zeros([2, 3]);
+    const { data } = x;
+    x.dispose();
+    x.dispose();
+    assert(x.disposed);
+    const uses = [
+      () => x.data,
+      () => x.address,
+      () => x.get(0, 0),
+      () => x.toArray(),
+      () => x.reshape([6]),
+      () => x.slice(0),
+      () => x.clone(),
+    ];
+    for (const use of uses) {
+      assertThrows(use, DisposedError, "Tensor float32 [2, 3] was");
+    }
+    assertEquals(data.length, 6);
+  }),
+);
+
+Deno.test(
+  "a disposed view does not free the memory that others hold",
+  withoutLeaks(() => {
+    using x = Tensor.from([1, 2, 3, 4]);
+    const view = x.slice(0, 2);
+    view.dispose();
+    view.dispose();
+    using other = Tensor.zeros([4]);
+    assertEquals(other.size, 4);
+    assertEquals(x.toArray(), [1, 2, 3, 4]);
+  }),
+);
+
+Deno.test(
+  "quantised tensors hold whole blocks and show bytes",
+  withoutLeaks(() => {
+    using x = Tensor.empty([2, 64], "q4_0");
+    assertEquals([x.byteLength, x.data.length], [72, 72]);
+    assertThrows(() => Tensor.empty([2, 33], "q8_0"), RangeError, "whole blocks");
+    assertThrows(() => x.get(0, 0), TypeError, "dequantize");
+  }),
+);
+
+Deno.test(
+  "console.log shows dtype, shape and an excerpt",
+  withoutLeaks(() => {
+    using x = Tensor.full([100, 100], 0.5);
+    const text = Deno.inspect(x);
+    assertStringIncludes(text, "Tensor float32 [100, 100]");
+    assertStringIncludes(text, "…");
+    assert(text.length < 500, text);
+    const y = Tensor.zeros([1]);
+    y.dispose();
+    assertEquals(Deno.inspect(y), "Tensor float32 [1] (disposed)");
+  }),
+);
+
+Deno.test("renting in a loop takes no native memory after the first time", () => {
+  for (let i = 0; i < 10; i++) Tensor.zeros([32, 512]).dispose();
+  const before = pool.stats();
+  for (let i = 0; i < 1000; i++) Tensor.zeros([32, 512]).dispose();
+  const after = pool.stats();
+  assertEquals([after.misses, after.reservedBytes], [before.misses, before.reservedBytes]);
+});

@@ -1,0 +1,199 @@
+/**
+ * The three ways from plain text to ids, each around a model of `@huggingface/tokenizers`. Special
+ * tokens are cut out before; what arrives here is text alone.
+ *
+ * @module
+ */
+import { BPE, Tokenizer as JsonTokenizer } from "@huggingface/tokenizers";
+import { normalizeBert } from "./bert_normalizer.ts";
+import type { Vocabulary } from "./gguf_vocabulary.ts";
+import { preTokenizerNamed } from "./pre_tokenizers.ts";
+
+/** The mark that stands for a space in SentencePiece and begins a word in GGUF's WordPiece. */
+export const SPACE_MARK = "\u2581";
+
+/** Encodes text without special tokens. */
+export interface Encoder {
+  /** The spelling's id. */
+  idOf(token: string): number | undefined;
+  /**
+   * Appends the ids of a text.
+   * @param text Well-formed text, not empty.
+   * @param startsText Whether it begins the text or follows a special token.
+   * @param out Where the ids go.
+   */
+  encode(text: string, startsText: boolean, out: number[]): void;
+}
+
+/**
+ * Makes the encoder that a vocabulary asks for.
+ * @param vocabulary The vocabulary.
+ * @returns The encoder.
+ */
+export function makeEncoder(vocabulary: Vocabulary): Encoder {
+  if (vocabulary.model === "llama") return new ScoreEncoder(vocabulary);
+  if (vocabulary.model === "bert") return new WordPieceEncoder(vocabulary);
+  return new ByteLevelEncoder(vocabulary);
+}
+
+/** A tokenizer.json object around a model. */
+function tokenizerJson(model: object, preTokenizer: object): object {
+  return {
+    version: "1.0",
+    added_tokens: [],
+    normalizer: null,
+    pre_tokenizer: preTokenizer,
+    model,
+    post_processor: null,
+    decoder: null,
+  };
+}
+
+/** Spellings to ids. Without a prototype, so that a token such as `__proto__` is only a key. */
+function vocabularyObject(tokens: readonly string[]): Record<string, number> {
+  const object: Record<string, number> = Object.create(null);
+  for (let id = 0; id < tokens.length; id++) object[tokens[id]] = id;
+  return object;
+}
+
+function appendAll(ids: readonly number[], out: number[]): void {
+  for (let i = 0; i < ids.length; i++) out.push(ids[i]);
+}
+
+class ByteLevelEncoder implements Encoder {
+  #tokenizer: JsonTokenizer;
+
+  constructor(vocabulary: Vocabulary) {
+    const rule = preTokenizerNamed(vocabulary.pre);
+    if (rule === undefined) throw new TypeError(`unknown pre-tokenizer "${vocabulary.pre}"`);
+    const splits = rule.expressions.map((expression) => ({
+      type: "Split",
+      pattern: { Regex: expression },
+      behavior: "Removed",
+      invert: true,
+    }));
+    const model = {
+      type: "BPE",
+      vocab: vocabularyObject(vocabulary.tokens),
+      merges: vocabulary.merges,
+      ignore_merges: rule.ignoreMerges,
+    };
+    const bytes = { type: "ByteLevel", add_prefix_space: false, use_regex: false };
+    const json = tokenizerJson(model, { type: "Sequence", pretokenizers: [...splits, bytes] });
+    this.#tokenizer = new JsonTokenizer(json, {});
+  }
+
+  idOf(token: string): number | undefined {
+    return this.#tokenizer.token_to_id(token);
+  }
+
+  encode(text: string, _startsText: boolean, out: number[]): void {
+    appendAll(this.#tokenizer.encode(text, { add_special_tokens: false }).ids, out);
+  }
+}
+
+class WordPieceEncoder implements Encoder {
+  #tokenizer: JsonTokenizer;
+  #ids: Map<string, number>;
+  #lowercase: boolean;
+  #stripAccents: boolean;
+
+  constructor(vocabulary: Vocabulary) {
+    const { tokens, unknownId } = vocabulary;
+    this.#ids = new Map(tokens.map((token, id) => [token, id]));
+    this.#lowercase = vocabulary.lowercase;
+    this.#stripAccents = vocabulary.stripAccents;
+    const model = {
+      type: "WordPiece",
+      vocab: vocabularyObject(tokens.map((token, id) => originalForm(vocabulary, token, id))),
+      unk_token: originalForm(vocabulary, tokens[unknownId ?? 0], unknownId ?? 0),
+      continuing_subword_prefix: "##",
+      max_input_chars_per_word: 100,
+    };
+    this.#tokenizer = new JsonTokenizer(tokenizerJson(model, { type: "BertPreTokenizer" }), {});
+  }
+
+  idOf(token: string): number | undefined {
+    return this.#ids.get(token);
+  }
+
+  encode(text: string, _startsText: boolean, out: number[]): void {
+    const normal = normalizeBert(text, this.#lowercase, this.#stripAccents);
+    appendAll(this.#tokenizer.encode(normal, { add_special_tokens: false }).ids, out);
+  }
+}
+
+/** GGUF marks the tokens that begin a word; BERT's own form marks those that do not. */
+function originalForm(vocabulary: Vocabulary, token: string, id: number): string {
+  if (vocabulary.types[id] === 3) return token;
+  return token.startsWith(SPACE_MARK) ? token.slice(1) : `##${token}`;
+}
+
+/**
+ * SentencePiece's BPE has no merges: of all neighbours the pair is joined whose joint spelling has
+ * the highest score, the leftmost among equals. The library's BPE asks for the rank of a pair, so
+ * it is given a table that answers with the place of the joint spelling's score.
+ */
+class ScoreEncoder implements Encoder {
+  #model: BPE;
+  #addSpacePrefix: boolean;
+  #wordsStandAlone: boolean;
+
+  constructor(vocabulary: Vocabulary) {
+    const { tokens, unknownId } = vocabulary;
+    this.#model = new BPE({
+      type: "BPE",
+      vocab: vocabularyObject(tokens),
+      merges: [],
+      byte_fallback: true,
+      ignore_merges: false,
+      unk_token: unknownId === undefined ? undefined : tokens[unknownId],
+    });
+    this.#model.bpe_ranks = new ScoreRanks(vocabulary);
+    this.#addSpacePrefix = vocabulary.addSpacePrefix;
+    this.#wordsStandAlone = !tokens.some((token) => /[^▁]▁/.test(token));
+  }
+
+  idOf(token: string): number | undefined {
+    return this.#model.tokens_to_ids.get(token);
+  }
+
+  encode(text: string, startsText: boolean, out: number[]): void {
+    const prefix = startsText && this.#addSpacePrefix ? " " : "";
+    const marked = (prefix + text).replaceAll(" ", SPACE_MARK);
+    for (const token of this.#model.encode(this.#words(marked))) {
+      const id = this.#model.tokens_to_ids.get(token);
+      if (id !== undefined) out.push(id);
+    }
+  }
+
+  /**
+   * Where no token spans the end of a word, words can be encoded one by one, which changes nothing
+   * but lets the library remember them.
+   */
+  #words(text: string): string[] {
+    return this.#wordsStandAlone ? text.match(/▁*[^▁]*/g) ?? [] : [text];
+  }
+}
+
+/** Ranks pairs by the score of what they make. Its keys are JSON arrays of two spellings. */
+class ScoreRanks extends Map<string, number> {
+  #ranks = new Map<string, number>();
+
+  constructor({ tokens, scores }: Vocabulary) {
+    super();
+    const order = Array.from(tokens.keys()).sort((a, b) => scores[b] - scores[a]);
+    let rank = -1;
+    let last = Infinity;
+    for (const id of order) {
+      if (rank < 0 || scores[id] !== last) rank++;
+      last = scores[id];
+      this.#ranks.set(tokens[id], rank);
+    }
+  }
+
+  override get(pair: string): number | undefined {
+    const [left, right]: [string, string] = JSON.parse(pair);
+    return this.#ranks.get(left + right);
+  }
+}

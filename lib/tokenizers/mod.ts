@@ -1,0 +1,28 @@
+/**
+ * Text to token ids and back, from a GGUF file's own vocabulary, and chat templates.
+ *
+ * @example
+ * ```ts
+ * import { renderChat, tokenizerFromGguf } from "@quern/quern/tokenizers";
+ * import { parseGguf } from "@quern/quern/formats";
+ *
+ * function promptIds(file: Uint8Array, question: string): Int32Array {
+ *   const tokenizer = tokenizerFromGguf(parseGguf(file).metadata);
+ *   const messages = [{ role: "user", content: question }];
+ *   const prompt = renderChat(tokenizer.chatTemplate, messages, { addGenerationPrompt: true });
+ *   return tokenizer.encode(prompt);
+ * }
+ * console.log(typeof promptIds); // function
+ * ```
+ *
+ * @module
+ */
+export { type ChatMessage, type ChatOptions, renderChat } from "./chat_template.ts";
+export { tokenizerFromGguf } from "./tokenizer.ts";
+export type {
+  DecodeOptions,
+  DecoderOptions,
+  EncodeOptions,
+  TokenDecoder,
+  Tokenizer,
+} from "./types.ts";

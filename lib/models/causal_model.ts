@@ -3,7 +3,7 @@
  * asks of the runtime. An architecture is one file that implements this.
  */
 import type { Gguf } from "../formats/mod.ts";
-import type { MappedStorage } from "../memory/mod.ts";
+import type { Storage } from "../memory/mod.ts";
 import type { Precision } from "../ops/mod.ts";
 import type { Tensor } from "../tensor/mod.ts";
 
@@ -89,4 +89,4 @@ export interface CausalModel extends Disposable {
 }
 
 /** Makes a model from a parsed, mapped GGUF file. It takes references of its own to the storage. */
-export type GgufArchitecture = (gguf: Gguf, storage: MappedStorage, name: string) => CausalModel;
+export type GgufArchitecture = (gguf: Gguf, storage: Storage, name: string) => CausalModel;

@@ -5,7 +5,7 @@
 import type { DType } from "../core/dtype.ts";
 import { formatShape, sameShape, type Shape } from "../core/shape.ts";
 import type { Gguf } from "../formats/mod.ts";
-import type { MappedStorage } from "../memory/mod.ts";
+import type { Storage } from "../memory/mod.ts";
 import { Tensor } from "../tensor/mod.ts";
 
 const dtypeOfGgmlType: Readonly<Record<string, DType>> = {
@@ -20,7 +20,7 @@ const dtypeOfGgmlType: Readonly<Record<string, DType>> = {
 /** Reads one GGUF file for an architecture, and owns the tensors that it made. */
 export class GgufWeights implements Disposable {
   readonly #gguf: Gguf;
-  readonly #storage: MappedStorage;
+  readonly #storage: Storage;
   readonly #name: string;
   readonly #made: Tensor[] = [];
 
@@ -31,7 +31,7 @@ export class GgufWeights implements Disposable {
    * @param storage The mapped file.
    * @param name The file's name, for errors.
    */
-  constructor(gguf: Gguf, storage: MappedStorage, name: string) {
+  constructor(gguf: Gguf, storage: Storage, name: string) {
     this.#gguf = gguf;
     this.#storage = storage;
     this.#name = name;

@@ -1,0 +1,242 @@
+/**
+ * What all operations have in common, from one table: the same mistakes are
+ * refused in the same way, nothing leaks, and `out` is the result.
+ */
+import { assert, assertEquals, assertThrows } from "@std/assert";
+import { withoutLeaks } from "../support/native.ts";
+import { DisposedError } from "../../lib/core/errors.ts";
+import {
+  add,
+  addInPlace,
+  argmax,
+  attention,
+  crossEntropy,
+  dequantize,
+  embedding,
+  linear,
+  rmsNorm,
+  rope,
+  ropeTable,
+  sample,
+  softmax,
+  swiglu,
+} from "../../lib/ops/mod.ts";
+import { Tensor } from "../../lib/tensor/mod.ts";
+
+type Floats = Tensor<"float32">;
+type Ids = Tensor<"int32">;
+
+interface Case {
+  name: string;
+  /** The operands, made anew for each check. */
+  make: () => Tensor[];
+  run: (operands: Tensor[], out?: Tensor) => Tensor;
+  /** The result's shape. */
+  shape: number[];
+  /** Operands that `out` may be. */
+  inPlace?: number[];
+}
+
+const f = (shape: number[]) => Tensor.randn(shape, { seed: 1 });
+const i = (values: number[]) => Tensor.from(values, "int32");
+
+const cases: Case[] = [
+  {
+    name: "add",
+    make: () => [f([2, 3]), f([2, 3])],
+    run: ([a, b], out) => add(a as Floats, b as Floats, { out: out as Floats }),
+    shape: [2, 3],
+    inPlace: [0, 1],
+  },
+  {
+    name: "rmsNorm",
+    make: () => [f([2, 3]), f([3])],
+    run: ([x, w], out) => rmsNorm(x as Floats, w as Floats, { out: out as Floats }),
+    shape: [2, 3],
+    inPlace: [0],
+  },
+  {
+    name: "linear",
+    make: () => [f([2, 3]), f([4, 3])],
+    run: ([x, w], out) => linear(x as Floats, w, { out: out as Floats }),
+    shape: [2, 4],
+  },
+  {
+    name: "embedding",
+    make: () => [f([5, 3]), i([4, 0])],
+    run: ([table, ids], out) => embedding(table, ids as Ids, { out: out as Floats }),
+    shape: [2, 3],
+  },
+  {
+    name: "dequantize",
+    make: () => [f([2, 3])],
+    run: ([x], out) => dequantize(x, { out: out as Floats }),
+    shape: [2, 3],
+  },
+  {
+    name: "rope",
+    make: () => [f([2, 3, 8]), f([2, 4]), f([2, 4])],
+    run: ([x, cosines, sines], out) =>
+      rope(x as Floats, { cosines: cosines as Floats, sines: sines as Floats }, {
+        out: out as Floats,
+      }),
+    shape: [2, 3, 8],
+    inPlace: [0],
+  },
+  {
+    name: "attention",
+    make: () => [f([2, 4, 8]), f([3, 2, 8]), f([3, 2, 8])],
+    run: ([q, k, v], out) =>
+      attention(q as Floats, k as Floats, v as Floats, { out: out as Floats, causal: true }),
+    shape: [2, 4, 8],
+  },
+  {
+    name: "swiglu",
+    make: () => [f([2, 3]), f([2, 3])],
+    run: ([gate, up], out) => swiglu(gate as Floats, up as Floats, { out: out as Floats }),
+    shape: [2, 3],
+    inPlace: [0, 1],
+  },
+  {
+    name: "softmax",
+    make: () => [f([2, 3])],
+    run: ([x], out) => softmax(x as Floats, { out: out as Floats }),
+    shape: [2, 3],
+    inPlace: [0],
+  },
+  {
+    name: "argmax",
+    make: () => [f([2, 3])],
+    run: ([x], out) => argmax(x as Floats, { out: out as Ids }),
+    shape: [2],
+  },
+  {
+    name: "crossEntropy",
+    make: () => [f([2, 3]), i([0, 2])],
+    run: ([x, t], out) => crossEntropy(x as Floats, t as Ids, { out: out as Floats }),
+    shape: [2],
+  },
+  {
+    name: "sample",
+    make: () => [f([3])],
+    run: ([x], out) => sample(x as Floats, 0.5, { temperature: 1, out: out as Ids }),
+    shape: [1],
+  },
+];
+
+function dispose(tensors: Tensor[]): void {
+  for (const tensor of tensors) tensor.dispose();
+}
+
+for (const { name, make, run, shape, inPlace = [] } of cases) {
+  Deno.test(
+    `${name}() gives a fresh result of the right shape and leaves its operands alone`,
+    withoutLeaks(() => {
+      const operands = make();
+      const before = operands.map((tensor) => tensor.data.slice());
+      using y = run(operands);
+      assertEquals(y.shape, shape);
+      assert(operands.every((tensor) => tensor !== y && !tensor.disposed));
+      assertEquals(operands.map((tensor) => tensor.data.slice()), before);
+      dispose(operands);
+    }),
+  );
+
+  Deno.test(
+    `${name}() writes into out, also in place where it says so`,
+    withoutLeaks(() => {
+      const operands = make();
+      using expected = run(operands);
+      using out = Tensor.empty(shape, expected.dtype);
+      assert(run(operands, out) === out);
+      assertEquals(out.data, expected.data);
+      for (const index of inPlace) {
+        const fresh = make();
+        run(fresh, fresh[index]);
+        assertEquals(fresh[index].data.slice(), expected.data.slice());
+        dispose(fresh);
+      }
+      dispose(operands);
+    }),
+  );
+
+  Deno.test(
+    `${name}() refuses an out of another shape or dtype`,
+    withoutLeaks(() => {
+      const operands = make();
+      using wide = Tensor.empty([...shape, 2], "float32");
+      using other = Tensor.empty(shape, "float16");
+      assertThrows(() => run(operands, wide), Error, `${name}: out is`);
+      assertThrows(() => run(operands, other), TypeError, `${name}: out is float16`);
+      dispose(operands);
+    }),
+  );
+
+  Deno.test(
+    `${name}() refuses disposed operands and leaks nothing`,
+    withoutLeaks(() => {
+      for (let index = 0; index < make().length; index++) {
+        const operands = make();
+        operands[index].dispose();
+        assertThrows(() => run(operands), DisposedError, `${name}: `);
+        dispose(operands);
+      }
+      const out = Tensor.empty(shape);
+      out.dispose();
+      const operands = make();
+      assertThrows(() => run(operands, out), DisposedError, `${name}: out`);
+      dispose(operands);
+    }),
+  );
+}
+
+Deno.test(
+  "operations refuse operands that do not fit, with both shapes in the message",
+  withoutLeaks(() => {
+    using a = f([2, 3]);
+    using b = f([3, 2]);
+    using v = f([4]);
+    using q = f([2, 3, 8]);
+    using k = f([3, 2, 8]);
+    using ids = i([9]);
+    using bad = i([-1, 0]);
+    const refused: [() => unknown, string][] = [
+      [() => add(a, b), "add: the second operand is [3, 2], expected [2, 3]"],
+      [() => addInPlace(a, b), "addInPlace: the second operand is [3, 2]"],
+      [() => rmsNorm(a, v), "rmsNorm: weight is [4], expected [3]"],
+      [() => rmsNorm(a, undefined, { epsilon: -1 }), "rmsNorm: "],
+      [() => linear(a, b), "linear: x [2, 3] does not fit weight [3, 2]"],
+      [() => embedding(a, ids), "embedding: "],
+      [() => attention(q, k, k), "attention: q [2, 3, 8]"],
+      [() => swiglu(a, b), "swiglu: up is [3, 2], expected [2, 3]"],
+      [() => crossEntropy(a, ids), "crossEntropy: targets is [1], expected [2]"],
+      [() => crossEntropy(a, bad), "crossEntropy: "],
+      [() => sample(a, 0.5), "sample: logits [2, 3] are more than one row"],
+      [() => sample(v, 1), "sample: "],
+      [() => sample(v, 0.5, { topP: 2 }), "sample: "],
+      [() => ropeTable(2, 4, { base: -1 }), "ropeTable: "],
+    ];
+    for (const [call, words] of refused) assertThrows(call, RangeError, words);
+  }),
+);
+
+Deno.test(
+  "operations give the values of their definitions",
+  withoutLeaks(() => {
+    using x = Tensor.from([[3, 4]]);
+    using normed = rmsNorm(x, undefined, { epsilon: 0 });
+    const root = Math.sqrt(12.5);
+    assertEquals(normed.data, new Float32Array([3 / root, 4 / root]));
+    using logits = Tensor.from([[0, 0], [1, 1]]);
+    using probabilities = softmax(logits);
+    assertEquals(probabilities.toArray(), [[0.5, 0.5], [0.5, 0.5]]);
+    using targets = i([0, 1]);
+    using losses = crossEntropy(logits, targets);
+    assertEquals(losses.data, new Float32Array([Math.LN2, Math.LN2]));
+    const { cosines, sines } = ropeTable(3, 2, { start: 5, base: 100 });
+    const angles = [5, 0.5, 6, 0.6, 7, 0.7];
+    assertEquals(cosines.data, new Float32Array(angles.map(Math.cos)));
+    assertEquals(sines.data, new Float32Array(angles.map(Math.sin)));
+    dispose([cosines, sines]);
+  }),
+);

@@ -7,10 +7,14 @@
 import { BPE, Tokenizer as JsonTokenizer } from "@huggingface/tokenizers";
 import { normalizeBert } from "./bert_normalizer.ts";
 import type { Vocabulary } from "./gguf_vocabulary.ts";
+import { PairMerger } from "./pair_merger.ts";
 import { preTokenizerNamed } from "./pre_tokenizers.ts";
 
 /** The mark that stands for a space in SentencePiece and begins a word in GGUF's WordPiece. */
 export const SPACE_MARK = "\u2581";
+
+/** Words of more characters than this are merged in flat arrays. */
+const LONG_WORD = 512;
 
 /** Encodes text without special tokens. */
 export interface Encoder {
@@ -62,6 +66,7 @@ function appendAll(ids: readonly number[], out: number[]): void {
 
 class ByteLevelEncoder implements Encoder {
   #tokenizer: JsonTokenizer;
+  #words: WordEncoder;
 
   constructor(vocabulary: Vocabulary) {
     const rule = preTokenizerNamed(vocabulary.pre);
@@ -81,6 +86,8 @@ class ByteLevelEncoder implements Encoder {
     const bytes = { type: "ByteLevel", add_prefix_space: false, use_regex: false };
     const json = tokenizerJson(model, { type: "Sequence", pretokenizers: [...splits, bytes] });
     this.#tokenizer = new JsonTokenizer(json, {});
+    if (!(this.#tokenizer.model instanceof BPE)) throw new TypeError("the model is not BPE");
+    this.#words = new WordEncoder(this.#tokenizer.model);
   }
 
   idOf(token: string): number | undefined {
@@ -88,7 +95,55 @@ class ByteLevelEncoder implements Encoder {
   }
 
   encode(text: string, _startsText: boolean, out: number[]): void {
-    appendAll(this.#tokenizer.encode(text, { add_special_tokens: false }).ids, out);
+    this.#words.encode(this.#pieces(text), out);
+  }
+
+  /** The engine of regular expressions gives up on runs of about ten million characters. */
+  #pieces(text: string): string[] {
+    try {
+      return this.#tokenizer.pre_tokenizer?.pre_tokenize(text) ?? [];
+    } catch (cause) {
+      if (!(cause instanceof RangeError)) throw cause;
+      throw new RangeError(
+        `encode(): a text of ${text.length} characters has a run without a place to split that ` +
+          `is too long; encode it in smaller parts`,
+        { cause },
+      );
+    }
+  }
+}
+
+/** Encodes words: short ones by the library, which remembers them, long ones in flat arrays. */
+class WordEncoder {
+  #model: BPE;
+  #merger: PairMerger;
+
+  constructor(model: BPE) {
+    this.#model = model;
+    this.#merger = new PairMerger(model);
+  }
+
+  encode(words: readonly string[], out: number[]): void {
+    for (const word of words) {
+      const whole = this.#model.ignore_merges && this.#model.tokens_to_ids.has(word);
+      if (word.length <= LONG_WORD || whole) {
+        this.#appendIds(this.#model.encode([word]), out);
+        continue;
+      }
+      for (const spelling of this.#merger.split(word)) {
+        const id = this.#model.tokens_to_ids.get(spelling);
+        if (id !== undefined) out.push(id);
+        // What is no token is one character; the library knows what stands for it.
+        else this.#appendIds(this.#model.encode([spelling]), out);
+      }
+    }
+  }
+
+  #appendIds(tokens: readonly string[], out: number[]): void {
+    for (let i = 0; i < tokens.length; i++) {
+      const id = this.#model.tokens_to_ids.get(tokens[i]);
+      if (id !== undefined) out.push(id);
+    }
   }
 }
 
@@ -136,6 +191,7 @@ function originalForm(vocabulary: Vocabulary, token: string, id: number): string
  */
 class ScoreEncoder implements Encoder {
   #model: BPE;
+  #words: WordEncoder;
   #addSpacePrefix: boolean;
   #wordsStandAlone: boolean;
 
@@ -150,6 +206,7 @@ class ScoreEncoder implements Encoder {
       unk_token: unknownId === undefined ? undefined : tokens[unknownId],
     });
     this.#model.bpe_ranks = new ScoreRanks(vocabulary);
+    this.#words = new WordEncoder(this.#model);
     this.#addSpacePrefix = vocabulary.addSpacePrefix;
     this.#wordsStandAlone = !tokens.some((token) => /[^▁]▁/.test(token));
   }
@@ -161,18 +218,15 @@ class ScoreEncoder implements Encoder {
   encode(text: string, startsText: boolean, out: number[]): void {
     const prefix = startsText && this.#addSpacePrefix ? " " : "";
     const marked = (prefix + text).replaceAll(" ", SPACE_MARK);
-    for (const token of this.#model.encode(this.#words(marked))) {
-      const id = this.#model.tokens_to_ids.get(token);
-      if (id !== undefined) out.push(id);
-    }
+    this.#words.encode(this.#split(marked), out);
   }
 
   /**
    * Where no token spans the end of a word, words can be encoded one by one, which changes nothing
    * but lets the library remember them.
    */
-  #words(text: string): string[] {
-    return this.#wordsStandAlone ? text.match(/▁*[^▁]*/g) ?? [] : [text];
+  #split(text: string): string[] {
+    return this.#wordsStandAlone ? text.match(/▁+[^▁]*|[^▁]+/g) ?? [] : [text];
   }
 }
 

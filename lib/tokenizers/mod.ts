@@ -17,6 +17,7 @@
  *
  * @module
  */
+export type { GgufArray, GgufValue } from "../formats/mod.ts";
 export { type ChatMessage, type ChatOptions, renderChat } from "./chat_template.ts";
 export { tokenizerFromGguf } from "./tokenizer.ts";
 export type {

@@ -103,7 +103,8 @@ Deno.test("parseGguf() reads or refuses each file that differs in one byte, at o
     }
   }
   assert(read > 0 && refused > 0);
-  assertLess(slowest, 500);
+  // A loop over a claimed count would take minutes; the bound leaves room for a busy machine.
+  assertLess(slowest, 2000);
 });
 
 Deno.test("parseGguf() names what a file is that is not GGUF", () => {

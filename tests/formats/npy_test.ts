@@ -140,7 +140,7 @@ Deno.test("readNpy() refuses shapes beyond the file or beyond counting", () => {
   }
   assertRefused(npy(dictionary("<f4", `(${"1,".repeat(65)})`), zeros(4)), "beyond what", 60);
   for (const shape of ["(-1,)", "(1.5,)", "(1e3,)", "('1',)", "(99999999999999999999,)", "(1 2)"]) {
-    assertThrows(() => readNpy(npy(dictionary("<f4", shape))), SyntaxError, "header");
+    assertThrows(() => readNpy(npy(dictionary("<f4", shape))), SyntaxError, ", at offset 6");
   }
 });
 

@@ -8,7 +8,7 @@
  * @module
  */
 
-const REMOVED = /(?![\t\n\r])[\0\uFFFD\p{Cc}\p{Cf}\p{Cn}\p{Co}\p{Cs}]/gu;
+const REMOVED = /(?![\t\n\r])[\0\uFFFD\p{Cc}\p{Cf}\p{Co}\p{Cs}]/gu;
 const IDEOGRAPH = new RegExp(
   "[\u4E00-\u9FFF\u3400-\u4DBF\u{20000}-\u{2A6DF}\u{2A700}-\u{2B73F}\u{2B740}-\u{2B81F}" +
     "\u{2B920}-\u{2CEAF}\uF900-\uFAFF\u{2F800}-\u{2FA1F}]",

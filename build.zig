@@ -189,8 +189,8 @@ const Mode = struct {
 };
 
 const flags = [_][]const u8{
-    "-std=c11",       "-Wall",              "-Wextra",  "-Wvla",            "-Wstrict-prototypes",
-    "-Werror",        "-fvisibility=hidden", "-ffp-contract=off", "-fno-math-errno",
+    "-std=c11", "-Wall",               "-Wextra",           "-Wvla",           "-Wstrict-prototypes",
+    "-Werror",  "-fvisibility=hidden", "-ffp-contract=off", "-fno-math-errno",
 };
 
 /// Adds everything that the library consists of to `m`.

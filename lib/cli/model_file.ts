@@ -1,0 +1,76 @@
+/**
+ * Loading models and reading files for commands, with progress and clear errors.
+ *
+ * @module
+ */
+
+import { MappedStorage } from "../memory/mod.ts";
+import { type LanguageModel, loadModel } from "../runtime/mod.ts";
+import { parseGguf } from "../formats/mod.ts";
+import { resolveModel } from "../hub/mod.ts";
+import { type Tokenizer, tokenizerFromGguf } from "../tokenizers/mod.ts";
+import { fileError } from "./errors.ts";
+import { nativeProblem } from "./native_library.ts";
+import { writeLog } from "./output.ts";
+import { ProgressDisplay } from "./progress.ts";
+
+/** Loads a model, pulling it first with a progress bar where it is not there yet. */
+export async function loadWithProgress(
+  source: string,
+  signal: AbortSignal,
+): Promise<LanguageModel> {
+  using display = await ProgressDisplay.create();
+  try {
+    return await loadModel(source, { signal, onProgress: display.report, onPull: writeLog });
+  } catch (error) {
+    throw fileError(source, error);
+  }
+}
+
+/** Finds a model's file, pulling it first where it is not there yet. */
+export async function resolveWithProgress(source: string, signal: AbortSignal): Promise<string> {
+  using display = await ProgressDisplay.create();
+  return await resolveModel(source, { signal, onProgress: display.report, onPull: writeLog });
+}
+
+/** Reads only a model's vocabulary; the file need not have tensors. */
+export async function loadTokenizer(source: string, signal: AbortSignal): Promise<Tokenizer> {
+  const path = await resolveWithProgress(source, signal);
+  return await withFile(
+    path,
+    (bytes) => tokenizerFromGguf(parseGguf(bytes, { name: path }).metadata),
+  );
+}
+
+/**
+ * Gives a function the bytes of a whole file: mapped where the native library
+ * is there, so that a large model costs nothing, else read.
+ */
+export async function withFile<T>(path: string, use: (bytes: Uint8Array) => T): Promise<T> {
+  try {
+    const { isFile, size } = await Deno.stat(path);
+    if (!isFile || size === 0 || nativeProblem() !== undefined) {
+      return use(await Deno.readFile(path));
+    }
+    const storage = MappedStorage.map(path);
+    try {
+      return use(new Uint8Array(storage.buffer));
+    } finally {
+      storage.release();
+    }
+  } catch (error) {
+    throw fileError(path, error);
+  }
+}
+
+/** Writes a file whole or not at all: under a temporary name, then renamed. */
+export async function writeFileWhole(path: string, bytes: Uint8Array): Promise<void> {
+  const temporary = `${path}.${crypto.randomUUID()}.tmp`;
+  try {
+    await Deno.writeFile(temporary, bytes, { createNew: true });
+    await Deno.rename(temporary, path);
+  } catch (error) {
+    await Deno.remove(temporary).catch(() => {});
+    throw fileError(path, error);
+  }
+}

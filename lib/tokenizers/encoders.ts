@@ -9,6 +9,7 @@ import { normalizeBert } from "./bert_normalizer.ts";
 import type { Vocabulary } from "./gguf_vocabulary.ts";
 import { PairMerger } from "./pair_merger.ts";
 import { preTokenizerNamed } from "./pre_tokenizers.ts";
+import { MergeRanks, ScoreRanks } from "./rank_tables.ts";
 
 /** The mark that stands for a space in SentencePiece and begins a word in GGUF's WordPiece. */
 export const SPACE_MARK = "\u2581";
@@ -60,6 +61,17 @@ function vocabularyObject(tokens: readonly string[]): Record<string, number> {
   return object;
 }
 
+/**
+ * Gives a BPE model its tables. Through a tokenizer.json object, the library would first make an
+ * object with a property for each token, which takes longer than all the rest.
+ */
+function fillModel(model: BPE, tokens: readonly string[], ranks: Map<string, number>): void {
+  tokens.forEach((token, id) => model.tokens_to_ids.set(token, id));
+  model.vocab = [...tokens];
+  model.bpe_ranks = ranks;
+  model.unk_token_id = model.tokens_to_ids.get(model.unk_token ?? "");
+}
+
 function appendAll(ids: readonly number[], out: number[]): void {
   for (let i = 0; i < ids.length; i++) out.push(ids[i]);
 }
@@ -77,16 +89,12 @@ class ByteLevelEncoder implements Encoder {
       behavior: "Removed",
       invert: true,
     }));
-    const model = {
-      type: "BPE",
-      vocab: vocabularyObject(vocabulary.tokens),
-      merges: vocabulary.merges,
-      ignore_merges: rule.ignoreMerges,
-    };
+    const model = { type: "BPE", vocab: {}, merges: [], ignore_merges: rule.ignoreMerges };
     const bytes = { type: "ByteLevel", add_prefix_space: false, use_regex: false };
     const json = tokenizerJson(model, { type: "Sequence", pretokenizers: [...splits, bytes] });
     this.#tokenizer = new JsonTokenizer(json, {});
     if (!(this.#tokenizer.model instanceof BPE)) throw new TypeError("the model is not BPE");
+    fillModel(this.#tokenizer.model, vocabulary.tokens, new MergeRanks(vocabulary.merges));
     this.#words = new WordEncoder(this.#tokenizer.model);
   }
 
@@ -184,11 +192,7 @@ function originalForm(vocabulary: Vocabulary, token: string, id: number): string
   return token.startsWith(SPACE_MARK) ? token.slice(1) : `##${token}`;
 }
 
-/**
- * SentencePiece's BPE has no merges: of all neighbours the pair is joined whose joint spelling has
- * the highest score, the leftmost among equals. The library's BPE asks for the rank of a pair, so
- * it is given a table that answers with the place of the joint spelling's score.
- */
+/** SentencePiece's BPE, told by scores what to merge. */
 class ScoreEncoder implements Encoder {
   #model: BPE;
   #words: WordEncoder;
@@ -199,13 +203,13 @@ class ScoreEncoder implements Encoder {
     const { tokens, unknownId } = vocabulary;
     this.#model = new BPE({
       type: "BPE",
-      vocab: vocabularyObject(tokens),
+      vocab: {},
       merges: [],
       byte_fallback: true,
       ignore_merges: false,
       unk_token: unknownId === undefined ? undefined : tokens[unknownId],
     });
-    this.#model.bpe_ranks = new ScoreRanks(vocabulary);
+    fillModel(this.#model, tokens, new ScoreRanks(vocabulary));
     this.#words = new WordEncoder(this.#model);
     this.#addSpacePrefix = vocabulary.addSpacePrefix;
     this.#wordsStandAlone = !tokens.some((token) => /[^▁]▁/.test(token));
@@ -227,27 +231,5 @@ class ScoreEncoder implements Encoder {
    */
   #split(text: string): string[] {
     return this.#wordsStandAlone ? text.match(/▁+[^▁]*|[^▁]+/g) ?? [] : [text];
-  }
-}
-
-/** Ranks pairs by the score of what they make. Its keys are JSON arrays of two spellings. */
-class ScoreRanks extends Map<string, number> {
-  #ranks = new Map<string, number>();
-
-  constructor({ tokens, scores }: Vocabulary) {
-    super();
-    const order = Array.from(tokens.keys()).sort((a, b) => scores[b] - scores[a]);
-    let rank = -1;
-    let last = Infinity;
-    for (const id of order) {
-      if (rank < 0 || scores[id] !== last) rank++;
-      last = scores[id];
-      this.#ranks.set(tokens[id], rank);
-    }
-  }
-
-  override get(pair: string): number | undefined {
-    const [left, right]: [string, string] = JSON.parse(pair);
-    return this.#ranks.get(left + right);
   }
 }

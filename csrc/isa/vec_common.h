@@ -57,6 +57,12 @@ QN_INLINE qn_vf qn_vset1(float x) { return (qn_vf)x; }
 QN_INLINE qn_vi qn_vset1_i32(int32_t x) { return (qn_vi)x; }
 QN_INLINE qn_vf qn_vzero(void) { return (qn_vf)0.0f; }
 
+/* 0, 1, 2, ... */
+QN_INLINE qn_vi qn_vlane_index(void) {
+  static const int32_t indices[] = {0, 1, 2, 3, 4, 5, 6, 7, 8, 9, 10, 11, 12, 13, 14, 15};
+  return qn_vload_i32(indices);
+}
+
 /* The same bits under another type. */
 QN_INLINE qn_vi qn_vbits(qn_vf v) {
   qn_vi bits;
@@ -125,6 +131,22 @@ QN_INLINE int32_t qn_vreduce_add_i32(qn_vi v) {
   return QN_FOLD_4(QN_SUM, last);
 }
 
+/* qn_vreduce_add of four vectors, with the same bits as one by one. */
+QN_INLINE qn_vf4 qn_vreduce_add_4(qn_vf a, qn_vf b, qn_vf c, qn_vf d) {
+  qn_vf4 p = QN_FOLD_TO_4(QN_SUM, a);
+  qn_vf4 q = QN_FOLD_TO_4(QN_SUM, b);
+  qn_vf4 r = QN_FOLD_TO_4(QN_SUM, c);
+  qn_vf4 s = QN_FOLD_TO_4(QN_SUM, d);
+  qn_vf4 pq_xy = __builtin_shufflevector(p, q, 0, 4, 1, 5);
+  qn_vf4 pq_zw = __builtin_shufflevector(p, q, 2, 6, 3, 7);
+  qn_vf4 rs_xy = __builtin_shufflevector(r, s, 0, 4, 1, 5);
+  qn_vf4 rs_zw = __builtin_shufflevector(r, s, 2, 6, 3, 7);
+  qn_vf4 pq = pq_xy + pq_zw; /* p.x + p.z, q.x + q.z, p.y + p.w, q.y + q.w */
+  qn_vf4 rs = rs_xy + rs_zw;
+  return __builtin_shufflevector(pq, rs, 0, 1, 4, 5) +
+         __builtin_shufflevector(pq, rs, 2, 3, 6, 7);
+}
+
 /* Largest and smallest lane; unspecified when one is NaN. */
 QN_INLINE float qn_vreduce_max(qn_vf v) {
   qn_vf4 last = QN_FOLD_TO_4(QN_LARGER, v);
@@ -183,12 +205,17 @@ QN_INLINE qn_vf qn_vload_u4_high(const void *p) {
 /* Partial loads and stores lane by lane, for instruction sets without masks. The
  * loops run over all lanes so that they unroll; a loop to n becomes a call. */
 QN_INLINE qn_vf qn_vload_n_loop(const float *p, size_t n) {
+  if (n == QN_LANES) return qn_vload(p);
   float lanes[QN_LANES];
   for (size_t i = 0; i < QN_LANES; i += 1) lanes[i] = i < n ? p[i] : 0.0f;
   return qn_vload(lanes);
 }
 
 QN_INLINE void qn_vstore_n_loop(float *p, qn_vf v, size_t n) {
+  if (n == QN_LANES) {
+    qn_vstore(p, v);
+    return;
+  }
   float lanes[QN_LANES];
   qn_vstore(lanes, v);
   for (size_t i = 0; i < QN_LANES; i += 1) {

@@ -1,0 +1,82 @@
+/*
+ * api/check.h: what the exported functions check before a kernel may run.
+ *
+ * Sizes are multiplied in 64 bits; an array that could not be addressed is
+ * QN_BAD_SIZE. The address of an array without elements is never looked at.
+ */
+#ifndef QN_API_CHECK_H
+#define QN_API_CHECK_H
+
+#include <stddef.h>
+#include <stdint.h>
+
+#include "quern.h"
+
+/* Leaves the function with the first status that is not QN_OK. */
+#define QN_TRY(expression)                       \
+  do {                                           \
+    const qn_status status_ = (expression);      \
+    if (status_ != QN_OK) return status_;        \
+  } while (0)
+
+/* Work of a thread is a few microseconds at least: about this many elements. */
+enum { QN_GRAIN_ELEMENTS = 16384 };
+
+/* An array of a x b x c elements of `element_bytes` each. */
+static inline qn_status qn_check_array(const void *address, uint64_t a, uint64_t b, uint64_t c,
+                                       size_t element_bytes, size_t alignment) {
+  if (a == 0 || b == 0 || c == 0) return QN_OK;
+  uint64_t bytes;
+  if (__builtin_mul_overflow(a, b, &bytes) || __builtin_mul_overflow(bytes, c, &bytes) ||
+      __builtin_mul_overflow(bytes, (uint64_t)element_bytes, &bytes) || bytes > PTRDIFF_MAX) {
+    return QN_BAD_SIZE;
+  }
+  if (address == NULL) return QN_NULL_POINTER;
+  return (uintptr_t)address % alignment == 0 ? QN_OK : QN_BAD_ALIGNMENT;
+}
+
+/* An array of a x b x c floats or int32. */
+static inline qn_status qn_check_words(const void *address, uint64_t a, uint64_t b, uint64_t c) {
+  return qn_check_array(address, a, b, c, 4, 4);
+}
+
+/* How a dtype that can be widened to float32 is stored. */
+struct qn_dtype_layout {
+  size_t block;     /* elements */
+  size_t bytes;     /* of a block */
+  size_t alignment; /* of an address */
+};
+
+static inline qn_status qn_find_layout(struct qn_dtype_layout *layout, int32_t dtype) {
+  switch (dtype) {
+    case QN_F32: *layout = (struct qn_dtype_layout){1, 4, 4}; return QN_OK;
+    case QN_F16:
+    case QN_BF16: *layout = (struct qn_dtype_layout){1, 2, 2}; return QN_OK;
+    case QN_Q8_0: *layout = (struct qn_dtype_layout){32, 34, 2}; return QN_OK;
+    case QN_Q4_0: *layout = (struct qn_dtype_layout){32, 18, 2}; return QN_OK;
+    case QN_Q4_1: *layout = (struct qn_dtype_layout){32, 20, 2}; return QN_OK;
+    default: return QN_BAD_DTYPE;
+  }
+}
+
+/* rows x cols elements of a layout, cols being whole blocks. */
+static inline qn_status qn_check_stored(const void *address, uint64_t rows, uint64_t cols,
+                                        const struct qn_dtype_layout *layout) {
+  if (cols % layout->block != 0) return QN_BAD_SIZE;
+  return qn_check_array(address, rows, cols / layout->block, 1, layout->bytes, layout->alignment);
+}
+
+/* Every index is in 0 .. limit - 1. */
+static inline qn_status qn_check_indices(const int32_t *indices, size_t count, uint32_t limit) {
+  for (size_t i = 0; i < count; i += 1) {
+    if (indices[i] < 0 || (uint32_t)indices[i] >= limit) return QN_BAD_INDEX;
+  }
+  return QN_OK;
+}
+
+/* Rows of `cols` elements that are worth one task of a thread. */
+static inline size_t qn_grain_rows(size_t cols) {
+  return cols == 0 || cols >= QN_GRAIN_ELEMENTS ? 1 : QN_GRAIN_ELEMENTS / cols;
+}
+
+#endif

@@ -1,0 +1,138 @@
+/*
+ * api/elements.c: the functions of quern.h that treat each element by itself.
+ *
+ * Each checks its arguments, then splits the elements among the threads. A range
+ * begins at a multiple of QN_GRAIN_ELEMENTS, so what a thread writes shares no
+ * cache line, no block and no group of random numbers with another's.
+ */
+#include <math.h>
+#include <string.h>
+
+#include "api/check.h"
+#include "base/threads.h"
+#include "dispatch/dispatch.h"
+
+struct fill {
+  float *y;
+  float value;
+};
+
+static void fill_range(void *context, size_t begin, size_t end, uint32_t worker) {
+  (void)worker;
+  const struct fill *task = context;
+  qn_kernels->fill_f32(task->y + begin, end - begin, task->value);
+}
+
+int32_t qn_fill_f32(float *y, uint32_t rows, uint32_t cols, float value) {
+  QN_TRY(qn_check_words(y, rows, cols, 1));
+  struct fill task = {y, value};
+  qn_parallel_rows((size_t)rows * cols, QN_GRAIN_ELEMENTS, fill_range, &task);
+  return QN_OK;
+}
+
+struct random_normal {
+  float *y;
+  uint32_t seed_low;
+  uint32_t seed_high;
+  float mean;
+  float deviation;
+};
+
+static void random_normal_range(void *context, size_t begin, size_t end, uint32_t worker) {
+  (void)worker;
+  const struct random_normal *task = context;
+  qn_kernels->random_normal_f32(task->y + begin, begin, end - begin, task->seed_low,
+                                task->seed_high, task->mean, task->deviation);
+}
+
+/* The mean is finite; the deviation is finite and not negative. */
+int32_t qn_random_normal_f32(float *y, uint32_t rows, uint32_t cols, uint32_t seed_low,
+                             uint32_t seed_high, float mean, float deviation) {
+  if (!isfinite(mean) || !isfinite(deviation) || deviation < 0.0f) return QN_BAD_ARGUMENT;
+  QN_TRY(qn_check_words(y, rows, cols, 1));
+  struct random_normal task = {y, seed_low, seed_high, mean, deviation};
+  qn_parallel_rows((size_t)rows * cols, QN_GRAIN_ELEMENTS / 16, random_normal_range, &task);
+  return QN_OK;
+}
+
+struct copy {
+  char *y;
+  const char *x;
+};
+
+static void copy_range(void *context, size_t begin, size_t end, uint32_t worker) {
+  (void)worker;
+  const struct copy *task = context;
+  memcpy(task->y + begin, task->x + begin, end - begin);
+}
+
+int32_t qn_copy(void *y, const void *x, uint32_t rows, uint32_t row_bytes) {
+  QN_TRY(qn_check_array(y, rows, row_bytes, 1, 1, 1));
+  QN_TRY(qn_check_array(x, rows, row_bytes, 1, 1, 1));
+  const size_t bytes = (size_t)rows * row_bytes;
+  if (bytes == 0 || x == y) return QN_OK;
+  const uintptr_t to = (uintptr_t)y;
+  const uintptr_t from = (uintptr_t)x;
+  /* Ranges that overlap must be copied in one direction, by one thread. */
+  if ((to < from ? from - to : to - from) < bytes) {
+    memmove(y, x, bytes);
+    return QN_OK;
+  }
+  struct copy task = {y, x};
+  qn_parallel_rows(bytes, (size_t)16 * QN_GRAIN_ELEMENTS, copy_range, &task);
+  return QN_OK;
+}
+
+struct dequantize {
+  float *y;
+  const char *x;
+  struct qn_dtype_layout layout;
+  int32_t dtype;
+};
+
+static void dequantize_range(void *context, size_t begin, size_t end, uint32_t worker) {
+  (void)worker;
+  const struct dequantize *task = context;
+  const char *x = task->x + begin / task->layout.block * task->layout.bytes;
+  qn_kernels->dequantize_f32(task->y + begin, x, end - begin, task->dtype);
+}
+
+int32_t qn_dequantize_f32(float *y, const void *x, uint32_t rows, uint32_t cols, int32_t dtype) {
+  struct dequantize task = {.y = y, .x = x, .dtype = dtype};
+  QN_TRY(qn_find_layout(&task.layout, dtype));
+  QN_TRY(qn_check_stored(x, rows, cols, &task.layout));
+  QN_TRY(qn_check_words(y, rows, cols, 1));
+  qn_parallel_rows((size_t)rows * cols, QN_GRAIN_ELEMENTS, dequantize_range, &task);
+  return QN_OK;
+}
+
+/* Two inputs and an output of one shape. */
+struct pair {
+  float *y;
+  const float *a;
+  const float *b;
+  void (*kernel)(float *y, const float *a, const float *b, size_t count);
+};
+
+static void pair_range(void *context, size_t begin, size_t end, uint32_t worker) {
+  (void)worker;
+  const struct pair *task = context;
+  task->kernel(task->y + begin, task->a + begin, task->b + begin, end - begin);
+}
+
+static qn_status run_pair(struct pair task, uint32_t rows, uint32_t cols, size_t grain) {
+  QN_TRY(qn_check_words(task.y, rows, cols, 1));
+  QN_TRY(qn_check_words(task.a, rows, cols, 1));
+  QN_TRY(qn_check_words(task.b, rows, cols, 1));
+  qn_parallel_rows((size_t)rows * cols, grain, pair_range, &task);
+  return QN_OK;
+}
+
+int32_t qn_add_f32(float *y, const float *a, const float *b, uint32_t rows, uint32_t cols) {
+  return run_pair((struct pair){y, a, b, qn_kernels->add_f32}, rows, cols, QN_GRAIN_ELEMENTS);
+}
+
+int32_t qn_swiglu_f32(float *y, const float *gate, const float *up, uint32_t rows, uint32_t cols) {
+  struct pair task = {y, gate, up, qn_kernels->swiglu_f32};
+  return run_pair(task, rows, cols, QN_GRAIN_ELEMENTS / 4);
+}

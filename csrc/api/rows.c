@@ -1,0 +1,113 @@
+/*
+ * api/rows.c: the functions of quern.h that treat each row by itself.
+ *
+ * Each checks its arguments, then splits the rows among the threads; a row is
+ * never split.
+ */
+#include <math.h>
+
+#include "api/check.h"
+#include "base/threads.h"
+#include "dispatch/dispatch.h"
+
+struct rms_norm {
+  float *y;
+  const float *x;
+  const float *weight;
+  size_t cols;
+  float epsilon;
+};
+
+static void rms_norm_rows(void *context, size_t begin, size_t end, uint32_t worker) {
+  (void)worker;
+  const struct rms_norm *task = context;
+  const size_t at = begin * task->cols;
+  qn_kernels->rms_norm_f32(task->y + at, task->x + at, task->weight, end - begin, task->cols,
+                           task->epsilon);
+}
+
+/* Epsilon is finite and not negative. */
+int32_t qn_rms_norm_f32(float *y, const float *x, const float *weight, uint32_t rows,
+                        uint32_t cols, float epsilon) {
+  if (!isfinite(epsilon) || epsilon < 0.0f) return QN_BAD_ARGUMENT;
+  QN_TRY(qn_check_words(y, rows, cols, 1));
+  QN_TRY(qn_check_words(x, rows, cols, 1));
+  if (weight != NULL) QN_TRY(qn_check_words(weight, rows != 0, cols, 1));
+  if (cols == 0) return QN_OK;
+  struct rms_norm task = {y, x, weight, cols, epsilon};
+  qn_parallel_rows(rows, qn_grain_rows(cols), rms_norm_rows, &task);
+  return QN_OK;
+}
+
+struct softmax {
+  float *y;
+  const float *x;
+  size_t cols;
+};
+
+static void softmax_rows(void *context, size_t begin, size_t end, uint32_t worker) {
+  (void)worker;
+  const struct softmax *task = context;
+  const size_t at = begin * task->cols;
+  qn_kernels->softmax_f32(task->y + at, task->x + at, end - begin, task->cols);
+}
+
+int32_t qn_softmax_f32(float *y, const float *x, uint32_t rows, uint32_t cols) {
+  QN_TRY(qn_check_words(y, rows, cols, 1));
+  QN_TRY(qn_check_words(x, rows, cols, 1));
+  if (cols == 0) return QN_OK;
+  struct softmax task = {y, x, cols};
+  qn_parallel_rows(rows, qn_grain_rows((size_t)cols * 4), softmax_rows, &task);
+  return QN_OK;
+}
+
+struct argmax {
+  int32_t *y;
+  const float *x;
+  size_t cols;
+};
+
+static void argmax_rows(void *context, size_t begin, size_t end, uint32_t worker) {
+  (void)worker;
+  const struct argmax *task = context;
+  qn_kernels->argmax_f32(task->y + begin, task->x + begin * task->cols, end - begin, task->cols);
+}
+
+/* A row has at least one element and at most 2^31. */
+int32_t qn_argmax_f32(int32_t *y, const float *x, uint32_t rows, uint32_t cols) {
+  if (rows == 0) return QN_OK;
+  if (cols == 0 || cols > (uint32_t)1 << 31) return QN_BAD_SIZE;
+  QN_TRY(qn_check_words(y, rows, 1, 1));
+  QN_TRY(qn_check_words(x, rows, cols, 1));
+  struct argmax task = {y, x, cols};
+  qn_parallel_rows(rows, qn_grain_rows(cols), argmax_rows, &task);
+  return QN_OK;
+}
+
+struct cross_entropy {
+  float *loss;
+  const float *logits;
+  const int32_t *targets;
+  size_t cols;
+};
+
+static void cross_entropy_rows(void *context, size_t begin, size_t end, uint32_t worker) {
+  (void)worker;
+  const struct cross_entropy *task = context;
+  qn_kernels->cross_entropy_f32(task->loss + begin, task->logits + begin * task->cols,
+                                task->targets + begin, end - begin, task->cols);
+}
+
+/* A row has at least one element; no loss is written if a target is out of range. */
+int32_t qn_cross_entropy_f32(float *loss, const float *logits, const int32_t *targets,
+                             uint32_t rows, uint32_t cols) {
+  if (rows == 0) return QN_OK;
+  if (cols == 0) return QN_BAD_SIZE;
+  QN_TRY(qn_check_words(loss, rows, 1, 1));
+  QN_TRY(qn_check_words(logits, rows, cols, 1));
+  QN_TRY(qn_check_words(targets, rows, 1, 1));
+  QN_TRY(qn_check_indices(targets, rows, cols));
+  struct cross_entropy task = {loss, logits, targets, cols};
+  qn_parallel_rows(rows, qn_grain_rows((size_t)cols * 4), cross_entropy_rows, &task);
+  return QN_OK;
+}

@@ -1,0 +1,218 @@
+/*
+ * api/transformer.c: the functions of quern.h that only transformers need, but
+ * for the matrix product (api/linear.c).
+ *
+ * Each checks its arguments, then splits tokens, heads or pairs among the
+ * threads; a sum is never split.
+ */
+#include <math.h>
+
+#include "api/check.h"
+#include "base/threads.h"
+#include "dispatch/dispatch.h"
+#include "memory/pool.h"
+
+struct embedding {
+  float *y;
+  const char *table;
+  const int32_t *ids;
+  size_t cols;
+  size_t row_bytes;
+  int32_t dtype;
+};
+
+static void embedding_rows(void *context, size_t begin, size_t end, uint32_t worker) {
+  (void)worker;
+  const struct embedding *task = context;
+  for (size_t t = begin; t < end; t += 1) {
+    const char *row = task->table + (size_t)task->ids[t] * task->row_bytes;
+    qn_kernels->dequantize_f32(task->y + t * task->cols, row, task->cols, task->dtype);
+  }
+}
+
+/* Nothing is written if an id is out of range. */
+int32_t qn_embedding_f32(float *y, const void *table, const int32_t *ids, uint32_t tokens,
+                         uint32_t vocabulary, uint32_t cols, int32_t dtype) {
+  struct qn_dtype_layout layout;
+  QN_TRY(qn_find_layout(&layout, dtype));
+  QN_TRY(qn_check_words(y, tokens, cols, 1));
+  QN_TRY(qn_check_words(ids, tokens, 1, 1));
+  QN_TRY(qn_check_stored(table, tokens == 0 ? 0 : vocabulary, cols, &layout));
+  QN_TRY(qn_check_indices(ids, tokens, vocabulary));
+  struct embedding task = {y, table, ids, cols, cols / layout.block * layout.bytes, dtype};
+  if (cols != 0) qn_parallel_rows(tokens, qn_grain_rows(cols), embedding_rows, &task);
+  return QN_OK;
+}
+
+struct rope_table {
+  float *cosines;
+  float *sines;
+  const float *factors;
+  size_t tokens;
+  size_t pairs;
+  double start;
+  double base;
+  double scale;
+};
+
+static void rope_table_pairs(void *context, size_t begin, size_t end, uint32_t worker) {
+  (void)worker;
+  const struct rope_table *task = context;
+  qn_kernels->rope_table_f32(task->cosines, task->sines, task->factors, task->tokens, task->pairs,
+                             begin, end, task->start, task->base, task->scale);
+}
+
+/* The base is finite and above 0, the scale finite. */
+int32_t qn_rope_table_f32(float *cosines, float *sines, const float *factors, uint32_t tokens,
+                          uint32_t pairs, uint32_t start, double base, double scale) {
+  if (!isfinite(base) || base <= 0.0 || !isfinite(scale)) return QN_BAD_ARGUMENT;
+  QN_TRY(qn_check_words(cosines, tokens, pairs, 1));
+  QN_TRY(qn_check_words(sines, tokens, pairs, 1));
+  if (factors != NULL) QN_TRY(qn_check_words(factors, tokens != 0, pairs, 1));
+  if (tokens == 0) return QN_OK;
+  struct rope_table task = {cosines, sines, factors, tokens, pairs, (double)start, base, scale};
+  qn_parallel_rows(pairs, qn_grain_rows((size_t)tokens * 32), rope_table_pairs, &task);
+  return QN_OK;
+}
+
+struct rope {
+  float *y;
+  const float *x;
+  const float *cosines;
+  const float *sines;
+  size_t heads;
+  size_t head_size;
+  size_t pairs;
+  int32_t halves;
+};
+
+static void rope_tokens(void *context, size_t begin, size_t end, uint32_t worker) {
+  (void)worker;
+  const struct rope *task = context;
+  const size_t at = begin * task->heads * task->head_size;
+  const size_t angle = begin * task->pairs;
+  qn_kernels->rope_f32(task->y + at, task->x + at, task->cosines + angle, task->sines + angle,
+                       end - begin, task->heads, task->head_size, task->pairs, task->halves);
+}
+
+int32_t qn_rope_f32(float *y, const float *x, const float *cosines, const float *sines,
+                    uint32_t tokens, uint32_t heads, uint32_t head_size, uint32_t pairs,
+                    int32_t layout) {
+  if (layout != QN_ROPE_INTERLEAVED && layout != QN_ROPE_HALVES) return QN_BAD_ARGUMENT;
+  if ((uint64_t)2 * pairs > head_size) return QN_BAD_SIZE;
+  QN_TRY(qn_check_words(y, tokens, heads, head_size));
+  QN_TRY(qn_check_words(x, tokens, heads, head_size));
+  QN_TRY(qn_check_words(cosines, tokens, heads == 0 ? 0 : pairs, 1));
+  QN_TRY(qn_check_words(sines, tokens, heads == 0 ? 0 : pairs, 1));
+  if (heads == 0 || head_size == 0) return QN_OK;
+  struct rope task = {y, x, cosines, sines, heads, head_size, pairs, layout == QN_ROPE_HALVES};
+  qn_parallel_rows(tokens, qn_grain_rows((size_t)heads * head_size), rope_tokens, &task);
+  return QN_OK;
+}
+
+struct attention {
+  float *y;
+  const float *q;
+  const float *k;
+  const float *v;
+  size_t q_tokens;
+  size_t kv_tokens;
+  size_t heads;
+  size_t kv_heads;
+  size_t head_size;
+  float scale;
+  int32_t causal;
+  size_t rows;     /* of a key-value head */
+  size_t task_rows; /* computed together */
+};
+
+static void attention_task(void *context, size_t task_index, uint32_t worker) {
+  (void)worker;
+  const struct attention *task = context;
+  const size_t tasks_per_head = (task->rows + task->task_rows - 1) / task->task_rows;
+  /* From the last rows to the first: with a causal mask those have the most keys,
+   * and what is short is best left for the end. */
+  const size_t block = tasks_per_head - 1 - task_index / task->kv_heads;
+  const size_t first = block * task->task_rows;
+  const size_t last = first + task->task_rows;
+  qn_kernels->attention_f32(task->y, task->q, task->k, task->v, task->q_tokens, task->kv_tokens,
+                            task->heads, task->kv_heads, task->head_size, task->scale,
+                            task->causal, task_index % task->kv_heads, first,
+                            last < task->rows ? last : task->rows);
+}
+
+/* Rows that share the reading of their keys, fewer where threads would be idle.
+ * No row's result depends on this. */
+static size_t attention_task_rows(const struct attention *task) {
+  size_t rows = 16;
+  const size_t wanted = qn_thread_count();
+  while (rows > 1 && (task->rows + rows - 1) / rows * task->kv_heads < wanted) rows /= 2;
+  return rows;
+}
+
+static qn_status check_attention(const struct attention *task) {
+  if (task->kv_heads == 0 || task->heads % task->kv_heads != 0) return QN_BAD_SIZE;
+  if (task->head_size > 512 || task->kv_tokens == 0) return QN_BAD_SIZE;
+  if (task->causal && task->kv_tokens < task->q_tokens) return QN_BAD_SIZE;
+  if (!isfinite(task->scale)) return QN_BAD_ARGUMENT;
+  QN_TRY(qn_check_words(task->y, task->q_tokens, task->heads, task->head_size));
+  QN_TRY(qn_check_words(task->q, task->q_tokens, task->heads, task->head_size));
+  QN_TRY(qn_check_words(task->k, task->kv_tokens, task->kv_heads, task->head_size));
+  QN_TRY(qn_check_words(task->v, task->kv_tokens, task->kv_heads, task->head_size));
+  return QN_OK;
+}
+
+/* There is at least one key if there is a query; the scale is finite. */
+int32_t qn_attention_f32(float *y, const float *q, const float *k, const float *v,
+                         uint32_t q_tokens, uint32_t kv_tokens, uint32_t heads, uint32_t kv_heads,
+                         uint32_t head_size, float scale, int32_t causal) {
+  if (q_tokens == 0 || heads == 0 || head_size == 0) return QN_OK;
+  struct attention task = {.y = y,
+                           .q = q,
+                           .k = k,
+                           .v = v,
+                           .q_tokens = q_tokens,
+                           .kv_tokens = kv_tokens,
+                           .heads = heads,
+                           .kv_heads = kv_heads,
+                           .head_size = head_size,
+                           .scale = scale,
+                           .causal = causal};
+  QN_TRY(check_attention(&task));
+  task.rows = (size_t)q_tokens * (heads / kv_heads);
+  task.task_rows = attention_task_rows(&task);
+  const size_t tasks_per_head = (task.rows + task.task_rows - 1) / task.task_rows;
+  qn_parallel_for(tasks_per_head * kv_heads, attention_task, &task);
+  return QN_OK;
+}
+
+static qn_status check_sample(uint32_t cols, float temperature, float top_p, float min_p,
+                              float repeat_penalty, double uniform) {
+  if (cols == 0 || cols > INT32_MAX) return QN_BAD_SIZE;
+  /* Written so that NaN is refused too. */
+  if (!(temperature >= 0.0f) || isinf(temperature)) return QN_BAD_ARGUMENT;
+  if (!(top_p > 0.0f && top_p <= 1.0f)) return QN_BAD_ARGUMENT;
+  if (!(min_p >= 0.0f && min_p < 1.0f)) return QN_BAD_ARGUMENT;
+  if (!(repeat_penalty > 0.0f) || isinf(repeat_penalty)) return QN_BAD_ARGUMENT;
+  if (!(uniform >= 0.0 && uniform < 1.0)) return QN_BAD_ARGUMENT;
+  return QN_OK;
+}
+
+/* QN_BAD_ARGUMENT also when a logit is NaN or the largest of them infinite: they
+ * are no distribution then. */
+int32_t qn_sample_f32(int32_t *y, const float *logits, const int32_t *history, uint32_t cols,
+                      uint32_t count, float temperature, uint32_t top_k, float top_p, float min_p,
+                      float repeat_penalty, double uniform) {
+  QN_TRY(check_sample(cols, temperature, top_p, min_p, repeat_penalty, uniform));
+  QN_TRY(qn_check_words(y, 1, 1, 1));
+  QN_TRY(qn_check_words(logits, cols, 1, 1));
+  QN_TRY(qn_check_words(history, count, 1, 1));
+  QN_TRY(qn_check_indices(history, count, cols));
+  void *scratch;
+  QN_TRY(qn_pool_alloc((size_t)12 * cols, &scratch));
+  const int32_t status =
+      qn_kernels->sample_f32(y, scratch, logits, history, cols, count, temperature, top_k, top_p,
+                             min_p, repeat_penalty, uniform);
+  qn_pool_free(scratch);
+  return status;
+}

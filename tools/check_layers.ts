@@ -95,6 +95,8 @@ export function checkImports(file: string, text: string): Problem[] {
       continue;
     }
     const target = resolvePath(file, specifier);
+    // The version of the package stands there, and nowhere else.
+    if (target === "deno.json") continue;
     const message = violation(LAYERS, "lib", file, target ?? specifier);
     if (message !== undefined) problems.push({ file, line, message });
   }

@@ -15,6 +15,7 @@ import {
   c as d,
 } from "./b.ts";
 export * from "../tensor/mod.ts";
+import configuration from "../../deno.json" with { type: "json" };
 const text = 'import x from "../cli/main.ts"';
 `;
   assertEquals(checkImports("lib/ops/add.ts", text), []);

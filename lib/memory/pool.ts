@@ -203,10 +203,8 @@ export class Pool {
     const budget = budgetBytes === Infinity ? "none" : formatBytes(budgetBytes);
     const details = `asked for ${formatBytes(bytes)}, live ${formatBytes(liveBytes)}, ` +
       `cached ${formatBytes(cachedBytes)}, budget ${budget}`;
-    const error = statusError(status, "pool.acquire", details);
-    return error instanceof OutOfMemoryError
-      ? new OutOfMemoryError(`${error.message}: dispose of tensors, or raise the budget`)
-      : error;
+    const { message } = statusError(status, "pool.acquire", details);
+    return new OutOfMemoryError(`${message}: dispose of tensors, or raise the budget`);
   }
 
   #clearShelves(): void {
@@ -222,11 +220,11 @@ export class Pool {
   }
 }
 
-/** The class of a size, or -1 for sizes that have none. */
+/** The class of a size, or -1 for sizes that have none and for what is not a size. */
 function sizeClass(bytes: number): number {
-  if (!(bytes >= 1 && bytes <= largestClassBytes)) return -1;
+  if ((bytes | 0) !== bytes || bytes < 1 || bytes > largestClassBytes) return -1;
   if (bytes <= smallestClassBytes) return 0;
-  const last = Math.ceil(bytes) - 1;
+  const last = bytes - 1;
   const exponent = 31 - Math.clz32(last);
   return (exponent - 8) * 4 + ((last >> (exponent - 2)) & 3) + 1;
 }

@@ -284,8 +284,10 @@ export class Tensor<D extends DType = DType> implements Scoped {
    * @returns A new tensor.
    */
   clone(): Tensor<D> {
+    const { address } = this;
     const copy = Tensor.empty<D>(this.shape, this.dtype);
-    return copy.copyFrom(this);
+    copyBytes(copy.address, address, this.byteLength, "Tensor.clone");
+    return copy;
   }
 
   /**

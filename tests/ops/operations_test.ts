@@ -175,12 +175,14 @@ for (const { name, make, run, shape, inPlace = [] } of cases) {
   Deno.test(
     `${name}() refuses disposed operands and leaks nothing`,
     withoutLeaks(() => {
-      for (let index = 0; index < make().length; index++) {
+      const template = make();
+      for (let index = 0; index < template.length; index++) {
         const operands = make();
         operands[index].dispose();
         assertThrows(() => run(operands), DisposedError, `${name}: `);
         dispose(operands);
       }
+      dispose(template);
       const out = Tensor.empty(shape);
       out.dispose();
       const operands = make();

@@ -65,6 +65,7 @@ async function run(options: ParsedOptions): Promise<void> {
     precision: precisionOf(options),
   });
   const ids = promptIds(prompt, model.tokenizer);
+  checkLength(ids.length, session.contextLength, model.contextLength);
   const generation = session.generate(ids, { ...samplingOptions(options), signal });
   if (!options.flag("json")) {
     await streamGeneration(generation, { verbose: options.flag("verbose") });
@@ -99,6 +100,13 @@ async function readPrompt(options: ParsedOptions): Promise<string | number[]> {
     );
   }
   return await readInput();
+}
+
+/** The session would refuse it too, but in the words of the library. */
+function checkLength(tokens: number, context: number, largest: number): void {
+  if (tokens <= context) return;
+  const advice = context < largest ? `shorten it, or raise --context-length` : "shorten it";
+  throw new Error(`the prompt has ${tokens} tokens and the context holds ${context}; ${advice}`);
 }
 
 function promptIds(prompt: string | number[], tokenizer: Tokenizer): ArrayLike<number> {

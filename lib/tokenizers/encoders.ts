@@ -8,7 +8,7 @@ import { BPE, Tokenizer as JsonTokenizer } from "@huggingface/tokenizers";
 import { normalizeBert } from "./bert_normalizer.ts";
 import type { Vocabulary } from "./gguf_vocabulary.ts";
 import { PairMerger } from "./pair_merger.ts";
-import { preTokenizerNamed } from "./pre_tokenizers.ts";
+import { preTokenizerJson, preTokenizerNamed } from "./pre_tokenizers.ts";
 import { MergeRanks, ScoreRanks } from "./rank_tables.ts";
 
 /** The mark that stands for a space in SentencePiece and begins a word in GGUF's WordPiece. */
@@ -83,15 +83,8 @@ class ByteLevelEncoder implements Encoder {
   constructor(vocabulary: Vocabulary) {
     const rule = preTokenizerNamed(vocabulary.pre);
     if (rule === undefined) throw new TypeError(`unknown pre-tokenizer "${vocabulary.pre}"`);
-    const splits = rule.expressions.map((expression) => ({
-      type: "Split",
-      pattern: { Regex: expression },
-      behavior: "Removed",
-      invert: true,
-    }));
     const model = { type: "BPE", vocab: {}, merges: [], ignore_merges: rule.ignoreMerges };
-    const bytes = { type: "ByteLevel", add_prefix_space: false, use_regex: false };
-    const json = tokenizerJson(model, { type: "Sequence", pretokenizers: [...splits, bytes] });
+    const json = tokenizerJson(model, preTokenizerJson(rule));
     this.#tokenizer = new JsonTokenizer(json, {});
     if (!(this.#tokenizer.model instanceof BPE)) throw new TypeError("the model is not BPE");
     fillModel(this.#tokenizer.model, vocabulary.tokens, new MergeRanks(vocabulary.merges));

@@ -147,10 +147,26 @@ function readTokens(reader: Reader): string[] {
   const key = "tokenizer.ggml.tokens";
   const tokens = reader.texts(key);
   if (tokens.length === 0) throw new TypeError(`${WHERE}: ${key} is empty`);
+  if (new Set(tokens).size !== tokens.length) refuseDuplicate(tokens);
   const empty = tokens.indexOf("");
   if (empty < 0) return tokens;
   // An empty spelling could match anywhere; a name that no text has keeps the id's place.
   return tokens.map((token, id) => token === "" ? `[EMPTY_${id}]` : token);
+}
+
+function refuseDuplicate(tokens: readonly string[]): void {
+  const ids = new Map<string, number>();
+  tokens.forEach((token, id) => {
+    const first = ids.get(token);
+    // Empty spellings are renamed and may repeat.
+    if (first !== undefined && token !== "") {
+      throw new TypeError(
+        `${WHERE}: tokenizer.ggml.tokens has ${JSON.stringify(token)} twice, as ids ${first} ` +
+          `and ${id}`,
+      );
+    }
+    ids.set(token, id);
+  });
 }
 
 function readTypes(reader: Reader, count: number): Int32Array {

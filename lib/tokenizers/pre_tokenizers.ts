@@ -74,3 +74,19 @@ export const PRE_TOKENIZER_NAMES: readonly string[] = [...PRE_TOKENIZERS.keys()]
 export function preTokenizerNamed(name: string): PreTokenizer | undefined {
   return PRE_TOKENIZERS.get(name);
 }
+
+/**
+ * A rule as a tokenizer.json spells it.
+ * @param rule The rule.
+ * @returns The object's `pre_tokenizer`, which ends with the byte-level alphabet.
+ */
+export function preTokenizerJson(rule: PreTokenizer): object {
+  const splits = rule.expressions.map((expression) => ({
+    type: "Split",
+    pattern: { Regex: expression },
+    behavior: "Removed",
+    invert: true,
+  }));
+  const bytes = { type: "ByteLevel", add_prefix_space: false, use_regex: false };
+  return { type: "Sequence", pretokenizers: [...splits, bytes] };
+}

@@ -6,7 +6,7 @@
  */
 import { BPE, Tokenizer as JsonTokenizer } from "@huggingface/tokenizers";
 import { normalizeBert } from "./bert_normalizer.ts";
-import type { Vocabulary } from "./gguf_vocabulary.ts";
+import { TokenType, type Vocabulary } from "./gguf_vocabulary.ts";
 import { PairMerger } from "./pair_merger.ts";
 import { preTokenizerJson, preTokenizerNamed } from "./pre_tokenizers.ts";
 import { MergeRanks, ScoreRanks } from "./rank_tables.ts";
@@ -181,7 +181,7 @@ class WordPieceEncoder implements Encoder {
 
 /** GGUF marks the tokens that begin a word; BERT's own form marks those that do not. */
 function originalForm(vocabulary: Vocabulary, token: string, id: number): string {
-  if (vocabulary.types[id] === 3) return token;
+  if (vocabulary.types[id] === TokenType.control) return token;
   return token.startsWith(SPACE_MARK) ? token.slice(1) : `##${token}`;
 }
 

@@ -1,13 +1,12 @@
 /*
- * memory/small_check.inc: the invariants of small.c, as a walk.
- *
- * Part of small.c, whose private types it reads; no other file includes it.
+ * memory/small_check.c: the invariants of small_layout.h, as a walk.
  */
+#include "memory/small_layout.h"
 
 /* Every block on the free list is a free block of the class, and none is there
  * twice: there would be more than were cut. */
 static const char *check_list(uint32_t index) {
-  size_class *class_ = &classes[index];
+  size_class *class_ = &qn_small_classes[index];
   uint64_t length = 0;
   for (uint32_t at = class_->head; at != NO_BLOCK; at = entry_of_ref(at)->next) {
     uint32_t word = load_word(entry_of_ref(at));
@@ -60,21 +59,21 @@ static const char *check_segment(qn_small_segment *segment, class_sums *sums) {
     const char *wrong = check_span(segment, at, sums);
     if (wrong != NULL) return wrong;
   }
-  if (covered != ~free_slices[segment->index]) return "a slice is neither free nor in a span";
+  if (covered != ~qn_small_free_slices[segment->index]) return "a slice is neither free nor in a span";
   if (segment->kept_slices & covered) return "a slice in use counts as cached";
   return NULL;
 }
 
 const char *qn_small_check(void) {
   class_sums sums[QN_CLASS_COUNT] = {{0, 0, 0}};
-  for (uint32_t i = 0; i < segment_total; i++) {
+  for (uint32_t i = 0; i < qn_small_segment_total; i++) {
     const char *wrong = check_segment(segment_at(i), sums);
     if (wrong != NULL) return wrong;
   }
   for (uint32_t i = 0; i < QN_CLASS_COUNT; i++) {
     const char *wrong = check_list(i);
     if (wrong != NULL) return wrong;
-    size_class *class_ = &classes[i];
+    size_class *class_ = &qn_small_classes[i];
     if (sums[i].carved != class_->carved) return "the count of blocks cut is wrong";
     if (sums[i].rented != class_->rents - class_->returns) return "the count of rented is wrong";
     if (sums[i].requested != class_->requested_bytes) return "the bytes asked for are wrong";

@@ -165,7 +165,8 @@ function pipFailure(
   folder: string,
 ): unknown {
   const lines = stderr.split("\n").map((line) => line.trim()).filter((line) => line !== "");
-  const said = lines.findLast((line) => /^(ERROR|error)\b/.test(line)) ?? lines.at(-1) ??
+  // A crash of pip is a traceback whose last line says what happened.
+  const said = lines.findLast((line) => /^error: (?!exception:)/i.test(line)) ?? lines.at(-1) ??
     "no reason given";
   const what = `${command.join(" ")} download ${wheel.name}==${wheel.version} failed`;
   if (/Errno 28|No space left/.test(stderr)) {

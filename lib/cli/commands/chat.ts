@@ -109,6 +109,8 @@ async function converse(session: Session, options: ParsedOptions): Promise<numbe
     return await turns.run();
   } finally {
     input.close();
+    // The prompt sign is alone on its line where nothing was typed.
+    if (terminal) writeLog("");
   }
 }
 

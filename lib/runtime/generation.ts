@@ -90,7 +90,7 @@ export class Generation implements AsyncIterable<Piece> {
    */
   constructor(plan: GenerationPlan) {
     this.#plan = plan;
-    this.#decoder = plan.tokenizer.createDecoder();
+    this.#decoder = plan.tokenizer.createDecoder({ continuation: true });
     this.summary = {
       text: "",
       ids: [],

@@ -46,7 +46,7 @@ export interface PullOptions extends ResolveOptions {
  * @throws Error with one line that says what failed and what to do
  *
  * @example
- * ```ts
+ * ```ts ignore
  * const path = await pullModel("smollm2", { onPull: (line) => console.error(line) });
  * console.log(path);
  * ```
@@ -75,7 +75,7 @@ export async function pullModel(name: string, options: PullOptions = {}): Promis
  * @returns the path of the model's file or folder
  *
  * @example
- * ```ts
+ * ```ts ignore
  * const path = await resolveModel("./model.gguf");
  * ```
  */

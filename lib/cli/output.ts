@@ -9,13 +9,17 @@
  * @module
  */
 
-import { ClosedPipeError } from "./errors.ts";
+import { ClosedPipeError, fileError } from "./errors.ts";
 
 const encoder = new TextEncoder();
 
 /** Writes to standard output. */
 export function writeOut(text: string): void {
-  writeBytes(Deno.stdout, encoder.encode(text));
+  try {
+    writeBytes(Deno.stdout, encoder.encode(text));
+  } catch (error) {
+    throw fileError("standard output", error);
+  }
 }
 
 /** Writes one value as JSON on a line of standard output. */

@@ -43,7 +43,7 @@ function broken(bytes: Uint8Array<ArrayBuffer>, etag: string, sent: number): Res
     async pull(controller) {
       controller.enqueue(bytes.slice(0, sent));
       await new Promise((resolve) => setTimeout(resolve, 50));
-      controller.error(new Error("the cable was cut"));
+      controller.close();
     },
   });
   return new Response(stream, { headers: { etag, "content-length": `${bytes.length}` } });

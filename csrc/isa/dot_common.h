@@ -31,6 +31,7 @@
 typedef int8_t qn_i8x32 __attribute__((ext_vector_type(32)));
 typedef int32_t qn_i32x8 __attribute__((ext_vector_type(8)));
 typedef float qn_f32x8 __attribute__((ext_vector_type(8)));
+typedef uint16_t qn_u16x8 __attribute__((ext_vector_type(8)));
 
 QN_INLINE qn_i8x32 qn_load_i8x32(const void *p) {
   qn_i8x32 v;
@@ -48,6 +49,21 @@ QN_INLINE qn_f32x8 qn_load_f32x8(const float *p) {
   qn_f32x8 v;
   __builtin_memcpy(&v, p, sizeof v);
   return v;
+}
+
+QN_INLINE void qn_store_f32x8(float *p, qn_f32x8 v) { __builtin_memcpy(p, &v, sizeof v); }
+
+/* Eight IEEE halves as floats. */
+QN_INLINE qn_f32x8 qn_widen_f16x8(qn_u16x8 halves) {
+#if QN_LANES == 4
+  const char *p = (const char *)&halves;
+  qn_f32x8 v;
+  v.lo = qn_vload_f16(p);
+  v.hi = qn_vload_f16(p + sizeof halves / 2);
+  return v;
+#else
+  return (qn_f32x8)_mm256_cvtph_ps((__m128i)halves);
+#endif
 }
 
 /* a * b + c; rounded once where the processor has the instruction. */

@@ -19,10 +19,12 @@
  * into scratch, which is cheaper than in the loop even for a single row of x.
  */
 #include <dot.h>
-#include <vec.h>
 
 #include "dispatch/kernel_table.h"
 #include "kernels/activations.h"
+
+/* At most so much of a strip is asked for ahead of its use. */
+enum { PREFETCH_BYTES = 8192 };
 
 /* Four rows of weights, of which some may be the same row. */
 struct strip {
@@ -32,40 +34,74 @@ struct strip {
   size_t count;                   /* rows that are wanted */
 };
 
-/* The halves at `p`, `p + stride`, ... as floats, QN_LANES of them. */
-QN_INLINE qn_vf gather_halves(const uint8_t *p, size_t stride) {
-  typedef uint16_t halves __attribute__((ext_vector_type(QN_LANES)));
-  halves h = 0;
+/* The scales of eight blocks, `stride` bytes apart. */
+QN_INLINE qn_f32x8 gather_scales(const uint8_t *p, size_t stride) {
+  qn_u16x8 halves = 0;
 #pragma unroll
-  for (size_t i = 0; i < QN_LANES; i++) {
+  for (size_t i = 0; i < 8; i++) {
     uint16_t half;
     __builtin_memcpy(&half, p + i * stride, sizeof half);
-    h[i] = half;
+    halves[i] = half;
   }
-  return qn_vload_f16(&h);
+  return qn_widen_f16x8(halves);
 }
 
-/* As above for n < QN_LANES, with zeros in the rest. */
-QN_INLINE qn_vf gather_halves_n(const uint8_t *p, size_t stride, size_t n) {
-  uint16_t halves[QN_LANES] = {0};
-  for (size_t i = 0; i < n; i++) __builtin_memcpy(&halves[i], p + i * stride, sizeof halves[i]);
-  return qn_vload_f16(halves);
+/* The scales and minima of four blocks, in turn: a pair is one load. */
+QN_INLINE qn_f32x8 gather_pairs(const uint8_t *p, size_t stride) {
+  typedef uint32_t words __attribute__((ext_vector_type(4)));
+  words pairs = 0;
+#pragma unroll
+  for (size_t i = 0; i < 4; i++) {
+    uint32_t pair;
+    __builtin_memcpy(&pair, p + i * stride, sizeof pair);
+    pairs[i] = pair;
+  }
+  return qn_widen_f16x8((qn_u16x8)pairs);
 }
 
-/* scale[padded blocks] and, for Q4_1, minimum[padded blocks] of a row. */
+/* Eight scales and, for Q4_1, eight centred minima. */
+QN_INLINE void widen_eight(float *scale, float *minimum, const uint8_t *p, int32_t dtype) {
+  size_t stride = qn_block_bytes(dtype);
+  if (dtype != QN_Q4_1) {
+    qn_store_f32x8(scale, gather_scales(p, stride));
+    return;
+  }
+  qn_f32x8 first = gather_pairs(p, stride);
+  qn_f32x8 last = gather_pairs(p + 4 * stride, stride);
+  qn_f32x8 d = __builtin_shufflevector(first, last, 0, 2, 4, 6, 8, 10, 12, 14);
+  qn_f32x8 m = __builtin_shufflevector(first, last, 1, 3, 5, 7, 9, 11, 13, 15);
+  qn_store_f32x8(scale, d);
+  qn_store_f32x8(minimum, m + d * 8.0f);
+}
+
+/* Fewer than eight blocks: their bytes are copied to where eight can be read. */
+QN_INLINE void widen_few(float *scale, float *minimum, const uint8_t *p, size_t blocks,
+                         int32_t dtype) {
+  uint8_t copy[8 * 34] = {0};
+  __builtin_memcpy(copy, p, blocks * qn_block_bytes(dtype));
+  widen_eight(scale, minimum, copy, dtype);
+}
+
+/* scale[padded blocks] and, for Q4_1, minimum[padded blocks] of a row; what pads
+ * the minima is zero. The last eight may overlap those before them. */
 QN_INLINE void widen_scales(float *scale, float *minimum, const uint8_t *row, size_t blocks,
                             int32_t dtype) {
   size_t stride = qn_block_bytes(dtype);
   size_t padded = (blocks + QN_SUMS_PADDING - 1) / QN_SUMS_PADDING * QN_SUMS_PADDING;
-  for (size_t b = 0; b < padded; b += QN_LANES) {
-    const uint8_t *p = row + b * stride;
-    size_t n = b < blocks ? blocks - b : 0;
-    qn_vf d = n >= QN_LANES ? gather_halves(p, stride) : gather_halves_n(p, stride, n);
-    qn_vstore(scale + b, d);
-    if (dtype != QN_Q4_1) continue;
-    qn_vf m = n >= QN_LANES ? gather_halves(p + 2, stride) : gather_halves_n(p + 2, stride, n);
-    qn_vstore(minimum + b, m + d * 8.0f);
+  if (dtype == QN_Q4_1) {
+    for (size_t b = padded - QN_SUMS_PADDING; b < padded; b += 8) {
+      qn_store_f32x8(minimum + b, (qn_f32x8)0.0f);
+    }
   }
+  if (blocks < 8) {
+    widen_few(scale, minimum, row, blocks, dtype);
+    return;
+  }
+  for (size_t b = 0; b + 8 <= blocks; b += 8) {
+    widen_eight(scale + b, minimum + b, row + b * stride, dtype);
+  }
+  if (blocks % 8 == 0) return;
+  widen_eight(scale + blocks - 8, minimum + blocks - 8, row + (blocks - 8) * stride, dtype);
 }
 
 QN_INLINE struct strip prepare_strip(const uint8_t *weight, float *scratch, size_t count,
@@ -81,6 +117,14 @@ QN_INLINE struct strip prepare_strip(const uint8_t *weight, float *scratch, size
     if (j < count) widen_scales(scale, scale + padded, s.row[j], inputs / QN_BLOCK, dtype);
   }
   return s;
+}
+
+/* Rows are so short that the processor's own prefetcher comes late: asks for the
+ * strip after the next. An address past the weights is harmless. */
+QN_INLINE void prefetch_strip(const uint8_t *strip, size_t strip_bytes) {
+  const uint8_t *ahead = strip + 2 * strip_bytes;
+  size_t bytes = strip_bytes < PREFETCH_BYTES ? strip_bytes : PREFETCH_BYTES;
+  for (size_t at = 0; at < bytes; at += 64) __builtin_prefetch(ahead + at, 0, 2);
 }
 
 /* sum over blocks of minimum * sum, in eight lanes. */
@@ -111,9 +155,7 @@ QN_INLINE void tile(float *y, const struct qn_activation_block *x, const float *
   for (int i = 0; i < rows; i++) {
 #pragma unroll
     for (int j = 0; j < QN_STRIP; j++) {
-      total[i][j] = dtype == QN_Q4_1
-                        ? dot_minimum(s->minimum[j], sums + (size_t)i * padded, padded)
-                        : (qn_f32x8)0.0f;
+      total[i][j] = 0.0f;
     }
   }
   for (size_t b = 0; b < blocks; b++) {
@@ -133,7 +175,9 @@ QN_INLINE void tile(float *y, const struct qn_activation_block *x, const float *
   for (int i = 0; i < rows; i++) {
 #pragma unroll
     for (int j = 0; j < QN_STRIP; j++) {
-      if ((size_t)j < s->count) y[(size_t)i * y_stride + (size_t)j] = qn_reduce_f32x8(total[i][j]);
+      qn_f32x8 sum = total[i][j];
+      if (dtype == QN_Q4_1) sum += dot_minimum(s->minimum[j], sums + (size_t)i * padded, padded);
+      if ((size_t)j < s->count) y[(size_t)i * y_stride + (size_t)j] = qn_reduce_f32x8(sum);
     }
   }
 }
@@ -147,6 +191,7 @@ QN_INLINE void product(float *y, const struct qn_activation_block *x, const floa
   for (size_t o = 0; o < outputs; o += QN_STRIP) {
     size_t count = outputs - o < QN_STRIP ? outputs - o : QN_STRIP;
     const uint8_t *first = weight + o * qn_weight_row_bytes(inputs, dtype);
+    prefetch_strip(first, QN_STRIP * qn_weight_row_bytes(inputs, dtype));
     struct strip s = prepare_strip(first, scratch, count, inputs, dtype);
     size_t r = 0;
     for (; QN_DOT_ROWS > 1 && r + QN_DOT_ROWS <= rows; r += QN_DOT_ROWS) {

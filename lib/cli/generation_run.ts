@@ -7,7 +7,7 @@
  * - `poolPeakBytes`: the most tensor memory rented at one time.
  * - `poolLiveBytes`: what is still rented when session and model are disposed of; 0.
  * - `steadyStateNativeAllocations`: segments and never-used blocks that the pool
- *   took after the 8th generated token; 0.
+ *   took after the 32nd generated token; 0.
  * - `heapGrowthBytes`: growth of the JavaScript heap over the same time, after a
  *   collection at both ends. The time of the collection is not in the timings.
  *
@@ -145,13 +145,16 @@ const END_WORDS: Readonly<Record<GenerationSummary["stopReason"], string>> = {
   aborted: "an interruption",
 };
 
-/** How many tokens are generated before the steady state begins. */
-const WARM_UP_TOKENS = 8;
+/**
+ * How many tokens are generated before the steady state begins: until then V8 still compiles what
+ * runs once a token. A shorter generation has no steady state, and counts nothing.
+ */
+const WARM_UP_TOKENS = 32;
 /**
  * The heap is first looked at after this many, without effect: what V8 throws away in its first
  * full collection and compiles again afterwards belongs to the warm-up.
  */
-const FIRST_LOOK_TOKENS = 4;
+const FIRST_LOOK_TOKENS = 16;
 
 /** What the steady state took. */
 interface SteadyState {
@@ -177,9 +180,12 @@ export async function collectGeneration(generation: Generation): Promise<Collect
   try {
     let count = 0;
     for await (const { id } of generation) {
-      if (id === undefined || ++count > WARM_UP_TOKENS || count % FIRST_LOOK_TOKENS !== 0) continue;
+      if (id === undefined) continue;
+      count++;
+      if (count !== FIRST_LOOK_TOKENS && count !== WARM_UP_TOKENS) continue;
       const started = performance.now();
-      begin = { allocations: nativeAllocations(), heap: usedHeapBytes() };
+      const look = { allocations: nativeAllocations(), heap: usedHeapBytes() };
+      if (count === WARM_UP_TOKENS) begin = look;
       excludedMs += performance.now() - started;
     }
   } catch (error) {

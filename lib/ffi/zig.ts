@@ -129,11 +129,11 @@ export async function buildLibrary(options: BuildOptions = {}): Promise<string> 
   const zig = options.zig ?? await findZig(options) ?? await installZig(options);
   return await withLock(folder, options, async () => {
     const args = ["build", ...options.args ?? []];
+    const command = [...zig.command, ...args];
     options.onProgress?.(
-      `Building the native library with Zig ${zig.version} ` +
+      `Building the native library: zig ${args.join(" ")}, Zig ${zig.version} ` +
         `(about a minute and a half the first time, seconds later)`,
     );
-    const command = [...zig.command, ...args];
     const outcome = await run(command, { ...options, cwd: folder, doing: "Still building" });
     const output = (outcome?.stderr ?? "") + (outcome?.stdout ?? "");
     if (outcome?.code === 0) return output;

@@ -27,7 +27,7 @@ Deno.test("buildLibrary() says what it does and returns what Zig wrote", async (
   const lines: string[] = [];
   const zig = fakeZig(`console.log("out"); console.error("err", Deno.args.length)`);
   const output = await buildLibrary({ zig, onProgress: (line) => lines.push(line) });
-  assertStringIncludes(lines.join("\n"), "Building the native library with Zig 0.17.0");
+  assertStringIncludes(lines.join("\n"), "Building the native library: zig build, Zig 0.17.0");
   assertStringIncludes(output, "out");
   assertStringIncludes(output, "err");
 });

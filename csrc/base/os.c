@@ -7,8 +7,8 @@
  * in between, hence the attempts.
  */
 #if !defined(_WIN32)
-#define _GNU_SOURCE       /* madvise, MAP_ANONYMOUS with glibc */
-#define _DARWIN_C_SOURCE  /* the same on macOS */
+#define _GNU_SOURCE      /* madvise, MAP_ANONYMOUS with glibc */
+#define _DARWIN_C_SOURCE /* the same on macOS */
 #define _FILE_OFFSET_BITS 64
 #endif
 

@@ -120,7 +120,9 @@ static inline void store_word(entry *at, uint32_t word) {
   atomic_store_explicit(&at->word, word, memory_order_relaxed);
 }
 static inline uint32_t class_of_word(uint32_t word) { return word >> 2 & 63; }
-static inline uint64_t request_of_word(uint32_t word) { return (uint64_t)(word >> REQUEST_SHIFT) + 1; }
+static inline uint64_t request_of_word(uint32_t word) {
+  return (uint64_t)(word >> REQUEST_SHIFT) + 1;
+}
 
 static inline uint32_t word_of(uint32_t state, uint32_t size_class_index, size_t offset) {
   return state | size_class_index << 2 | (uint32_t)(offset >> 6 & 3) << 8;
@@ -129,7 +131,9 @@ static inline uint32_t word_of(uint32_t state, uint32_t size_class_index, size_t
 static inline qn_small_segment *segment_at(uint32_t index) {
   return atomic_load_explicit(&qn_small_segments[index], memory_order_relaxed);
 }
-static inline qn_small_segment *segment_of_ref(uint32_t ref) { return segment_at(ref >> ENTRY_BITS); }
+static inline qn_small_segment *segment_of_ref(uint32_t ref) {
+  return segment_at(ref >> ENTRY_BITS);
+}
 static inline entry *entry_of_ref(uint32_t ref) {
   return &segment_of_ref(ref)->entries[ref & (ENTRY_COUNT - 1)];
 }

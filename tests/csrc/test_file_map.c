@@ -3,6 +3,10 @@
  *
  * Files are made in the working folder, under names of their own, and removed.
  */
+#if !defined(_GNU_SOURCE)
+#define _GNU_SOURCE /* truncate and fseeko, with glibc */
+#endif
+#define _FILE_OFFSET_BITS 64
 #include "base/os.h"
 #include "test.h"
 

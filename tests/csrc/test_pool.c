@@ -4,13 +4,14 @@
  * Contents are verified with a pattern that depends on the block, so that two
  * blocks which overlap, or a block whose metadata lies inside it, show.
  */
+#include "test.h" /* before thread_os.h, whose windows.h has macros for common words */
+
+#include <stdatomic.h>
+
 #include "base/os.h"
 #include "base/thread_os.h"
 #include "memory/pool.h"
 #include "memory/size_class.h"
-#include "test.h"
-
-#include <stdatomic.h>
 
 #if defined(__has_feature)
 #if __has_feature(address_sanitizer)

@@ -9,7 +9,7 @@
  */
 
 /**
- * The names that a shared library exports.
+ * The names that a shared library exports, but for those that the linker puts into every library.
  *
  * @param bytes the library's file
  * @returns the names, sorted; without the underscore that Mach-O puts before each
@@ -65,26 +65,52 @@ function elfNames(view: DataView): string[] {
   return names;
 }
 
-/** Mach-O: the external symbols of the symbol table (command 2) that a section defines. */
+/** What the linker itself puts into every Mach-O library. */
+const LINKER_NAMES = new Set(["__dso_handle", "_mh_dylib_header"]);
+
+/** Mach-O: the export trie, which the loader looks names up in; a load command says where it is. */
 function machoNames(view: DataView): string[] {
   const commands = view.getUint32(16, true);
-  const names: string[] = [];
-  let next = 32;
+  let at = 32;
   for (let i = 0; i < commands; i++) {
-    const at = next;
-    next += view.getUint32(at + 4, true);
-    if (view.getUint32(at, true) !== 2) continue;
-    const symbols = view.getUint32(at + 8, true);
-    const count = view.getUint32(at + 12, true);
-    const strings = view.getUint32(at + 16, true);
-    for (let symbol = symbols; symbol < symbols + count * 16; symbol += 16) {
-      const type = view.getUint8(symbol + 4);
-      // Bits: 0xe0 debugging, 0x10 private, 0x0e kind (0x0e: in a section), 0x01 external.
-      if (type !== 0x0f) continue;
-      names.push(text(view, strings + view.getUint32(symbol, true)).replace(/^_/, ""));
+    const command = view.getUint32(at, true);
+    // LC_DYLD_EXPORTS_TRIE, and LC_DYLD_INFO and LC_DYLD_INFO_ONLY, whose fifth table it is.
+    if (command === 0x80000033) return trieNames(view, view.getUint32(at + 8, true));
+    if (command === 0x22 || command === 0x80000022) {
+      return trieNames(view, view.getUint32(at + 40, true));
     }
+    at += view.getUint32(at + 4, true);
   }
-  return names;
+  return [];
+}
+
+/**
+ * A trie's node: the size of what is known of the name that ends here (0: none does), that, and the
+ * children: their number, then for each the next part of the name and the child's offset.
+ */
+function trieNames(view: DataView, trie: number, offset = 0, prefix = ""): string[] {
+  const [size, known] = uleb128(view, trie + offset);
+  const names = size > 0 ? [prefix.replace(/^_/, "")] : [];
+  let at = known + size + 1;
+  for (let children = view.getUint8(known + size); children > 0; children--) {
+    const part = text(view, at);
+    const [child, next] = uleb128(view, at + part.length + 1);
+    // Children come after their parents; anything else would go on for ever.
+    if (child <= offset) throw new SyntaxError(`the export trie goes back at offset ${at}`);
+    names.push(...trieNames(view, trie, child, prefix + part));
+    at = next;
+  }
+  return names.filter((name) => !LINKER_NAMES.has(name));
+}
+
+/** A number of seven bits a byte, lowest first; and where the next thing begins. */
+function uleb128(view: DataView, at: number): [value: number, next: number] {
+  let value = 0;
+  for (let factor = 1;; factor *= 128) {
+    const byte = view.getUint8(at++);
+    value += (byte & 0x7f) * factor;
+    if (byte < 0x80) return [value, at];
+  }
 }
 
 /** PE: the names of the export directory, the first data directory of the optional header. */

@@ -42,7 +42,8 @@ for (const target of ["x86_64-linux-gnu", "aarch64-macos", "x86_64-windows-gnu"]
       }).output();
       assertEquals(code, 0, new TextDecoder().decode(stderr));
       const names = exportedNames(await Deno.readFile(`${folder}/library`));
-      assertEquals(names.filter((name) => /shown|hidden/.test(name)), [
+      // The linker for Windows also exports the function that it was given as the entry point.
+      assertEquals(names.filter((name) => name !== "DllMainCRTStartup"), [
         "shown_first",
         "shown_second",
       ]);

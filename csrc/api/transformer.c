@@ -209,7 +209,7 @@ int32_t qn_sample_f32(int32_t *y, const float *logits, const int32_t *history, u
   QN_TRY(qn_check_words(history, count, 1, 1));
   QN_TRY(qn_check_indices(history, count, cols));
   void *scratch;
-  QN_TRY(qn_pool_alloc((size_t)12 * cols, &scratch));
+  QN_TRY(qn_pool_alloc((size_t)16 * cols, &scratch));
   const int32_t status =
       qn_kernels->sample_f32(y, scratch, logits, history, cols, count, temperature, top_k, top_p,
                              min_p, repeat_penalty, uniform);

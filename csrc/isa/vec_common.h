@@ -223,6 +223,16 @@ QN_INLINE void qn_vstore_n_loop(float *p, qn_vf v, size_t n) {
   }
 }
 
+QN_INLINE void qn_vstore_i32_n(int32_t *p, qn_vi v, size_t n) {
+  if (n == QN_LANES) {
+    qn_vstore_i32(p, v);
+    return;
+  }
+  int32_t lanes[QN_LANES];
+  qn_vstore_i32(lanes, v);
+  for (size_t i = 0; i < n; i += 1) p[i] = lanes[i];
+}
+
 /* The first n of QN_LANES half-width elements, zero in the rest, for the two
  * functions below. */
 QN_INLINE void qn_vcopy_half_words(uint16_t *lanes, const void *p, size_t n) {

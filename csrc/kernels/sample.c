@@ -2,7 +2,7 @@
  * kernels/sample.c: draws one index from a row of logits.
  *
  * y: one index; logits: [cols], cols at least 1; history: [count], each in
- * 0 .. cols - 1; scratch: 12 * cols bytes, aligned to 4. The order of the steps
+ * 0 .. cols - 1; scratch: 16 * cols bytes, aligned to 4. The order of the steps
  * is that of qn_sample_f32 in quern.h. Gives QN_BAD_ARGUMENT, and writes nothing,
  * when the largest logit after the penalty is NaN or infinite: then there is no
  * distribution.
@@ -29,6 +29,7 @@ struct row {
   float *x;        /* [cols] logits after the penalty */
   float *weight;   /* [cols] exp((x - largest) / temperature), 1 for the largest */
   uint32_t *order; /* [cols] room for the members of one bin */
+  int32_t *bin;    /* [cols] 0 for the largest and its neighbours */
   size_t cols;
   float largest;
   float temperature;
@@ -55,17 +56,15 @@ static void penalise(float *x, const float *logits, size_t cols, const int32_t *
   }
 }
 
+/* Fills weight and bin. */
 static void weigh(const struct row *row) {
   for (size_t i = 0; i < row->cols; i += QN_LANES) {
     size_t n = row->cols - i < QN_LANES ? row->cols - i : QN_LANES;
-    qn_vf distance = (qn_vload_n(row->x + i, n) - row->largest) / row->temperature;
-    qn_vstore_n(row->weight + i, qn_vexp(distance), n);
+    qn_vf distance = (row->largest - qn_vload_n(row->x + i, n)) / row->temperature;
+    qn_vstore_n(row->weight + i, qn_vexp(-distance), n);
+    qn_vi bin = qn_vto_i32(qn_vmin(distance * (float)BINS_PER_NAT, qn_vset1(BINS - 1)));
+    qn_vstore_i32_n(row->bin + i, bin, n);
   }
-}
-
-static size_t bin_of(const struct row *row, size_t i) {
-  float bin = (row->largest - row->x[i]) / row->temperature * BINS_PER_NAT;
-  return bin < BINS - 1 ? (size_t)bin : BINS - 1;
 }
 
 /* Whether a comes before b. */
@@ -92,10 +91,10 @@ static void sift_down(const struct row *row, uint32_t *heap, size_t count, size_
 }
 
 /* The members of a bin as a heap in row->order. */
-static size_t make_heap(const struct row *row, size_t bin) {
+static size_t make_heap(const struct row *row, int32_t bin) {
   size_t count = 0;
   for (size_t i = 0; i < row->cols; i += 1) {
-    if (bin_of(row, i) == bin) row->order[count++] = (uint32_t)i;
+    if (row->bin[i] == bin) row->order[count++] = (uint32_t)i;
   }
   for (size_t at = count / 2; at > 0; at -= 1) sift_down(row, row->order, count, at - 1);
   return count;
@@ -116,7 +115,7 @@ static void fill_bins(struct bins *bins, const struct row *row) {
     bins->mass[b] = 0.0;
   }
   for (size_t i = 0; i < row->cols; i += 1) {
-    size_t b = bin_of(row, i);
+    size_t b = (size_t)row->bin[i];
     bins->count[b] += 1;
     bins->mass[b] += (double)row->weight[i];
   }
@@ -131,7 +130,7 @@ static struct cut cut_at_count(const struct row *row, const struct bins *bins, s
     keep -= bins->count[b];
     *mass += bins->mass[b];
   }
-  size_t members = make_heap(row, b);
+  size_t members = make_heap(row, (int32_t)b);
   uint32_t last = 0;
   for (; keep > 0; keep -= 1) {
     last = pop(row, &members);
@@ -148,7 +147,7 @@ static struct cut cut_at_mass(const struct row *row, const struct bins *bins, do
   size_t last_bin = BINS - 1;
   while (bins->count[last_bin] == 0) last_bin -= 1;
   for (; b < last_bin && mass + bins->mass[b] < target; b += 1) mass += bins->mass[b];
-  size_t members = make_heap(row, b);
+  size_t members = make_heap(row, (int32_t)b);
   uint32_t last = 0;
   do {
     if (members == 0) break;
@@ -205,6 +204,7 @@ int32_t QN_VARIANT(sample_f32)(int32_t *y, void *scratch, const float *logits,
   struct row row = {.x = scratch, .cols = cols, .temperature = temperature};
   row.weight = row.x + cols;
   row.order = (uint32_t *)(row.weight + cols);
+  row.bin = (int32_t *)(row.order + cols);
   penalise(row.x, logits, cols, history, count, repeat_penalty);
   size_t best = qn_row_argmax(row.x, cols);
   row.largest = row.x[best];

@@ -18,6 +18,11 @@ const SOURCE = /\.(?:ts|c|h|inc|zig)$/;
 const TEXT = /(?:\.(?:ts|c|h|inc|zig|md|json|lock|py|sh)|^\.ci\/run)$/;
 /** Where names are ours to choose. */
 const NAMED = /^(?:lib|csrc|tests|tools|bench|docs)\//;
+/**
+ * Tests of Deno. Those that need more than FFI are named `_system.ts` and not `_test.ts`, so that
+ * `deno test --allow-ffi` does not find them.
+ */
+const TEST_FILE = /_(?:test|system)\.ts$/;
 const SNAKE_CASE = /^[a-z0-9]+(?:_[a-z0-9]+)*(?:\.[a-z0-9]+)*$/;
 
 /** Patterns that no text may match, and why. */
@@ -51,7 +56,7 @@ const FORBIDDEN: readonly { pattern: RegExp; files: RegExp; message: string }[] 
  */
 export function checkFile(file: string, text: string): Problem[] {
   const problems = [...checkName(file), ...checkForbidden(file, text)];
-  if (/_test\.ts$/.test(file)) problems.push(...checkTitles(file, text));
+  if (TEST_FILE.test(file)) problems.push(...checkTitles(file, text));
   if (SOURCE.test(file)) problems.push(...checkHead(file, text));
   return problems;
 }
@@ -79,7 +84,7 @@ function checkForbidden(file: string, text: string): Problem[] {
 function checkHead(file: string, text: string): Problem[] {
   const head = text.match(/^(?:#!.*\n)?\s*(\/\*[^]*?\*\/|(?:\/\/.*\n)+)/)?.[1];
   // The titles of a file of tests say what it is.
-  const isTest = file.endsWith("_test.ts");
+  const isTest = TEST_FILE.test(file);
   if (!isTest && (head === undefined || head.replace(/[/*!\s]/g, "").length < 10)) {
     return [{ file, line: 1, message: "begins without a comment that says what it is" }];
   }
@@ -106,14 +111,19 @@ const TEST_FOLDERS = new Set(["support", "data", "csrc", "tools"]);
 
 /**
  * Checks that tests stand where what they test stands: `tests/<folder>` and
- * `tests/system/<folder>` for every folder of `lib/` or `tools/`.
+ * `tests/system/<folder>` for every folder of `lib/` or `tools/`, and that the latter are named so
+ * that they are run only where everything is allowed.
  *
  * @param files every file of the checkout
- * @returns the tests that mirror nothing
+ * @returns the tests that stand or are named wrongly
  */
 export function checkMirror(files: readonly string[]): Problem[] {
   const layers = new Set(files.map((file) => file.match(/^lib\/([^/]+)\//)?.[1]));
   return files.flatMap((file) => {
+    if (/^tests\/system\/.*_test\.ts$/.test(file)) {
+      const message = "a test that needs more than FFI is named *_system.ts";
+      return [{ file, line: 0, message }];
+    }
     const folder = file.match(/^tests\/(?:system\/)?([^/]+)\//)?.[1];
     if (folder === undefined || TEST_FOLDERS.has(folder) || layers.has(folder)) return [];
     return [{ file, line: 0, message: `there is no lib/${folder} that this could test` }];

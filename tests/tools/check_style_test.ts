@@ -73,14 +73,16 @@ Deno.test("checkMirror() wants a folder of lib/ for every folder of tests", () =
   const files = [
     "lib/core/a.ts",
     "tests/core/a_test.ts",
-    "tests/system/core/a_test.ts",
+    "tests/system/core/a_system.ts",
+    "tests/system/core/b_test.ts",
     "tests/support/a.ts",
     "tests/other/a_test.ts",
-    "tests/system/other/a_test.ts",
+    "tests/system/other/a_system.ts",
   ];
   assertEquals(checkMirror(files).map(({ file }) => file), [
+    "tests/system/core/b_test.ts",
     "tests/other/a_test.ts",
-    "tests/system/other/a_test.ts",
+    "tests/system/other/a_system.ts",
   ]);
 });
 

@@ -13,8 +13,14 @@
  * the fast path, the widened scales of one strip; in the exact path, `panel`
  * rows of weights widened to float32 (none for float32 weights, which are used
  * where they stand).
+ *
+ * Should another thread raise the number of threads just before the tasks start,
+ * there are workers that have no part; each of their tasks rents its own.
  */
 #include "gemm/linear.h"
+
+#include <stdatomic.h>
+#include <stdbool.h>
 
 #include "base/threads.h"
 #include "dispatch/dispatch.h"
@@ -45,7 +51,8 @@ struct linear {
   struct qn_activation_block *activations;
   float *sums; /* null unless the dtype needs it */
   uint8_t *workers;
-  size_t worker_bytes;
+  size_t worker_count, worker_bytes;
+  _Atomic qn_status status; /* not QN_OK when a worker could not rent its own scratch */
 };
 
 static size_t smaller(size_t a, size_t b) { return a < b ? a : b; }
@@ -57,7 +64,8 @@ static size_t round_up(size_t a, size_t b) { return divide_up(a, b) * b; }
 static void cut(struct linear *l) {
   l->task_rows = round_up(divide_up(l->rows, divide_up(l->rows, CHUNK_ROWS)), QN_STRIP);
   size_t products = smaller(l->rows, l->task_rows) * l->inputs;
-  size_t wanted = larger(divide_up(TASK_PRODUCTS, products), l->rows >= CHUNK_OUTPUTS ? CHUNK_OUTPUTS : 1);
+  size_t least = l->rows >= CHUNK_OUTPUTS ? CHUNK_OUTPUTS : 1;
+  size_t wanted = larger(divide_up(TASK_PRODUCTS, products), least);
   size_t tasks = larger(l->outputs / wanted, 1);
   l->task_outputs = round_up(divide_up(l->outputs, tasks), QN_STRIP);
   l->output_tasks = divide_up(l->outputs, l->task_outputs);
@@ -81,7 +89,8 @@ static qn_status rent_scratch(struct linear *l) {
   size_t sum_bytes = l->rows * l->padded * sizeof(float);
   activation_bytes = round_up(activation_bytes, CACHE_LINE);
   l->worker_bytes = worker_bytes(l);
-  size_t bytes = activation_bytes + sum_bytes + qn_thread_count() * l->worker_bytes;
+  l->worker_count = qn_thread_count();
+  size_t bytes = activation_bytes + sum_bytes + l->worker_count * l->worker_bytes;
   if (bytes == 0) return QN_OK;
   void *block;
   qn_status status = qn_pool_alloc(bytes, &block);
@@ -116,14 +125,31 @@ static struct range task_range(const struct linear *l, size_t task) {
   return range;
 }
 
-static void fast_task(void *context, size_t task, uint32_t worker) {
-  const struct linear *l = context;
-  struct range at = task_range(l, task);
-  qn_kernels->linear_fast(l->y + at.row * l->outputs + at.output, l->activations + at.row * l->blocks,
+/* A worker's scratch, of which one that came late rents its own into `rented`.
+ * False, with the status kept, when the pool refuses. */
+static bool take_scratch(struct linear *l, float **scratch, void **rented, uint32_t worker) {
+  *rented = NULL;
+  *scratch = NULL;
+  if (l->worker_bytes == 0) return true;
+  if (worker < l->worker_count) {
+    *scratch = (float *)(void *)(l->workers + worker * l->worker_bytes);
+    return true;
+  }
+  qn_status status = qn_pool_alloc(l->worker_bytes, rented);
+  if (status != QN_OK) {
+    atomic_store(&l->status, status);
+    return false;
+  }
+  *scratch = *rented;
+  return true;
+}
+
+static void fast_range(const struct linear *l, struct range at, float *scratch) {
+  qn_kernels->linear_fast(l->y + at.row * l->outputs + at.output,
+                          l->activations + at.row * l->blocks,
                           l->sums ? l->sums + at.row * l->padded : NULL,
-                          l->weight + at.output * qn_weight_row_bytes(l->inputs, l->dtype),
-                          (float *)(void *)(l->workers + worker * l->worker_bytes), at.rows,
-                          at.outputs, l->inputs, l->outputs, l->dtype);
+                          l->weight + at.output * qn_weight_row_bytes(l->inputs, l->dtype), scratch,
+                          at.rows, at.outputs, l->inputs, l->outputs, l->dtype);
 }
 
 /* `count` rows of weights as float32, widened into `scratch` unless they are. */
@@ -134,10 +160,7 @@ static const float *widen(const struct linear *l, float *scratch, size_t output,
   return scratch;
 }
 
-static void exact_task(void *context, size_t task, uint32_t worker) {
-  const struct linear *l = context;
-  struct range at = task_range(l, task);
-  float *scratch = (float *)(void *)(l->workers + worker * l->worker_bytes);
+static void exact_range(const struct linear *l, struct range at, float *scratch) {
   for (size_t o = 0; o < at.outputs; o += l->panel) {
     size_t count = smaller(l->panel, at.outputs - o);
     const float *panel = widen(l, scratch, at.output + o, count);
@@ -145,6 +168,19 @@ static void exact_task(void *context, size_t task, uint32_t worker) {
                              l->x + at.row * l->inputs, panel, at.rows, count, l->inputs,
                              l->outputs);
   }
+}
+
+static void run_task(void *context, size_t task, uint32_t worker) {
+  struct linear *l = context;
+  float *scratch;
+  void *rented;
+  if (!take_scratch(l, &scratch, &rented, worker)) return;
+  if (l->fast) {
+    fast_range(l, task_range(l, task), scratch);
+  } else {
+    exact_range(l, task_range(l, task), scratch);
+  }
+  qn_pool_free(rented);
 }
 
 qn_status qn_gemm_linear(float *y, const float *x, const void *weight, size_t rows,
@@ -160,7 +196,7 @@ qn_status qn_gemm_linear(float *y, const float *x, const void *weight, size_t ro
   if (status != QN_OK) return status;
   if (fast) qn_parallel_rows(rows, divide_up(QUANTIZE_ELEMENTS, inputs), quantize_rows, &l);
   size_t tasks = divide_up(rows, l.task_rows) * l.output_tasks;
-  qn_parallel_for(tasks, fast ? fast_task : exact_task, &l);
-  if (l.scratch) qn_pool_free(l.scratch);
-  return QN_OK;
+  qn_parallel_for(tasks, run_task, &l);
+  qn_pool_free(l.scratch);
+  return atomic_load(&l.status);
 }

@@ -147,7 +147,8 @@ QN_INLINE qn_f32x8 accumulate(qn_f32x8 sum, qn_i8x32 weight, float scale,
 
 /* y[rows, count] of rows x QN_STRIP products; x[rows, blocks], sums[rows, padded]. */
 QN_INLINE void tile(float *y, const struct qn_activation_block *x, const float *sums,
-                    const struct strip *s, size_t inputs, size_t y_stride, int32_t dtype, int rows) {
+                    const struct strip *s, size_t inputs, size_t y_stride, int32_t dtype,
+                    int rows) {
   size_t blocks = inputs / QN_BLOCK;
   size_t padded = qn_padded_blocks(inputs);
   qn_f32x8 total[QN_DOT_ROWS][QN_STRIP];

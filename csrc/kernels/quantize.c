@@ -31,12 +31,16 @@ QN_INLINE struct groups load_groups(const float *x) {
   return g;
 }
 
-QN_INLINE qn_f32x8 larger(qn_f32x8 a, qn_f32x8 b) { return a > b ? a : b; }
+QN_INLINE qn_f32x8 larger_magnitude(qn_f32x8 a, qn_f32x8 b) {
+  qn_f32x8 c = __builtin_elementwise_abs(a);
+  qn_f32x8 d = __builtin_elementwise_abs(b);
+  return c > d ? c : d;
+}
 
 QN_INLINE qn_f32x8 largest_magnitude(struct groups g) {
-  qn_f32x8 a = larger(__builtin_elementwise_abs(g.element[0]), __builtin_elementwise_abs(g.element[1]));
-  qn_f32x8 b = larger(__builtin_elementwise_abs(g.element[2]), __builtin_elementwise_abs(g.element[3]));
-  return larger(a, b);
+  qn_f32x8 first = larger_magnitude(g.element[0], g.element[1]);
+  qn_f32x8 last = larger_magnitude(g.element[2], g.element[3]);
+  return larger_magnitude(first, last);
 }
 
 /* 0 where all four are finite, NaN elsewhere. */

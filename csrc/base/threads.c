@@ -251,6 +251,7 @@ static uint64_t next_number(void) {
 void qn_thread_count_set(uint32_t count) {
   qn_lock_take(&pool.region_lock);
   atomic_store(&pool.target, count);
+  pool.started_for = 0; /* dismissed workers are started again */
   /* A region that is closed from the start makes every worker look at the target. */
   atomic_store(&pool.state, next_number());
   wake(QN_MAX_THREADS);

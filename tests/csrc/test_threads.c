@@ -78,15 +78,23 @@ static void bad_counts_are_refused(void) {
 
 struct meeting {
   _Atomic uint32_t present;
+  _Atomic uint32_t gave_up;
 };
 
-/* Each task waits for the other: this ends only if two threads run them. */
+/* Each task waits for the other, which comes only if two threads run them. */
 static void meet(void *context, size_t task, uint32_t worker) {
   (void)task;
   (void)worker;
   struct meeting *meeting = context;
   atomic_fetch_add(&meeting->present, 1);
-  while (atomic_load(&meeting->present) < 2) sched_yield();
+  for (int i = 0; atomic_load(&meeting->present) < 2; i += 1) {
+    if (i == 10000) {
+      atomic_fetch_add(&meeting->gave_up, 1);
+      return;
+    }
+    if (i < 1000) sched_yield();
+    else usleep(1000);
+  }
 }
 
 static void two_tasks_run_at_the_same_time(void) {
@@ -95,7 +103,21 @@ static void two_tasks_run_at_the_same_time(void) {
     struct meeting meeting = {0};
     if (i % 50 == 0) usleep(2000); /* the worker sleeps by then, and must be woken */
     qn_parallel_for(2, meet, &meeting);
-    CHECK_EQ(atomic_load(&meeting.present), 2);
+    CHECK_EQ(atomic_load(&meeting.gave_up), 0);
+  }
+}
+
+static void threads_that_were_dismissed_come_back(void) {
+  for (uint32_t fewer = 1; fewer <= 2; fewer += 1) {
+    struct meeting meeting = {0};
+    CHECK_EQ(qn_threads_set(3), QN_OK);
+    qn_parallel_for(2, meet, &meeting);
+    CHECK_EQ(qn_threads_set(fewer), QN_OK);
+    usleep(3000); /* those that are too many have left by then */
+    CHECK_EQ(qn_threads_set(3), QN_OK);
+    struct meeting again = {0};
+    qn_parallel_for(2, meet, &again);
+    CHECK_EQ(atomic_load(&meeting.gave_up) + atomic_load(&again.gave_up), 0);
   }
 }
 
@@ -281,6 +303,7 @@ int main(int count, char **arguments) {
   bad_counts_are_refused();
   every_task_runs_once();
   two_tasks_run_at_the_same_time();
+  threads_that_were_dismissed_come_back();
   a_slow_worker_is_waited_for();
   rows_are_covered_once_in_whole_grains();
   nested_regions_run_inline();

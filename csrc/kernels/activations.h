@@ -36,7 +36,7 @@ struct qn_activation_block {
 #define QN_STRIP 4
 
 /* Arrays with one float for each block of a row are padded to this many. */
-#define QN_SUMS_PADDING 16
+#define QN_SUMS_PADDING 8
 
 static inline size_t qn_padded_blocks(size_t inputs) {
   size_t blocks = inputs / QN_BLOCK;

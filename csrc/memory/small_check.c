@@ -59,7 +59,8 @@ static const char *check_segment(qn_small_segment *segment, class_sums *sums) {
     const char *wrong = check_span(segment, at, sums);
     if (wrong != NULL) return wrong;
   }
-  if (covered != ~qn_small_free_slices[segment->index]) return "a slice is neither free nor in a span";
+  uint64_t free_mask = qn_small_free_slices[segment->index];
+  if (covered != ~free_mask) return "a slice is neither free nor in a span";
   if (segment->kept_slices & covered) return "a slice in use counts as cached";
   return NULL;
 }

@@ -239,8 +239,15 @@ static void empty_spans_serve_other_classes(void) {
   for (int i = 0; i < COUNT; i += 1) blocks[i] = rent(512 * 1024);
   for (int i = 0; i < COUNT; i += 1) qn_pool_return(blocks[i].address);
   const uint64_t reserved = stat(QN_STAT_RESERVED_BYTES);
+  const uint64_t cached = stat(QN_STAT_CACHED_BYTES);
   for (int i = 0; i < COUNT; i += 1) blocks[i] = rent(200 * 1024);
   CHECK_EQ(stat(QN_STAT_RESERVED_BYTES), reserved);
+  /* The other class's pages that were not needed are still cached, and trimmed. */
+  const uint64_t left = stat(QN_STAT_CACHED_BYTES);
+  uint64_t released = 0;
+  CHECK(left + COUNT / 2 * 7 * QN_SLICE_BYTES >= cached);
+  qn_pool_trim(&released);
+  CHECK_EQ(released, left);
   check_invariants();
   for (int i = 0; i < COUNT; i += 1) qn_pool_return(blocks[i].address);
   check_invariants();

@@ -1,49 +1,11 @@
 /*
- * test_pool.c: the pool, against a model of it and with its invariants walked.
- *
- * Contents are verified with a pattern that depends on the block, so that two
- * blocks which overlap, or a block whose metadata lies inside it, show.
+ * test_pool.c: what the pool grants and refuses, its statistics, budget, reuse
+ * and trimming, and a system that gives no memory.
  */
-#include "test.h" /* before thread_os.h, whose windows.h has macros for common words */
-
-#include <stdatomic.h>
+#include "pool_test.h"
 
 #include "base/os.h"
-#include "base/thread_os.h"
-#include "memory/pool.h"
 #include "memory/size_class.h"
-
-#if defined(__has_feature)
-#if __has_feature(address_sanitizer)
-#define SLOW_BUILD 1
-#endif
-#endif
-#if !defined(SLOW_BUILD)
-#define SLOW_BUILD TEST_UNDER_TSAN
-#endif
-
-#define MIB ((size_t)1 << 20)
-
-static uint64_t stat(qn_pool_stat which) {
-  uint64_t values[QN_STAT_COUNT];
-  qn_pool_stats(values);
-  return values[which];
-}
-
-static void check_invariants(void) {
-  const char *wrong = qn_pool_check();
-  if (wrong != NULL) printf("invariant: %s\n", wrong);
-  CHECK(wrong == NULL);
-}
-
-static qn_block rent(size_t bytes) {
-  uint64_t out[4] = {0, 0, 0, 0};
-  CHECK_EQ(qn_pool_rent(out, bytes), QN_OK);
-  return (qn_block){(void *)(uintptr_t)out[0], (size_t)out[1], (void *)(uintptr_t)out[2],
-                    (size_t)out[3]};
-}
-
-static void *at(const qn_block *block, size_t offset) { return (char *)block->address + offset; }
 
 /* ---- Grants -------------------------------------------------------------- */
 
@@ -253,73 +215,6 @@ static void empty_spans_serve_other_classes(void) {
   check_invariants();
 }
 
-/* ---- A model ------------------------------------------------------------- */
-
-typedef struct held {
-  qn_block block;
-  size_t bytes;
-  uint64_t seed;
-} held;
-
-static void stamp(const held *item) {
-  memset(item->block.address, (int)(item->seed & 255), item->bytes < 256 ? item->bytes : 256);
-  memcpy(at(&item->block, item->block.bytes - 8), &item->seed, 8);
-}
-
-static bool is_intact(const held *item) {
-  const unsigned char *bytes = item->block.address;
-  const size_t end = item->bytes < 248 ? item->bytes : 248;
-  uint64_t tail;
-  memcpy(&tail, bytes + item->block.bytes - 8, 8);
-  return tail == item->seed && bytes[0] == (item->seed & 255) &&
-         bytes[end / 2] == (item->seed & 255);
-}
-
-static size_t random_size(uint64_t *state) {
-  const uint64_t r = test_random(state);
-  const unsigned shift = (unsigned)(r % 21);
-  const size_t small = (size_t)((r >> 8) & (((uint64_t)2 << shift) - 1)) + 1;
-  return r >> 58 == 0 ? MIB + (size_t)((r >> 8) % (6 * MIB)) : small % MIB + 1;
-}
-
-static void random_operations_agree_with_a_model(void) {
-  enum { SLOTS = 300 };
-  static held slots[SLOTS];
-  const int operations = SLOW_BUILD || test_state.emulated ? 100000 : 1000000;
-  uint64_t state = 42;
-  uint64_t live = 0, asked = 0, count = 0, rents = 0, damaged = 0, refused = 0;
-  qn_pool_stats_reset();
-  for (int i = 0; i < operations; i += 1) {
-    held *slot = &slots[test_random(&state) % SLOTS];
-    if (slot->bytes != 0) {
-      damaged += !is_intact(slot);
-      refused += qn_pool_return(slot->block.address) != QN_OK;
-      live -= slot->block.bytes, asked -= slot->bytes, count -= 1;
-      slot->bytes = 0;
-    } else {
-      slot->bytes = random_size(&state);
-      slot->seed = test_random(&state);
-      refused += qn_pool_take(slot->bytes, &slot->block) != QN_OK;
-      stamp(slot);
-      live += slot->block.bytes, asked += slot->bytes, count += 1, rents += 1;
-    }
-    if (i % 50000 == 0) qn_pool_trim((uint64_t[1]){0});
-    if (i % 9973 != 0) continue;
-    check_invariants();
-    CHECK_EQ(stat(QN_STAT_LIVE_BYTES), live);
-    CHECK_EQ(stat(QN_STAT_REQUESTED_BYTES), asked);
-    CHECK_EQ(stat(QN_STAT_OUTSTANDING), count);
-    CHECK_EQ(stat(QN_STAT_RENTS), rents);
-  }
-  for (int i = 0; i < SLOTS; i += 1) {
-    if (slots[i].bytes != 0) refused += qn_pool_return(slots[i].block.address) != QN_OK;
-  }
-  CHECK_EQ(damaged, 0);
-  CHECK_EQ(refused, 0);
-  CHECK_EQ(stat(QN_STAT_OUTSTANDING), 0);
-  check_invariants();
-}
-
 /* ---- Trimming ------------------------------------------------------------ */
 
 /* Resident bytes of this process, or 0 where /proc does not tell. */
@@ -429,71 +324,6 @@ static void a_pool_without_memory_says_so(void) {
   qn_os_test_refuse(0, 0);
 }
 
-/* ---- Threads ------------------------------------------------------------- */
-
-static _Atomic int threads_left;
-static _Atomic uint64_t thread_faults;
-
-static void churn(void *argument) {
-  enum { HELD = 24 };
-  held mine[HELD];
-  memset(mine, 0, sizeof mine);
-  uint64_t state = (uint64_t)(uintptr_t)argument;
-  const int rounds = SLOW_BUILD || test_state.emulated ? 3000 : 60000;
-  for (int round = 0; round < rounds; round += 1) {
-    held *item = &mine[test_random(&state) % HELD];
-    if (item->bytes != 0) {
-      const bool good = is_intact(item) && qn_pool_give(item->block.address) == QN_OK;
-      thread_faults += !good;
-      item->bytes = 0;
-    } else {
-      item->bytes = random_size(&state);
-      item->seed = test_random(&state);
-      thread_faults += qn_pool_take(item->bytes, &item->block) != QN_OK;
-      stamp(item);
-    }
-    if (round % 997 == 0) (void)qn_pool_release_pages();
-    if (round % 499 == 0) (void)stat(QN_STAT_CACHED_BYTES);
-  }
-  for (int i = 0; i < HELD; i += 1) {
-    if (mine[i].bytes != 0) thread_faults += qn_pool_give(mine[i].block.address) != QN_OK;
-  }
-  threads_left -= 1;
-}
-
-static void threads_share_the_pool(void) {
-  threads_left = 8;
-  for (uintptr_t i = 0; i < 8; i += 1) CHECK(qn_thread_start(churn, (void *)(i + 1)));
-  while (threads_left != 0) qn_thread_yield();
-  CHECK_EQ(thread_faults, 0);
-  CHECK_EQ(stat(QN_STAT_OUTSTANDING), 0);
-  CHECK_EQ(stat(QN_STAT_LIVE_BYTES), 0);
-  check_invariants();
-}
-
-static void squeeze(void *argument) {
-  (void)argument;
-  for (int i = 0; i < 2000; i += 1) {
-    qn_block block;
-    const qn_status status = qn_pool_take(4096, &block);
-    if (status == QN_OK) thread_faults += qn_pool_give(block.address) != QN_OK;
-    thread_faults += status != QN_OK && status != QN_OVER_BUDGET;
-  }
-  threads_left -= 1;
-}
-
-static void threads_together_stay_within_the_budget(void) {
-  qn_pool_stats_reset();
-  qn_pool_budget_set(3 * 4096);
-  threads_left = 6;
-  for (int i = 0; i < 6; i += 1) CHECK(qn_thread_start(squeeze, NULL));
-  while (threads_left != 0) qn_thread_yield();
-  CHECK(stat(QN_STAT_PEAK_BYTES) <= 3 * 4096);
-  CHECK_EQ(thread_faults, 0);
-  qn_pool_budget_set(0);
-  check_invariants();
-}
-
 int main(int count, char **arguments) {
   test_begin(count, arguments);
   a_pool_without_memory_says_so();
@@ -506,7 +336,6 @@ int main(int count, char **arguments) {
   large_blocks_are_split_and_joined();
   the_smallest_range_that_fits_is_taken();
   empty_spans_serve_other_classes();
-  random_operations_agree_with_a_model();
   trimming_gives_pages_back(300, 100000);
   trimming_gives_pages_back(50000, 600);
   trimming_gives_pages_back(3 * MIB, 12);
@@ -515,7 +344,5 @@ int main(int count, char **arguments) {
     refusals_leave_the_pool_whole(after, false);
     refusals_leave_the_pool_whole(after, true);
   }
-  threads_share_the_pool();
-  threads_together_stay_within_the_budget();
   return test_finish();
 }

@@ -19,6 +19,7 @@ import type { Generation, GenerationSummary, LanguageModel } from "../runtime/mo
 import { InterruptedError } from "./errors.ts";
 import { usedHeapBytes } from "./garbage.ts";
 import { logIsTerminal, writeJson, writeLog, writeOut } from "./output.ts";
+import type { OpenSession } from "./open_session.ts";
 import type { OptionTable, ParsedOptions } from "./options.ts";
 
 /** Options that choose tokens, for every command that generates. */
@@ -109,11 +110,29 @@ export function samplingOptions(options: ParsedOptions): SamplingOptions {
   };
 }
 
+/**
+ * Runs a generation to its end: streams its text, or with `--json` prints one
+ * object once the model is disposed of, so that `poolLiveBytes` is what leaked.
+ */
+export async function runGeneration(
+  generation: Generation,
+  opened: OpenSession,
+  options: ParsedOptions,
+): Promise<void> {
+  if (!options.flag("json")) {
+    await streamGeneration(generation, { verbose: options.flag("verbose") });
+    return;
+  }
+  const collected = await collectGeneration(generation);
+  opened[Symbol.dispose]();
+  printCollected(collected, opened.model);
+}
+
 /** Writes a generation's text as it comes, and ends it with a line break. */
 export async function streamGeneration(
   generation: Generation,
   options: { verbose: boolean },
-): Promise<GenerationSummary> {
+): Promise<void> {
   let last = "";
   try {
     for await (const { text } of generation) {
@@ -124,9 +143,7 @@ export async function streamGeneration(
   } finally {
     if (last !== "" && !last.endsWith("\n")) writeOut("\n");
   }
-  const { summary } = generation;
-  if (options.verbose || logIsTerminal()) writeLog(statisticsLine(summary));
-  return summary;
+  if (options.verbose || logIsTerminal()) writeLog(statisticsLine(generation.summary));
 }
 
 function statisticsLine(summary: GenerationSummary): string {
@@ -165,7 +182,7 @@ interface SteadyState {
 }
 
 /** A generation that was collected for `--json`. */
-export interface CollectedGeneration {
+interface CollectedGeneration {
   readonly summary: GenerationSummary;
   readonly steady: SteadyState;
   /** Set when the user interrupted it. */
@@ -173,7 +190,7 @@ export interface CollectedGeneration {
 }
 
 /** Runs a generation to its end without output; an interruption ends it and is no error yet. */
-export async function collectGeneration(generation: Generation): Promise<CollectedGeneration> {
+async function collectGeneration(generation: Generation): Promise<CollectedGeneration> {
   let excludedMs = 0;
   let begin: { allocations: number; heap: number } | undefined;
   let interrupted: InterruptedError | undefined;
@@ -211,7 +228,7 @@ export function nativeAllocations(): number {
  * Prints a collected generation as one JSON object; model and session are
  * disposed of already. Throws the interruption afterwards, if there was one.
  */
-export function printCollected(collected: CollectedGeneration, model: LanguageModel): void {
+function printCollected(collected: CollectedGeneration, model: LanguageModel): void {
   const { summary, steady, interrupted } = collected;
   const { peakBytes, liveBytes } = pool.stats();
   writeJson({

@@ -12,18 +12,13 @@ export interface Interrupt extends Disposable {
   readonly signal: AbortSignal;
 }
 
-/**
- * Listens for SIGINT.
- *
- * @param onFirst what the first Ctrl-C does; it aborts `signal` unless told otherwise
- */
-export function listenForInterrupt(onFirst?: () => void): Interrupt {
+/** Listens for SIGINT. */
+export function listenForInterrupt(): Interrupt {
   const controller = new AbortController();
   let count = 0;
   const listener = () => {
     if (++count > 1) Deno.exit(ExitStatus.interrupted);
-    if (onFirst !== undefined) onFirst();
-    else controller.abort(new InterruptedError("interrupted"));
+    controller.abort(new InterruptedError("interrupted"));
   };
   Deno.addSignalListener("SIGINT", listener);
   return {

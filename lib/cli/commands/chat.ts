@@ -16,18 +16,14 @@ import type { ChatMessage } from "../../tokenizers/mod.ts";
 import { type Command, SHARED_OPTIONS } from "../command.ts";
 import { ExitStatus, InterruptedError, UsageError } from "../errors.ts";
 import {
-  collectGeneration,
   GENERATION_OPTIONS,
-  printCollected,
+  runGeneration,
   samplingOptions,
   streamGeneration,
 } from "../generation_run.ts";
-import { listenForInterrupt } from "../interrupt.ts";
-import { loadWithProgress } from "../model_file.ts";
-import { prepareNative } from "../native_library.ts";
+import { openSession } from "../open_session.ts";
 import type { ParsedOptions } from "../options.ts";
 import { writeLog } from "../output.ts";
-import { precisionOf } from "../precision.ts";
 
 /** The command. */
 export const command: Command = {
@@ -60,33 +56,18 @@ async function run(options: ParsedOptions): Promise<number> {
   const prompt = options.text("prompt");
   if (options.flag("json") && prompt === undefined) throw new UsageError("--json needs --prompt");
   if (prompt === "") throw new UsageError("the prompt is empty; give a message");
-  using loading = listenForInterrupt();
-  await prepareNative(options, loading.signal);
-  using model = await loadWithProgress(source, loading.signal);
+  using opened = await openSession(source, options);
+  const { model, session, signal } = opened;
   if (model.tokenizer.chatTemplate === undefined) {
     throw new Error(`${source} has no chat template; use quern generate`);
   }
-  using session = model.createSession({
-    contextLength: options.number("context-length"),
-    precision: precisionOf(options),
-  });
   if (prompt === undefined) {
-    loading[Symbol.dispose]();
+    opened.stopListening();
     return await converse(session, options);
   }
   const messages = [...opening(options), { role: "user", content: prompt }];
-  const generation = session.chat(messages, {
-    ...samplingOptions(options),
-    signal: loading.signal,
-  });
-  if (!options.flag("json")) {
-    await streamGeneration(generation, { verbose: options.flag("verbose") });
-    return ExitStatus.done;
-  }
-  const collected = await collectGeneration(generation);
-  session[Symbol.dispose]();
-  model[Symbol.dispose]();
-  printCollected(collected, model);
+  const generation = session.chat(messages, { ...samplingOptions(options), signal });
+  await runGeneration(generation, opened, options);
   return ExitStatus.done;
 }
 

@@ -4,23 +4,13 @@
  * @module
  */
 
-import type { LanguageModel } from "../../runtime/mod.ts";
 import type { Tokenizer } from "../../tokenizers/mod.ts";
 import { type Command, SHARED_OPTIONS } from "../command.ts";
 import { UsageError } from "../errors.ts";
-import {
-  collectGeneration,
-  GENERATION_OPTIONS,
-  printCollected,
-  samplingOptions,
-  streamGeneration,
-} from "../generation_run.ts";
-import { listenForInterrupt } from "../interrupt.ts";
-import { loadWithProgress } from "../model_file.ts";
-import { prepareNative } from "../native_library.ts";
+import { GENERATION_OPTIONS, runGeneration, samplingOptions } from "../generation_run.ts";
+import { openSession } from "../open_session.ts";
 import type { ParsedOptions } from "../options.ts";
 import { readInput } from "../output.ts";
-import { precisionOf } from "../precision.ts";
 
 /** The command. */
 export const command: Command = {
@@ -56,30 +46,12 @@ export const command: Command = {
 async function run(options: ParsedOptions): Promise<void> {
   const source = options.required("model");
   const prompt = await readPrompt(options);
-  using interrupt = listenForInterrupt();
-  const { signal } = interrupt;
-  await prepareNative(options, signal);
-  using model = await loadWithProgress(source, signal);
-  using session = model.createSession({
-    contextLength: options.number("context-length"),
-    precision: precisionOf(options),
-  });
+  using opened = await openSession(source, options);
+  const { model, session, signal } = opened;
   const ids = promptIds(prompt, model.tokenizer);
   checkLength(ids.length, session.contextLength, model.contextLength);
   const generation = session.generate(ids, { ...samplingOptions(options), signal });
-  if (!options.flag("json")) {
-    await streamGeneration(generation, { verbose: options.flag("verbose") });
-    return;
-  }
-  const collected = await collectGeneration(generation);
-  dispose(model, session);
-  printCollected(collected, model);
-}
-
-/** Disposing twice is harmless; here it comes before the figures are printed. */
-function dispose(model: LanguageModel, session: Disposable): void {
-  session[Symbol.dispose]();
-  model[Symbol.dispose]();
+  await runGeneration(generation, opened, options);
 }
 
 async function readPrompt(options: ParsedOptions): Promise<string | number[]> {

@@ -7,12 +7,10 @@
 import { writeNpy } from "../../formats/mod.ts";
 import { type Command, SHARED_OPTIONS } from "../command.ts";
 import { UsageError } from "../errors.ts";
-import { listenForInterrupt } from "../interrupt.ts";
-import { loadWithProgress, writeFileWhole } from "../model_file.ts";
-import { prepareNative } from "../native_library.ts";
+import { writeFileWhole } from "../model_file.ts";
+import { openSession } from "../open_session.ts";
 import type { ParsedOptions } from "../options.ts";
 import { writeJson } from "../output.ts";
-import { precisionOf } from "../precision.ts";
 
 /** The command. */
 export const command: Command = {
@@ -36,11 +34,8 @@ async function run(options: ParsedOptions): Promise<void> {
   const out = options.required("out");
   const ids = options.ids("ids");
   if (ids === undefined) throw new UsageError("--ids is needed");
-  using interrupt = listenForInterrupt();
-  const { signal } = interrupt;
-  await prepareNative(options, signal);
-  using model = await loadWithProgress(source, signal);
-  using session = model.createSession({ precision: precisionOf(options) });
+  using opened = await openSession(source, options);
+  const { session, signal } = opened;
   const logits = await session.logits(ids, { signal });
   await writeFileWhole(out, writeNpy(new Float32Array(logits), [logits.length]));
   if (options.flag("json")) writeJson({ out, tokens: ids.length, vocabulary: logits.length });

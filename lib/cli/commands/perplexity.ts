@@ -6,12 +6,9 @@
 
 import { type Command, SHARED_OPTIONS } from "../command.ts";
 import { fileError, UsageError } from "../errors.ts";
-import { listenForInterrupt } from "../interrupt.ts";
-import { loadWithProgress } from "../model_file.ts";
-import { prepareNative } from "../native_library.ts";
+import { openSession } from "../open_session.ts";
 import type { ParsedOptions } from "../options.ts";
 import { writeJson, writeOut } from "../output.ts";
-import { precisionOf } from "../precision.ts";
 import { ProgressDisplay } from "../progress.ts";
 
 /** The command. */
@@ -39,14 +36,8 @@ export const command: Command = {
 async function run(options: ParsedOptions): Promise<void> {
   const source = options.required("model");
   const input = await readTokens(options);
-  using interrupt = listenForInterrupt();
-  const { signal } = interrupt;
-  await prepareNative(options, signal);
-  using model = await loadWithProgress(source, signal);
-  using session = model.createSession({
-    contextLength: options.number("context-length"),
-    precision: precisionOf(options),
-  });
+  using opened = await openSession(source, options);
+  const { model, session, signal } = opened;
   using display = await ProgressDisplay.create();
   const ids = typeof input === "string" ? model.tokenizer.encode(input) : input;
   const result = await session.perplexity(ids, { signal, onProgress: display.report });

@@ -5,7 +5,7 @@
 import type { DType } from "../core/dtype.ts";
 import { formatShape, sameShape, type Shape } from "../core/shape.ts";
 import type { Gguf } from "../formats/mod.ts";
-import type { Storage } from "../memory/mod.ts";
+import { keep, type Storage } from "../memory/mod.ts";
 import { Tensor } from "../tensor/mod.ts";
 
 const dtypeOfGgmlType: Readonly<Record<string, DType>> = {
@@ -152,7 +152,8 @@ export class GgufWeights implements Disposable {
       );
     }
     this.#storage.retain();
-    const tensor = new Tensor(this.#storage, entry.offset, entry.shape, dtype);
+    // The model owns its weights: a scope that it is loaded in must not dispose of them.
+    const tensor = keep(new Tensor(this.#storage, entry.offset, entry.shape, dtype));
     this.#made.push(tensor);
     return tensor;
   }

@@ -4,6 +4,7 @@
  */
 import type { DType } from "../core/dtype.ts";
 import type { Shape } from "../core/shape.ts";
+import { keep } from "../memory/mod.ts";
 import type { Precision, RopeTable } from "../ops/mod.ts";
 import { Tensor } from "../tensor/mod.ts";
 import type { Workspace } from "./causal_model.ts";
@@ -100,8 +101,9 @@ export class LlamaActivations implements Disposable {
     this.#made.length = 0;
   }
 
+  /** The tensors outlive the pass, and so any scope that the pass is run in. */
   #keep<D extends DType>(tensor: Tensor<D>): Tensor<D> {
-    this.#made.push(tensor);
+    this.#made.push(keep(tensor));
     return tensor;
   }
 }
@@ -154,7 +156,7 @@ export class LlamaWorkspace implements Workspace {
     if (this.#logits?.shape[0] !== rows) {
       this.#logits?.dispose();
       this.#logits = undefined;
-      this.#logits = Tensor.empty([rows, this.#config.vocabularySize]);
+      this.#logits = keep(Tensor.empty([rows, this.#config.vocabularySize]));
     }
     const logits = this.#logits;
     return wanted === "all" ? { x, normed, logits } : { x: lastX, normed: lastNormed, logits };

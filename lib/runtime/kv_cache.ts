@@ -6,6 +6,7 @@
  * the session's context, so that a short conversation never pays for a long one.
  */
 import { formatShape } from "../core/shape.ts";
+import { keep } from "../memory/mod.ts";
 import type { CacheShape, KeyValueCache } from "../models/mod.ts";
 import { copyBytes, Tensor } from "../tensor/mod.ts";
 
@@ -139,7 +140,9 @@ export class KvCache implements KeyValueCache, Disposable {
     const made: Floats[] = [];
     const { layers, keyHeads, headSize } = this.#shape;
     try {
-      for (let i = 0; i < 2 * layers; i++) made.push(Tensor.empty([capacity, keyHeads, headSize]));
+      for (let i = 0; i < 2 * layers; i++) {
+        made.push(keep(Tensor.empty([capacity, keyHeads, headSize])));
+      }
     } catch (error) {
       for (const tensor of made) tensor.dispose();
       throw error;

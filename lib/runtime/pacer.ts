@@ -10,15 +10,18 @@ const turnMs = 10;
 /** Gives the event loop a turn from time to time. */
 export class Pacer {
   readonly #signal: AbortSignal | undefined;
+  readonly #checkAlive: () => void;
   #turnEnds = performance.now() + turnMs;
 
   /**
    * Begins the first turn.
    *
    * @param signal Checked at every step.
+   * @param checkAlive Called after a turn; throws when what the work needs is gone.
    */
-  constructor(signal?: AbortSignal) {
+  constructor(signal?: AbortSignal, checkAlive: () => void = () => {}) {
     this.#signal = signal;
+    this.#checkAlive = checkAlive;
   }
 
   /**
@@ -38,5 +41,6 @@ export class Pacer {
   async #giveTurn(): Promise<void> {
     await new Promise<void>((resolve) => void setImmediate(resolve));
     this.#turnEnds = performance.now() + turnMs;
+    this.#checkAlive();
   }
 }

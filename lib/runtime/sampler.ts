@@ -3,6 +3,7 @@
  * the recent tokens that a repetition penalty looks at.
  */
 import { Random } from "../core/random.ts";
+import { keep } from "../memory/mod.ts";
 import { sample, type SampleOptions } from "../ops/mod.ts";
 import { Tensor } from "../tensor/mod.ts";
 
@@ -28,9 +29,10 @@ const historySize = 64;
 /** Chooses tokens one by one. */
 export class Sampler implements Disposable {
   readonly #random: Random;
-  readonly #history: Tensor<"int32">;
-  readonly #token: Tensor<"int32">;
+  readonly #recent = new Int32Array(historySize);
   readonly #options: SampleOptions;
+  #history: Tensor<"int32"> | undefined;
+  #token: Tensor<"int32"> | undefined;
   #seen = 0;
 
   /**
@@ -43,9 +45,7 @@ export class Sampler implements Disposable {
     checkOptions(options);
     const { seed, ...rest } = options;
     this.#random = new Random(seed);
-    this.#history = Tensor.empty([historySize], "int32");
-    this.#token = Tensor.empty([1], "int32");
-    this.#options = { ...rest, history: this.#history, out: this.#token };
+    this.#options = rest;
   }
 
   /** The seed of the random numbers. */
@@ -59,25 +59,30 @@ export class Sampler implements Disposable {
    * @param id The token.
    */
   accept(id: number): void {
-    this.#history.data[this.#seen++ % historySize] = id;
+    this.#recent[this.#seen++ % historySize] = id;
   }
 
   /**
-   * Chooses a token.
+   * Chooses a token. Memory is rented by the first choice, so that a generation
+   * that never begins holds none.
    *
    * @param logits `[1, vocabulary]`, float32.
    * @returns The token's id.
+   * @throws {OutOfMemoryError} When the pool has no memory for the first choice.
    */
   next(logits: Tensor<"float32">): number {
-    this.#options.historyLength = Math.min(this.#seen, historySize);
-    sample(logits, this.#random.next(), this.#options);
-    return this.#token.data[0];
+    const history = this.#history ??= keep(Tensor.empty([historySize], "int32"));
+    const out = this.#token ??= keep(Tensor.empty([1], "int32"));
+    history.data.set(this.#recent);
+    const historyLength = Math.min(this.#seen, historySize);
+    sample(logits, this.#random.next(), { ...this.#options, history, historyLength, out });
+    return out.data[0];
   }
 
   /** Gives its memory back. */
   [Symbol.dispose](): void {
-    this.#history.dispose();
-    this.#token.dispose();
+    this.#history?.dispose();
+    this.#token?.dispose();
   }
 }
 

@@ -142,15 +142,16 @@ export class Session implements Disposable {
     if (maxTokens !== Infinity && (!Number.isInteger(maxTokens) || maxTokens < 1)) {
       throw new RangeError(`generate: maxTokens is an integer from 1, not ${maxTokens}`);
     }
+    // Copied, since the caller may change the array before the iteration begins.
     const ids = typeof prompt === "string"
       ? this.#tokenizer.encode(prompt, { addSpecial })
-      : prompt;
+      : Array.from(prompt);
     this.#checkPrompt("generate", ids);
     const stops = new StopMatcher(options.stop);
     const sampler = new Sampler(options);
     for (let i = 0; i < ids.length; i++) sampler.accept(ids[i]);
     return new Generation({
-      driver: this.#drive(ids, maxTokens, new Pacer(signal), onProgress),
+      driver: this.#drive(ids, maxTokens, this.#pacer(signal), onProgress),
       tokenizer: this.#tokenizer,
       sampler,
       stops,
@@ -193,8 +194,8 @@ export class Session implements Disposable {
   async logits(ids: ArrayLike<number>, options: WorkOptions = {}): Promise<Float32Array> {
     this.#checkPrompt("logits", ids);
     return await this.#exclusively(async () => {
-      await this.#prefill(ids, new Pacer(options.signal), options.onProgress);
-      return this.#workspace.logits.data.slice();
+      await this.#prefill(ids, this.#pacer(options.signal), options.onProgress);
+      return this.#logits.data.slice();
     });
   }
 
@@ -213,7 +214,7 @@ export class Session implements Disposable {
     const window = this.contextLength;
     if (window < 2) throw new RangeError("perplexity: a context of one token predicts nothing");
     return await this.#exclusively(async () => {
-      const pacer = new Pacer(options.signal);
+      const pacer = this.#pacer(options.signal);
       let total = 0;
       for (let start = 0; start < ids.length - 1; start += window - 1) {
         this.#rewind(0);
@@ -242,6 +243,16 @@ export class Session implements Disposable {
     this.#onDispose(this);
   }
 
+  /** The logits of the last pass. */
+  get #logits(): Tensor<"float32"> {
+    this.#checkAlive("generate");
+    return this.#workspace.logits;
+  }
+
+  #pacer(signal: AbortSignal | undefined): Pacer {
+    return new Pacer(signal, () => this.#checkAlive("generate"));
+  }
+
   #drive(
     ids: ArrayLike<number>,
     maxTokens: number,
@@ -261,7 +272,7 @@ export class Session implements Disposable {
         await this.#run([id], "last", pacer);
         return true;
       },
-      logits: () => this.#workspace.logits,
+      logits: () => this.#logits,
       end: () => {
         if (began) this.#busy = false;
       },
@@ -299,7 +310,7 @@ export class Session implements Disposable {
       await this.#run(Array.prototype.slice.call(ids, first, last), "all", pacer);
       const next: number[] = Array.prototype.slice.call(ids, first + 1, last + 1);
       using targets = Tensor.from(next, "int32");
-      using losses = crossEntropy(this.#workspace.logits, targets);
+      using losses = crossEntropy(this.#logits, targets);
       for (const loss of losses.data) total += loss;
       onProgress?.({ stage: "scoring", completed: last, total: ids.length - 1, unit: "tokens" });
     }

@@ -35,6 +35,9 @@ export function checkShape(shape: Shape, operation: string): void {
       );
     }
   }
+  if (rowsOf(shape) > maxExtent) {
+    throw new RangeError(`${operation}: shape ${formatShape(shape)} has 2^32 rows or more`);
+  }
   if (!Number.isSafeInteger(sizeOf(shape) * 8)) {
     throw new RangeError(`${operation}: shape ${formatShape(shape)} has too many elements`);
   }

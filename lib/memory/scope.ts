@@ -117,8 +117,11 @@ function currentScope(): Scope | undefined {
 }
 
 function finish<T>(inner: Scope, value: T): T {
-  visit(value, (member) => inner.release(member));
-  endScope(inner);
+  try {
+    visit(value, (member) => inner.release(member));
+  } finally {
+    endScope(inner);
+  }
   return value;
 }
 
@@ -131,13 +134,19 @@ function isPromise<T>(value: T): value is T & Promise<unknown> {
   return value instanceof Promise;
 }
 
-function visit(value: unknown, found: (member: Scoped) => void): void {
-  if (typeof value !== "object" || value === null) return;
+/** Looks at every object once, since objects may hold each other. */
+function visit(
+  value: unknown,
+  found: (member: Scoped) => void,
+  seen: Set<object> = new Set(),
+): void {
+  if (typeof value !== "object" || value === null || seen.has(value)) return;
+  seen.add(value);
   if (Symbol.dispose in value && "disposed" in value) {
     found(value as Scoped);
   } else if (Array.isArray(value)) {
-    for (const element of value) visit(element, found);
+    for (const element of value) visit(element, found, seen);
   } else if (Object.getPrototypeOf(value) === Object.prototype) {
-    for (const element of Object.values(value)) visit(element, found);
+    for (const element of Object.values(value)) visit(element, found, seen);
   }
 }

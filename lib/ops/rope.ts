@@ -4,7 +4,7 @@
  * The angles depend on positions only, so they are worked out once a forward
  * pass, in float64, and then applied to the queries and keys of every layer.
  */
-import { formatShape } from "../core/shape.ts";
+import { formatShape, type Shape } from "../core/shape.ts";
 import { native, RopeLayout, Status } from "../ffi/mod.ts";
 import type { Tensor } from "../tensor/mod.ts";
 import { checkOperand, checkShapeIs, type OutOption, refuse, resultTensor } from "./operands.ts";
@@ -60,9 +60,10 @@ export function ropeTable(
     checkOperand("ropeTable", "factors", factors, "float32");
     checkShapeIs("ropeTable", "factors", factors, [pairs]);
   }
-  const shape = [tokens, pairs];
-  const cosines = resultTensor("ropeTable", out?.cosines, shape);
-  const sines = resultTensor("ropeTable", out?.sines, shape);
+  if (!Number.isInteger(start) || start < 0 || start > 0xffffffff) {
+    throw new RangeError(`ropeTable: start is an integer from 0 to 2^32 - 1, not ${start}`);
+  }
+  const { cosines, sines } = resultTable([tokens, pairs], out);
   const status = native().symbols.qn_rope_table_f32(
     cosines.address,
     sines.address,
@@ -76,6 +77,16 @@ export function ropeTable(
   if (status === Status.OK) return { cosines, sines };
   if (out === undefined) sines.dispose();
   return refuse("ropeTable", status, cosines, out?.cosines, { factors }, { start, base, scale });
+}
+
+function resultTable(shape: Shape, out: RopeTable | undefined): RopeTable {
+  const cosines = resultTensor("ropeTable", out?.cosines, shape);
+  try {
+    return { cosines, sines: resultTensor("ropeTable", out?.sines, shape) };
+  } catch (error) {
+    if (out === undefined) cosines.dispose();
+    throw error;
+  }
 }
 
 /** Options of {@linkcode rope}. */

@@ -60,6 +60,9 @@ export function sample(
     checkOperand("sample", "out", out, "int32");
     checkShapeIs("sample", "out", out, [1]);
   }
+  if (!Number.isInteger(topK) || topK < 0 || topK > 0xffffffff) {
+    throw new RangeError(`sample: topK is an integer from 0 to 2^32 - 1, not ${topK}`);
+  }
   const historyLength = checkHistory(history, options.historyLength);
   const y = out ?? Tensor.empty([1], "int32");
   const status = native().symbols.qn_sample_f32(

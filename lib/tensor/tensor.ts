@@ -265,10 +265,13 @@ export class Tensor<D extends DType = DType> implements Scoped {
    * @param start The first index; negative ones count from the end.
    * @param end The index after the last; the axis' size when left out.
    * @returns A view, to be disposed of by itself.
-   * @throws {RangeError} When the tensor is a scalar.
+   * @throws {RangeError} When the tensor is a scalar, or an index is not an integer.
    */
   slice(start: number, end: number = this.shape[0]): Tensor<D> {
     if (this.shape.length === 0) throw new RangeError("Tensor.slice: a scalar has no axis");
+    if (!Number.isInteger(start) || !Number.isInteger(end)) {
+      throw new RangeError(`Tensor.slice: ${start} and ${end} are not both integers`);
+    }
     const extent = this.shape[0];
     const clamp = (i: number) => Math.min(Math.max(i < 0 ? i + extent : i, 0), extent);
     const first = clamp(start);
@@ -339,8 +342,10 @@ export class Tensor<D extends DType = DType> implements Scoped {
 
   #view(byteOffset: number, shape: Shape): Tensor<D> {
     const storage = this.#liveStorage();
+    // Made first: what it refuses must not leave a reference behind.
+    const view = new Tensor(storage, this.#byteOffset + byteOffset, shape, this.dtype);
     storage.retain();
-    return new Tensor(storage, this.#byteOffset + byteOffset, shape, this.dtype);
+    return view;
   }
 
   #liveStorage(): Storage {
@@ -412,5 +417,7 @@ function resolveShape(shape: Shape, size: number): Shape | undefined {
   checkShape(rest, "Tensor.reshape");
   const known = sizeOf(rest);
   if (known === 0 || size % known !== 0) return undefined;
-  return shape.with(open, size / known);
+  const resolved = shape.with(open, size / known);
+  checkShape(resolved, "Tensor.reshape");
+  return resolved;
 }

@@ -15,4 +15,7 @@ Deno.test("checkShape() refuses what is not a shape", () => {
     assertThrows(() => checkShape([2, extent], "test"), RangeError, "test: shape");
   }
   assertThrows(() => checkShape([2 ** 31, 2 ** 31], "test"), RangeError, "too many");
+  for (const shape of [[2 ** 16, 2 ** 16, 1], [2 ** 31, 2, 0]]) {
+    assertThrows(() => checkShape(shape, "test"), RangeError, "2^32 rows");
+  }
 });

@@ -118,3 +118,36 @@ Deno.test(
     });
   }),
 );
+
+Deno.test(
+  "scope() follows what it returns even when it holds itself, or cannot be read",
+  withoutLeaks(() => {
+    interface Ring {
+      self?: Ring;
+      x: Tensor;
+    }
+    const ring = scope(() => {
+      const made: Ring = { x: Tensor.zeros([1]) };
+      made.self = made;
+      return made;
+    });
+    assert(!ring.x.disposed);
+    ring.x.dispose();
+    let inner: Tensor | undefined;
+    assertThrows(
+      () =>
+        scope(() => {
+          inner = Tensor.zeros([1]);
+          return Object.defineProperty({}, "x", {
+            enumerable: true,
+            get: () => {
+              throw new Error("not now");
+            },
+          });
+        }),
+      Error,
+      "not now",
+    );
+    assert(inner!.disposed);
+  }),
+);

@@ -4,7 +4,8 @@
  */
 import { assert, assertEquals, assertThrows } from "@std/assert";
 import { withoutLeaks } from "../support/native.ts";
-import { DisposedError } from "../../lib/core/errors.ts";
+import { DisposedError, OutOfMemoryError } from "../../lib/core/errors.ts";
+import { pool } from "../../lib/memory/mod.ts";
 import {
   add,
   addInPlace,
@@ -216,7 +217,11 @@ Deno.test(
       [() => sample(a, 0.5), "sample: logits [2, 3] are more than one row"],
       [() => sample(v, 1), "sample: "],
       [() => sample(v, 0.5, { topP: 2 }), "sample: "],
+      [() => sample(v, 0.5, { topK: -1 }), "sample: topK"],
+      [() => sample(v, 0.5, { topK: 1.5 }), "sample: topK"],
       [() => ropeTable(2, 4, { base: -1 }), "ropeTable: "],
+      [() => ropeTable(2, 4, { start: -1 }), "ropeTable: start"],
+      [() => ropeTable(2, 4, { start: 2 ** 32 }), "ropeTable: start"],
     ];
     for (const [call, words] of refused) assertThrows(call, RangeError, words);
   }),
@@ -240,5 +245,18 @@ Deno.test(
     assertEquals(cosines.data, new Float32Array(angles.map(Math.cos)));
     assertEquals(sines.data, new Float32Array(angles.map(Math.sin)));
     dispose([cosines, sines]);
+  }),
+);
+
+Deno.test(
+  "ropeTable() gives its cosines back when there is no memory for its sines",
+  withoutLeaks(() => {
+    const bytes = 2 ** 21;
+    try {
+      pool.setBudget(pool.stats().liveBytes + 1.5 * bytes);
+      assertThrows(() => ropeTable(bytes / 256, 64), OutOfMemoryError);
+    } finally {
+      pool.setBudget(Infinity);
+    }
   }),
 );

@@ -201,3 +201,14 @@ Deno.test("renting in a loop takes no native memory after the first time", () =>
   const after = pool.stats();
   assertEquals([after.misses, after.reservedBytes], [before.misses, before.reservedBytes]);
 });
+
+Deno.test(
+  "a view that is refused leaves no reference behind",
+  withoutLeaks(() => {
+    using blocks = Tensor.empty([64], "q8_0");
+    using matrix = Tensor.zeros([4, 4]);
+    assertThrows(() => blocks.slice(0, 5), RangeError, "whole blocks");
+    assertThrows(() => matrix.slice(0, 1.5), RangeError, "Tensor.slice: 0 and 1.5");
+    assertThrows(() => matrix.slice(NaN), RangeError, "integers");
+  }),
+);

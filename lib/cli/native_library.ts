@@ -5,7 +5,7 @@
  * @module
  */
 
-import { native, NativeLibraryError, setThreads } from "../ffi/mod.ts";
+import { environment, native, NativeLibraryError, setThreads } from "../ffi/mod.ts";
 import { buildLibrary, checkoutFolder } from "../ffi/zig.ts";
 import { pool } from "../memory/mod.ts";
 import type { ParsedOptions } from "./options.ts";
@@ -30,8 +30,7 @@ async function openOrBuild(signal: AbortSignal): Promise<void> {
     native();
   } catch (error) {
     // A path that the user chose is not ours to build.
-    const chosen = Deno.permissions.querySync({ name: "env" }).state === "granted" &&
-      Deno.env.get("QUERN_LIBRARY");
+    const chosen = environment("QUERN_LIBRARY") !== undefined;
     const buildable = error instanceof NativeLibraryError && !chosen &&
       !(error.cause instanceof Deno.errors.NotCapable) && checkoutFolder() !== undefined;
     if (!buildable) throw error;

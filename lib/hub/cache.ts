@@ -17,6 +17,8 @@
  * @module
  */
 
+import { delay } from "../core/delay.ts";
+import { environment } from "../ffi/environment.ts";
 import { dirname, join } from "./paths.ts";
 
 /**
@@ -33,12 +35,12 @@ import { dirname, join } from "./paths.ts";
  * ```
  */
 export function cacheFolder(): string {
-  const chosen = readVariable("QUERN_CACHE");
+  const chosen = environment("QUERN_CACHE");
   if (chosen !== undefined) return absolute(chosen);
-  const home = readVariable("HOME");
+  const home = environment("HOME");
   switch (Deno.build.os) {
     case "windows": {
-      const local = readVariable("LOCALAPPDATA");
+      const local = environment("LOCALAPPDATA");
       if (local !== undefined) return join(local, "quern", "cache");
       break;
     }
@@ -46,7 +48,7 @@ export function cacheFolder(): string {
       if (home !== undefined) return join(home, "Library", "Caches", "quern");
       break;
     default: {
-      const xdg = readVariable("XDG_CACHE_HOME");
+      const xdg = environment("XDG_CACHE_HOME");
       // The XDG specification says that a relative path is to be ignored.
       if (xdg?.startsWith("/")) return join(xdg, "quern");
       if (home !== undefined) return join(home, ".cache", "quern");
@@ -56,12 +58,6 @@ export function cacheFolder(): string {
     "the cache folder is unknown: neither QUERN_CACHE nor the variables that name this user's " +
       "cache folder can be read; set QUERN_CACHE, or allow it with --allow-env",
   );
-}
-
-/** Reads a variable; `undefined` when it is unset, empty, or not allowed. Never asks for permission. */
-export function readVariable(variable: string): string | undefined {
-  if (Deno.permissions.querySync({ name: "env", variable }).state !== "granted") return undefined;
-  return Deno.env.get(variable) || undefined;
 }
 
 function absolute(path: string): string {
@@ -146,22 +142,6 @@ export async function lockModel(
     throw error;
   }
   return { [Symbol.dispose]: () => file.close() };
-}
-
-/** Resolves after some time, or rejects with the signal's reason. */
-export function delay(milliseconds: number, signal?: AbortSignal): Promise<void> {
-  return new Promise((resolve, reject) => {
-    if (signal?.aborted) return reject(signal.reason);
-    const onAbort = () => {
-      clearTimeout(timer);
-      reject(signal!.reason);
-    };
-    const timer = setTimeout(() => {
-      signal?.removeEventListener("abort", onAbort);
-      resolve();
-    }, milliseconds);
-    signal?.addEventListener("abort", onAbort, { once: true });
-  });
 }
 
 /**

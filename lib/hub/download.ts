@@ -13,7 +13,8 @@
  * @module
  */
 
-import { cacheError, delay, firstLine, flushFile, isThere } from "./cache.ts";
+import { delay } from "../core/delay.ts";
+import { cacheError, firstLine, flushFile, isThere } from "./cache.ts";
 import { hashMismatch, sha256OfFile, type WorkOptions } from "./hash.ts";
 import { basename } from "./paths.ts";
 import { writeAll } from "./zip.ts";

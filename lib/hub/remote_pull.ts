@@ -10,7 +10,8 @@
  */
 
 import { createHash } from "node:crypto";
-import { cacheError, ensureFolder, firstLine, moveIntoPlace, readVariable } from "./cache.ts";
+import { environment } from "../ffi/environment.ts";
+import { cacheError, ensureFolder, firstLine, moveIntoPlace } from "./cache.ts";
 import { downloadFile } from "./download.ts";
 import { hashMismatch, sha256OfFile, type WorkOptions } from "./hash.ts";
 import { dirname, join } from "./paths.ts";
@@ -129,11 +130,11 @@ export async function verifyRemoteFile(path: string, options: WorkOptions): Prom
 }
 
 function hubAddress(): string {
-  return (readVariable("HF_ENDPOINT") ?? HUB_ADDRESS).replace(/\/+$/, "");
+  return (environment("HF_ENDPOINT") ?? HUB_ADDRESS).replace(/\/+$/, "");
 }
 
 function hubAuthorization(): string | undefined {
-  const token = readVariable("HF_TOKEN");
+  const token = environment("HF_TOKEN");
   return token === undefined ? undefined : `Bearer ${token}`;
 }
 

@@ -3,6 +3,7 @@
  *
  * @module
  */
+import { runProgram } from "../lib/ffi/process.ts";
 import { ROOT } from "./files.ts";
 
 /** How a program ended. */
@@ -34,32 +35,8 @@ export async function runDeno(
   signal: AbortSignal,
   env: Record<string, string> = {},
 ): Promise<Outcome> {
-  signal.throwIfAborted();
-  const child = new Deno.Command(Deno.execPath(), {
-    args,
-    cwd: ROOT,
-    env: { NO_COLOR: "1", ...env },
-    stdin: "null",
-    stdout: "piped",
-    stderr: "piped",
-  }).spawn();
-  const stop = (): void => {
-    try {
-      child.kill("SIGTERM");
-    } catch {
-      // It ended by itself in the meantime.
-    }
-  };
-  signal.addEventListener("abort", stop, { once: true });
-  try {
-    const [status, stdout, stderr] = await Promise.all([
-      child.status,
-      new Response(child.stdout).text(),
-      new Response(child.stderr).text(),
-    ]);
-    signal.throwIfAborted();
-    return { code: status.code, output: stdout + stderr };
-  } finally {
-    signal.removeEventListener("abort", stop);
-  }
+  const command = [Deno.execPath(), ...args];
+  const outcome = await runProgram(command, { signal, cwd: ROOT, env: { NO_COLOR: "1", ...env } });
+  if (outcome === undefined) throw new Error(`${command[0]} could not be started`);
+  return { code: outcome.code, output: outcome.stdout + outcome.stderr };
 }

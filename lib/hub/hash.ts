@@ -19,7 +19,7 @@ export interface WorkOptions {
  * The SHA-256 of a file as 64 lower-case hexadecimal digits.
  *
  * @param path the file
- * @param options a signal and a progress callback; the stage is `"checking <stage>"`
+ * @param options a signal, a progress callback, and the name in its stage, `"checking <name>"`
  */
 export async function sha256OfFile(
   path: string,

@@ -1,8 +1,8 @@
 /**
- * The `quern` command.
+ * The `quern` command, in a checkout:
  *
  * ```sh
- * deno run -A jsr:@quern/quern/cli generate --model smollm2 --prompt "The mill stood by the river."
+ * deno task quern generate --model smollm2 --prompt "The mill stood by the river."
  * ```
  *
  * Results go to standard output, everything else to standard error. The exit

@@ -10,7 +10,7 @@
 import { formatProblem, listFiles, type Problem, ROOT } from "./files.ts";
 
 /** The folders of `lib/`, lowest first. Folders of one row do not know each other. */
-export const LAYERS: readonly (readonly string[])[] = [
+const LAYERS: readonly (readonly string[])[] = [
   ["core"],
   ["ffi"],
   ["memory"],
@@ -28,7 +28,7 @@ export const LAYERS: readonly (readonly string[])[] = [
 ];
 
 /** The folders of `csrc/`, lowest first; `quern.h` and the system's headers are below all. */
-export const NATIVE_LAYERS: readonly (readonly string[])[] = [
+const NATIVE_LAYERS: readonly (readonly string[])[] = [
   ["base"],
   ["memory"],
   ["dispatch"],
@@ -95,7 +95,7 @@ export function checkImports(file: string, text: string): Problem[] {
       continue;
     }
     const target = resolvePath(file, specifier);
-    // The version of the package stands there, and nowhere else.
+    // It describes the package and belongs to no layer.
     if (target === "deno.json") continue;
     const message = violation(LAYERS, "lib", file, target ?? specifier);
     if (message !== undefined) problems.push({ file, line, message });

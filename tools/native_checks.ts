@@ -9,7 +9,7 @@ import { generateSymbols, HEADER_URL, SYMBOLS_URL } from "./gen_symbols.ts";
 import { parseHeader } from "./header.ts";
 
 /** The largest library that is delivered, in bytes. */
-export const MAX_LIBRARY_BYTES = 1_500_000;
+const MAX_LIBRARY_BYTES = 1_500_000;
 
 /** Says what is wrong when the checked-in FFI table is not the one that the header gives. */
 export async function checkTable(): Promise<string[]> {

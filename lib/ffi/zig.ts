@@ -3,7 +3,8 @@
  *
  * Zig is the only tool that the build needs: it is a C compiler for every target. It is taken from
  * `.zig`, a folder that git ignores, from `PATH` or from Python's `ziglang` package; where none of
- * them has it, `pip` installs it into `.zig`. Nothing here prints: what happens is reported a line at a time.
+ * them has it, `pip` installs it into `.zig`. Nothing here prints: what happens is reported a line
+ * at a time.
  *
  * Installing and building hold an operating system's lock on `.zig/lock`, so that two processes
  * never do it at once; the lock vanishes with its process, however that ends.
@@ -17,7 +18,7 @@ import { type Outcome, runProgram } from "./process.ts";
 import { findPip, PYTHONS } from "./python.ts";
 
 /** The version of Zig that is installed when there is none. */
-export const ZIG_VERSION = "0.17.0";
+const ZIG_VERSION = "0.17.0";
 
 /** Versions that build the library; Zig's build files change with each minor version. */
 const FITTING = /^0\.17\./;

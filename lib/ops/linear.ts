@@ -27,7 +27,7 @@ export interface LinearOptions extends OutOption {
  * @returns Its code.
  * @throws {TypeError} When there is no such precision.
  */
-export function precisionCode(precision: Precision): number {
+function precisionCode(precision: Precision): number {
   if (precision === "exact") return NativePrecision.EXACT;
   if (precision === "fast") return NativePrecision.FAST;
   throw new TypeError(`The precision is "exact" or "fast", not ${JSON.stringify(precision)}`);

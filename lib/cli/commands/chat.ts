@@ -102,6 +102,7 @@ class Conversation {
   readonly #input: Interface;
   #messages: ChatMessage[];
   #answering: AbortController | undefined;
+  #inputEnded = false;
   #leftBy: number = ExitStatus.done;
 
   constructor(session: Session, options: ParsedOptions, input: Interface) {
@@ -117,11 +118,13 @@ class Conversation {
     const onInterrupt = () => this.#interrupt();
     this.#input.on("SIGINT", onInterrupt);
     Deno.addSignalListener("SIGINT", onInterrupt);
+    // Input that ends while an answer is written may have more lines to hand over.
+    this.#input.once("close", () => this.#inputEnded = true);
     try {
       this.#input.prompt();
       for await (const line of this.#input) {
         if (!await this.#take(line.trim())) break;
-        this.#input.prompt();
+        if (!this.#inputEnded) this.#input.prompt();
       }
     } finally {
       Deno.removeSignalListener("SIGINT", onInterrupt);

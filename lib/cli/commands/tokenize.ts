@@ -39,9 +39,7 @@ export const command: Command = {
 };
 
 async function run(options: ParsedOptions): Promise<void> {
-  const source = options.required("model");
-  using interrupt = listenForInterrupt();
-  const tokenizer = await loadTokenizer(source, interrupt.signal);
+  const tokenizer = await openTokenizer(options.required("model"));
   const input = await readInput();
   if (options.flag("decode")) {
     const text = tokenizer.decode(readIds(input, tokenizer));
@@ -50,6 +48,14 @@ async function run(options: ParsedOptions): Promise<void> {
     return;
   }
   writeJson(Array.from(tokenizer.encode(input, { addSpecial: !options.flag("no-special") })));
+}
+
+/** Ctrl-C is listened for here only: while standard input is waited for, it ends the process. */
+async function openTokenizer(source: string): Promise<Tokenizer> {
+  using interrupt = listenForInterrupt();
+  const tokenizer = await loadTokenizer(source, interrupt.signal);
+  interrupt.signal.throwIfAborted();
+  return tokenizer;
 }
 
 function readIds(input: string, tokenizer: Tokenizer): number[] {

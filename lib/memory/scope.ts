@@ -83,6 +83,16 @@ export function scope<T>(fn: () => T): T {
  *
  * @param value A tensor, or an array or plain object that holds tensors.
  * @returns The same value.
+ *
+ * @example
+ * ```ts
+ * import { keep, scope, Tensor } from "@quern/quern";
+ *
+ * const kept: Tensor[] = [];
+ * scope(() => void kept.push(keep(Tensor.ones([2]))));
+ * console.log(kept[0].disposed); // false
+ * kept[0].dispose();
+ * ```
  */
 export function keep<T>(value: T): T {
   let current = currentScope();

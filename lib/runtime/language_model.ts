@@ -50,6 +50,14 @@ export class LanguageModel implements Disposable {
    * @param options The context and the precision.
    * @returns The session, the caller's to dispose of.
    * @throws {RangeError} When the context is longer than the model's.
+   * @throws {DisposedError} When the model was disposed of.
+   *
+   * @example
+   * ```ts ignore
+   * using session = model.createSession({ contextLength: 2048, precision: "exact" });
+   * const { text } = await session.generate("The mill", { maxTokens: 16 }).finish();
+   * console.log(text);
+   * ```
    */
   createSession(options: SessionOptions = {}): Session {
     if (this.#disposed) throw new DisposedError(`The model ${this.name} was disposed of before`);

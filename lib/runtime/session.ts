@@ -165,8 +165,15 @@ export class Session implements Disposable {
    *
    * @param messages The whole conversation so far.
    * @param options How tokens are chosen and when to end.
-   * @returns Pieces of the answer as they come.
+   * @returns Pieces of the answer as they come; nothing runs before it is iterated.
    * @throws {TypeError} When the model has no chat template.
+   * @throws {RangeError} When the conversation is too long, or an option is out of range.
+   *
+   * @example
+   * ```ts ignore
+   * const messages = [{ role: "user", content: "Why do mills turn?" }];
+   * for await (const piece of session.chat(messages, { maxTokens: 64 })) console.log(piece.text);
+   * ```
    */
   chat(messages: readonly ChatMessage[], options: GenerateOptions = {}): Generation {
     const { chatTemplate, bosId, eosId } = this.#tokenizer;
@@ -188,8 +195,14 @@ export class Session implements Disposable {
    *
    * @param ids The tokens before.
    * @param options How to end the work early.
-   * @returns One logit for each token of the vocabulary, copied.
+   * @returns `[vocabulary]`: one logit for each token of the vocabulary, copied.
    * @throws {RangeError} When there are no tokens, or too many.
+   *
+   * @example
+   * ```ts ignore
+   * const logits = await session.logits(model.tokenizer.encode("The mill"));
+   * console.log(logits.indexOf(Math.max(...logits))); // the likeliest next token
+   * ```
    */
   async logits(ids: ArrayLike<number>, options: WorkOptions = {}): Promise<Float32Array> {
     this.#checkPrompt("logits", ids);
@@ -207,6 +220,13 @@ export class Session implements Disposable {
    * @param options How to end the work early, and who is told of its progress.
    * @returns The mean over all tokens but the first.
    * @throws {RangeError} When there are fewer than two tokens.
+   *
+   * @example
+   * ```ts ignore
+   * const ids = model.tokenizer.encode(await Deno.readTextFile("book.txt"));
+   * const { perplexity, tokens } = await session.perplexity(ids);
+   * console.log(perplexity, tokens);
+   * ```
    */
   async perplexity(ids: ArrayLike<number>, options: WorkOptions = {}): Promise<Perplexity> {
     if (ids.length < 2) throw new RangeError("perplexity: the text has fewer than two tokens");

@@ -6,7 +6,7 @@
 import { formatShape } from "../core/shape.ts";
 import { native, Status } from "../ffi/mod.ts";
 import type { Tensor } from "../tensor/mod.ts";
-import { checkOperand, type OutOption, refuse, resultTensor } from "./operands.ts";
+import { checkApart, checkOperand, type OutOption, refuse, resultTensor } from "./operands.ts";
 
 /** Options of {@linkcode attention}. */
 export interface AttentionOptions extends OutOption {
@@ -55,6 +55,7 @@ export function attention(
   const [tokens, heads, headSize] = q.shape;
   const scale = options.scale ?? 1 / Math.sqrt(headSize);
   const y = resultTensor("attention", options.out, q.shape);
+  if (options.out !== undefined) checkApart("attention", y, { q, k, v });
   const status = native().symbols.qn_attention_f32(
     y.address,
     q.address,

@@ -5,7 +5,14 @@ import { type DType, dtypeLayout } from "../core/dtype.ts";
 import { colsOf, formatShape, rowsOf } from "../core/shape.ts";
 import { native, NativePrecision, Status } from "../ffi/mod.ts";
 import type { Tensor } from "../tensor/mod.ts";
-import { checkOperand, dtypeCodes, type OutOption, refuse, resultTensor } from "./operands.ts";
+import {
+  checkApart,
+  checkOperand,
+  dtypeCodes,
+  type OutOption,
+  refuse,
+  resultTensor,
+} from "./operands.ts";
 
 /**
  * How a product with quantised weights treats its activations: `"exact"` keeps
@@ -67,7 +74,7 @@ export function linear(
   const shape = x.shape.with(-1, outputs);
   const precision = precisionCode(options.precision ?? "exact");
   const y = resultTensor("linear", options.out, shape);
-  if (y === x) throw new RangeError("linear: out must not be x");
+  if (options.out !== undefined) checkApart("linear", y, { x, weight });
   const status = native().symbols.qn_linear_f32(
     y.address,
     x.address,

@@ -91,6 +91,27 @@ export function resultTensor(
 }
 
 /**
+ * Checks that a result does not begin where an operand does that is read while
+ * the result is written; views of one tensor are told by their address.
+ *
+ * @param operation Named in the error.
+ * @param result Where the result goes.
+ * @param operands The operands by name.
+ * @throws {RangeError} When they share memory.
+ */
+export function checkApart(
+  operation: string,
+  result: Tensor,
+  operands: Record<string, Tensor>,
+): void {
+  for (const name in operands) {
+    if (result.address === operands[name].address) {
+      throw new RangeError(`${operation}: out must not be ${name}, nor a view of it`);
+    }
+  }
+}
+
+/**
  * Ends an operation whose native call failed: a result that the caller never
  * saw goes back to the pool, and the error names all operands.
  *

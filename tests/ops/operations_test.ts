@@ -260,3 +260,21 @@ Deno.test(
     }
   }),
 );
+
+Deno.test(
+  "linear() and attention() refuse a result in the memory of an operand, by a view too",
+  withoutLeaks(() => {
+    using x = f([8, 8]);
+    using weight = f([8, 8]);
+    using view = x.reshape([8, 8]);
+    assertThrows(() => linear(x, weight, { out: x }), RangeError, "linear: out must not be x");
+    assertThrows(() => linear(x, weight, { out: view }), RangeError, "nor a view");
+    assertThrows(() => linear(x, weight, { out: weight }), RangeError, "must not be weight");
+    using q = f([4, 2, 8]);
+    using k = f([4, 2, 8]);
+    using v = f([4, 2, 8]);
+    for (const out of [q, k, v]) {
+      assertThrows(() => attention(q, k, v, { out }), RangeError, "attention: out must not be");
+    }
+  }),
+);

@@ -74,8 +74,10 @@ export class Sampler implements Disposable {
     const history = this.#history ??= keep(Tensor.empty([historySize], "int32"));
     const out = this.#token ??= keep(Tensor.empty([1], "int32"));
     history.data.set(this.#recent);
-    const historyLength = Math.min(this.#seen, historySize);
-    sample(logits, this.#random.next(), { ...this.#options, history, historyLength, out });
+    this.#options.history = history;
+    this.#options.historyLength = Math.min(this.#seen, historySize);
+    this.#options.out = out;
+    sample(logits, this.#random.next(), this.#options);
     return out.data[0];
   }
 

@@ -3,9 +3,12 @@
  * prompt of 128. Run with `deno task bench`.
  */
 import {
+  add,
   addInPlace,
   argmax,
   attention,
+  crossEntropy,
+  dequantize,
   embedding,
   linear,
   rmsNorm,
@@ -28,6 +31,14 @@ const context = 512;
 
 const weightTypes: DType[] = ["float32", "float16", "bfloat16", "q8_0", "q4_0", "q4_1"];
 
+/** `[feedForward, dim]` of zeros; the time does not depend on the values. */
+function zeros(dtype: DType): Tensor {
+  const weight = Tensor.empty([feedForward, dim], dtype);
+  const { buffer, byteOffset } = weight.data;
+  new Uint8Array(buffer, byteOffset, weight.byteLength).fill(0);
+  return weight;
+}
+
 for (const tokens of [1, 128]) {
   const x = Tensor.randn([tokens, dim]);
   const y = Tensor.empty([tokens, dim]);
@@ -36,6 +47,7 @@ for (const tokens of [1, 128]) {
   const group = `${tokens} tokens`;
 
   Deno.bench(`rmsNorm ${tokens}x${dim}`, { group }, () => void rmsNorm(x, scale, { out: y }));
+  Deno.bench(`add ${tokens}x${dim}`, { group }, () => void add(x, x, { out: y }));
   Deno.bench(`addInPlace ${tokens}x${dim}`, { group }, () => void addInPlace(y, x));
   const gated = Tensor.empty([tokens, feedForward]);
   Deno.bench(
@@ -46,6 +58,11 @@ for (const tokens of [1, 128]) {
 
   const queries = Tensor.randn([tokens, heads, headSize]);
   const table = ropeTable(tokens, headSize / 2, { start: context - tokens });
+  Deno.bench(
+    `ropeTable ${tokens}x${headSize / 2}`,
+    { group },
+    () => void ropeTable(tokens, headSize / 2, { start: context - tokens, out: table }),
+  );
   const turned = Tensor.empty([tokens, heads, headSize]);
   Deno.bench(
     `rope ${tokens}x${heads}x${headSize}`,
@@ -61,8 +78,7 @@ for (const tokens of [1, 128]) {
   );
 
   for (const dtype of weightTypes) {
-    const weight = Tensor.empty([feedForward, dim], dtype);
-    new Uint8Array(weight.data.buffer, weight.data.byteOffset, weight.byteLength).fill(0);
+    const weight = zeros(dtype);
     for (const precision of ["exact", "fast"] as const) {
       Deno.bench(
         `linear ${tokens}x${feedForward}x${dim} ${dtype} ${precision}`,
@@ -85,6 +101,11 @@ Deno.bench("embedding 4", { group: "vocabulary" }, () => {
 Deno.bench(`softmax ${vocabulary}`, { group: "vocabulary" }, () => {
   softmax(logits, { out: probabilities });
 });
+const target = Tensor.from([7], "int32");
+const loss = Tensor.empty([1]);
+Deno.bench(`crossEntropy ${vocabulary}`, { group: "vocabulary" }, () => {
+  crossEntropy(logits, target, { out: loss });
+});
 Deno.bench(`argmax ${vocabulary}`, { group: "vocabulary" }, () => {
   const best = argmax(logits);
   best.dispose();
@@ -92,3 +113,11 @@ Deno.bench(`argmax ${vocabulary}`, { group: "vocabulary" }, () => {
 Deno.bench(`sample ${vocabulary}, top-k 40`, { group: "vocabulary" }, () => {
   sample(logits, 0.5, { temperature: 0.8, topK: 40, topP: 0.95, out: token });
 });
+
+for (const dtype of weightTypes) {
+  const weight = zeros(dtype);
+  const widened = Tensor.empty([feedForward, dim]);
+  Deno.bench(`dequantize ${feedForward}x${dim} ${dtype}`, { group: "dequantize" }, () => {
+    dequantize(weight, { out: widened });
+  });
+}

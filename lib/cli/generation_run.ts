@@ -79,6 +79,7 @@ export const GENERATION_OPTIONS = {
     type: "text",
     value: "TEXT",
     multiple: true,
+    nonEmpty: true,
     help: "end before this text; may be given several times",
   },
   verbose: { type: "flag", help: "print statistics also where standard error is no terminal" },

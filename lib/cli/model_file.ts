@@ -48,7 +48,9 @@ export async function loadTokenizer(source: string, signal: AbortSignal): Promis
  */
 export async function withFile<T>(path: string, use: (bytes: Uint8Array) => T): Promise<T> {
   try {
-    const { isFile, size } = await Deno.stat(path);
+    const { isFile, isCharDevice, isBlockDevice, size } = await Deno.stat(path);
+    // A device such as /dev/zero may never end.
+    if (isCharDevice || isBlockDevice) throw new Error(`${path} is a device; name a file`);
     if (!isFile || size === 0 || nativeProblem() !== undefined) {
       return use(await Deno.readFile(path));
     }

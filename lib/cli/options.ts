@@ -38,6 +38,8 @@ export interface TextOption extends Described {
   readonly value: string;
   readonly multiple?: boolean;
   readonly choices?: readonly string[];
+  /** The empty text is not allowed. */
+  readonly nonEmpty?: boolean;
 }
 
 /** Any option. */
@@ -180,6 +182,7 @@ function readValue(
     case "ids":
       return readIds(name, value);
     case "text":
+      if (option.nonEmpty && value === "") throw new UsageError(`${name} must not be empty`);
       if (option.choices !== undefined && !option.choices.includes(value)) {
         throw new UsageError(`${name} is ${option.choices.join(" or ")}, not ${shown(value)}`);
       }

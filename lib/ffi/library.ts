@@ -82,8 +82,8 @@ function open(): NativeLibrary {
     }
   }
   throw new NativeLibraryError(
-    `Quern's native library was not found. Tried: ${tried.join("; ") || "nothing"}. ` +
-      `In a checkout, run \`deno task build\`; elsewhere, set QUERN_LIBRARY to its path`,
+    `Quern's native library could not be loaded. Tried: ${tried.join("; ") || "nothing"}. ` +
+      `In a checkout, run \`deno task build\`; elsewhere, set QUERN_LIBRARY to the library's path`,
   );
 }
 

@@ -89,6 +89,11 @@ function resultTable(shape: Shape, out: RopeTable | undefined): RopeTable {
   }
 }
 
+const layoutCodes: Readonly<Record<string, number | undefined>> = {
+  interleaved: RopeLayout.INTERLEAVED,
+  halves: RopeLayout.HALVES,
+};
+
 /** Options of {@linkcode rope}. */
 export interface RopeOptions extends OutOption {
   /**
@@ -127,6 +132,11 @@ export function rope(
         `and does not fit a table ${formatShape(cosines.shape)} of [tokens, pairs]`,
     );
   }
+  const { layout = "interleaved" } = options;
+  const code = layoutCodes[layout];
+  if (code === undefined) {
+    throw new TypeError(`rope: layout is "interleaved" or "halves", not ${JSON.stringify(layout)}`);
+  }
   const y = resultTensor("rope", options.out, x.shape);
   const status = native().symbols.qn_rope_f32(
     y.address,
@@ -137,7 +147,7 @@ export function rope(
     heads,
     headSize,
     pairs,
-    options.layout === "halves" ? RopeLayout.HALVES : RopeLayout.INTERLEAVED,
+    code,
   );
   return status === Status.OK ? y : refuse("rope", status, y, options.out, { x, cosines });
 }

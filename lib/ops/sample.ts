@@ -60,9 +60,10 @@ export function sample(
     checkOperand("sample", "out", out, "int32");
     checkShapeIs("sample", "out", out, [1]);
   }
-  if (!Number.isInteger(topK) || topK < 0 || topK > 0xffffffff) {
-    throw new RangeError(`sample: topK is an integer from 0 to 2^32 - 1, not ${topK}`);
+  if (!(uniform >= 0 && uniform < 1)) {
+    throw new RangeError(`sample: uniform is a number from 0, below 1, not ${uniform}`);
   }
+  checkSampleOptions(options);
   const historyLength = checkHistory(history, options.historyLength);
   const y = out ?? Tensor.empty([1], "int32");
   const status = native().symbols.qn_sample_f32(
@@ -79,8 +80,36 @@ export function sample(
     uniform,
   );
   if (status === Status.OK) return y;
-  const scalars = { uniform, temperature, topK, topP, minP, repeatPenalty };
-  return refuse("sample", status, y, out, { logits, history }, scalars);
+  if (status !== Status.BAD_ARGUMENT) return refuse("sample", status, y, out, { logits, history });
+  // All scalars were checked, so it is the logits that make no distribution.
+  if (y !== out) y.dispose();
+  throw new RangeError("sample: the largest logit is NaN or infinite, so no token can be drawn");
+}
+
+/** The scalars among the options. */
+export type SampleScalars = Pick<
+  SampleOptions,
+  "temperature" | "topK" | "topP" | "minP" | "repeatPenalty"
+>;
+
+/**
+ * Checks how a token is to be drawn, before there are logits.
+ *
+ * @param options What may be drawn.
+ * @throws {RangeError} When an option is out of range.
+ */
+export function checkSampleOptions(options: SampleScalars): void {
+  const { temperature = 0, topK = 0, topP = 1, minP = 0, repeatPenalty = 1 } = options;
+  const range = (holds: boolean, name: string, words: string, value: number) => {
+    if (!holds) throw new RangeError(`sample: ${name} is ${words}, not ${value}`);
+  };
+  range(temperature >= 0 && temperature < Infinity, "temperature", "a number from 0", temperature);
+  const whole = Number.isInteger(topK) && topK >= 0 && topK < 2 ** 32;
+  range(whole, "topK", "an integer from 0 to 2^32 - 1", topK);
+  range(topP > 0 && topP <= 1, "topP", "a number above 0, up to 1", topP);
+  range(minP >= 0 && minP < 1, "minP", "a number from 0, below 1", minP);
+  const positive = repeatPenalty > 0 && repeatPenalty < Infinity;
+  range(positive, "repeatPenalty", "a number above 0", repeatPenalty);
 }
 
 function checkHistory(history: Tensor | undefined, length: number | undefined): number {

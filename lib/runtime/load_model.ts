@@ -28,6 +28,7 @@ export interface LoadModelOptions {
  * @returns The model, the caller's to dispose of.
  * @throws {SyntaxError} When the file is malformed.
  * @throws {RangeError} When its architecture or its types are not supported.
+ * @throws {TypeError} When its vocabulary is incomplete or of a kind that is not supported.
  *
  * @example
  * ```ts ignore

@@ -4,7 +4,7 @@
  */
 import { Random } from "../core/random.ts";
 import { keep } from "../memory/mod.ts";
-import { sample, type SampleOptions } from "../ops/mod.ts";
+import { checkSampleOptions, sample, type SampleOptions } from "../ops/sample.ts";
 import { Tensor } from "../tensor/mod.ts";
 
 /** How tokens are chosen. */
@@ -42,7 +42,7 @@ export class Sampler implements Disposable {
    * @throws {RangeError} When an option is out of range.
    */
   constructor(options: SamplerOptions = {}) {
-    checkOptions(options);
+    checkSampleOptions(options);
     const { seed, ...rest } = options;
     this.#random = new Random(seed);
     this.#options = rest;
@@ -86,18 +86,4 @@ export class Sampler implements Disposable {
     this.#history?.dispose();
     this.#token?.dispose();
   }
-}
-
-function checkOptions(options: SamplerOptions): void {
-  const range = (name: keyof SamplerOptions, holds: (x: number) => boolean, words: string) => {
-    const value = options[name];
-    if (value !== undefined && !holds(value)) {
-      throw new RangeError(`${name} is ${words}, not ${value}`);
-    }
-  };
-  range("temperature", (x) => x >= 0 && x < Infinity, "a number from 0");
-  range("topK", (x) => Number.isInteger(x) && x >= 0 && x < 2 ** 32, "an integer from 0");
-  range("topP", (x) => x > 0 && x <= 1, "a number above 0, up to 1");
-  range("minP", (x) => x >= 0 && x < 1, "a number from 0, below 1");
-  range("repeatPenalty", (x) => x > 0 && x < Infinity, "a number above 0");
 }

@@ -100,8 +100,12 @@ export class Tensor<D extends DType = DType> implements Scoped {
    * @param shape The sizes of the axes.
    * @param value The value of every element.
    * @returns A new tensor.
+   * @throws {TypeError} When the value is not a number.
    */
   static full(shape: Shape, value: number): Tensor<"float32"> {
+    if (typeof value !== "number") {
+      throw new TypeError(`Tensor.full: the value is a number, not ${typeof value}`);
+    }
     const tensor = Tensor.empty(shape);
     const { rows, cols } = grid(shape);
     check(native().symbols.qn_fill_f32(tensor.address, rows, cols, value), "Tensor.full");

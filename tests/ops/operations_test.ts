@@ -228,6 +228,30 @@ Deno.test(
 );
 
 Deno.test(
+  "sample() says so when the logits make no distribution, and leaks nothing",
+  withoutLeaks(() => {
+    for (const logits of [[NaN, 0], [Infinity, 0], [-Infinity, -Infinity]]) {
+      using x = Tensor.from(logits);
+      assertThrows(() => sample(x, 0.5), RangeError, "sample: the largest logit is");
+    }
+  }),
+);
+
+Deno.test(
+  "rope() refuses a layout that it does not know",
+  withoutLeaks(() => {
+    using x = f([2, 3, 8]);
+    const table = ropeTable(2, 4);
+    const layout = "diagonal" as "halves";
+    assertThrows(() => rope(x, table, { layout }), TypeError, 'not "diagonal"');
+    using interleaved = rope(x, table, { layout: "interleaved" });
+    using halves = rope(x, table, { layout: "halves" });
+    assert(String(interleaved.data) !== String(halves.data));
+    dispose([table.cosines, table.sines]);
+  }),
+);
+
+Deno.test(
   "operations give the values of their definitions",
   withoutLeaks(() => {
     using x = Tensor.from([[3, 4]]);

@@ -48,6 +48,13 @@ Deno.test(
 );
 
 Deno.test(
+  "Tensor.full() refuses what is not a number and keeps no memory",
+  withoutLeaks(() => {
+    assertThrows(() => Tensor.full([2], "1" as unknown as number), TypeError, "not string");
+  }),
+);
+
+Deno.test(
   "Tensor.randn() is normal, and depends on the seed and index only",
   withoutLeaks(() => {
     using a = Tensor.randn([100, 1000], { seed: 5, mean: 2, deviation: 3 });

@@ -51,6 +51,8 @@ const WRONG: [string[], number, RegExp][] = [
   [["generate", "--model", "MODEL", "-", "stray"], 2, /unexpected argument "stray"/],
   [["generate", "--model", "MODEL", "--prompt", "a", "--ids", "1"], 2, /exclude each other/],
   [["generate", "--model", "MODEL", "--prompt", ""], 2, /the prompt is empty/],
+  [["generate", "--model", "MODEL", "--prompt", "a", "--stop", ""], 2, /--stop must not be empty/],
+  [["inspect", "/dev/zero"], 1, /\/dev\/zero is a device; name a file/],
   [["generate", "--model", "MODEL", "--ids", "1,x"], 2, /list of token ids.*"x"/],
   [["generate", "--model", "MODEL", "--ids", "-1"], 2, /list of token ids/],
   [["generate", "--model", "MODEL", "--ids", "1,300"], 1, /300/],

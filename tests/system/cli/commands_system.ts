@@ -108,7 +108,7 @@ Deno.test("info works with and without the native library", async () => {
   assertEquals(bare.code, 0);
   const { library, problem } = JSON.parse(bare.stdout);
   assertEquals(library, null);
-  assertStringIncludes(problem, "not found");
+  assertStringIncludes(problem, "could not be loaded. Tried: /nonexistent/libquern.so");
   const text = await quern(["info"], { env });
   assertStringIncludes(text.stdout, "missing: ");
 });

@@ -59,6 +59,9 @@ typedef enum qn_status {
   QN_FILE_ERROR = 14,      /* any other failure of the file system */
   QN_UNKNOWN_ISA = 15,     /* no instruction set has that name */
   QN_UNSUPPORTED_ISA = 16, /* this processor lacks that instruction set */
+  QN_STALE = 17,           /* the memory was returned since, and may serve something else */
+  QN_NOT_SHARED = 18,      /* nobody is expected to claim it (any more) */
+  QN_UNKNOWN_ISOLATE = 19, /* the isolate was closed, or never opened */
 } qn_status;
 
 /* Element types. The block types store 32 elements a block, as GGUF does. */
@@ -84,22 +87,87 @@ typedef enum qn_rope_layout {
   QN_ROPE_HALVES = 1,      /* (0,h), (1,h+1), ... with h half of the rotary size */
 } qn_rope_layout;
 
-/* Positions of the fields that qn_pool_stats writes. */
+/* Positions of the fields that qn_pool_stats writes. Counters run since the last
+ * reset, over the whole process. */
 typedef enum qn_pool_stat {
-  QN_STAT_RENTS = 0,           /* blocks handed out since the last reset */
-  QN_STAT_RETURNS = 1,         /* blocks taken back since the last reset */
-  QN_STAT_HITS = 2,            /* rents served from returned memory */
-  QN_STAT_MISSES = 3,          /* rents that carved memory never used before */
-  QN_STAT_OUTSTANDING = 4,     /* blocks handed out now */
-  QN_STAT_LIVE_BYTES = 5,      /* granted bytes of the blocks handed out now */
-  QN_STAT_CACHED_BYTES = 6,    /* bytes of returned blocks, kept for reuse */
-  QN_STAT_RESERVED_BYTES = 7,  /* bytes obtained from the operating system */
-  QN_STAT_PEAK_BYTES = 8,      /* largest LIVE_BYTES since the last reset */
-  QN_STAT_REQUESTED_BYTES = 9, /* bytes asked for by the blocks handed out now */
-  QN_STAT_SEGMENTS = 10,       /* segments obtained from the operating system, ever */
-  QN_STAT_BUDGET_BYTES = 11,   /* 0 when unlimited */
-  QN_STAT_COUNT = 12,
+  QN_STAT_RENTS = 0,            /* blocks handed out */
+  QN_STAT_RETURNS = 1,          /* blocks taken back */
+  QN_STAT_HITS = 2,             /* rents served from memory that was used, or warmed, before */
+  QN_STAT_MISSES = 3,           /* rents that took memory never used before */
+  QN_STAT_OUTSTANDING = 4,      /* blocks handed out now */
+  QN_STAT_LIVE_BYTES = 5,       /* granted bytes of the blocks handed out now */
+  QN_STAT_CACHED_BYTES = 6,     /* bytes of returned blocks that hold pages, caches included */
+  QN_STAT_RESERVED_BYTES = 7,   /* address space obtained from the operating system */
+  QN_STAT_PEAK_BYTES = 8,       /* largest live bytes; what is in caches counts as live */
+  QN_STAT_REQUESTED_BYTES = 9,  /* bytes asked for by the blocks handed out now */
+  QN_STAT_SEGMENTS = 10,        /* segments obtained from the operating system, ever */
+  QN_STAT_BUDGET_BYTES = 11,    /* 0 when unlimited */
+  QN_STAT_HELD_BYTES = 12,      /* live and cached together: what the budget limits */
+  QN_STAT_PEAK_HELD_BYTES = 13, /* its largest value */
+  QN_STAT_SHELVED_BYTES = 14,   /* of the cached bytes, those in isolates' own caches */
+  QN_STAT_SHARED = 15,          /* pieces of memory with holders in several isolates, or in flight */
+  QN_STAT_ISOLATES = 16,        /* isolates that are open */
+  QN_STAT_TRIMMED_BYTES = 17,   /* given back to the operating system */
+  QN_STAT_MAPPED_BYTES = 18,    /* of mapped files */
+  QN_STAT_COUNT = 19,
 } qn_pool_stat;
+
+/* Positions of the fields that qn_pool_class_stats writes for each class; the
+ * class after the last is that of all large blocks together. */
+typedef enum qn_class_stat {
+  QN_CLASS_BYTES = 0,       /* granted for a block; 0 for large blocks */
+  QN_CLASS_RENTS = 1,       /* since the last reset */
+  QN_CLASS_RETURNS = 2,     /* since the last reset */
+  QN_CLASS_MISSES = 3,      /* since the last reset */
+  QN_CLASS_OUTSTANDING = 4, /* blocks handed out now */
+  QN_CLASS_LIVE_BYTES = 5,
+  QN_CLASS_CACHED_BYTES = 6,
+  QN_CLASS_STAT_COUNT = 7,
+} qn_class_stat;
+
+/* Sizes of the pool that its callers repeat. */
+typedef enum qn_pool_size {
+  QN_POOL_CLASSES = 49,               /* of small blocks, up to 1 MiB */
+  QN_POOL_BLOCK_VALUES = 5,           /* values that describe a rented block */
+  QN_POOL_LARGEST_SMALL = 1048576,    /* bytes of the largest small block */
+  QN_POOL_ALIGNMENT = 64,             /* of every block */
+  QN_POOL_LARGEST_ALIGNMENT = 4096,   /* that may be asked for */
+} qn_pool_size;
+
+/* Positions in the memory that an isolate shares with the pool, an array of
+ * doubles. An isolate may keep returned blocks on shelves of its own, so that
+ * renting makes no native call; the counts of what it did are here, where the
+ * pool's statistics find them. Class 49 is that of large blocks. */
+typedef enum qn_isolate_field {
+  QN_ISOLATE_NOW = 0,           /* written by the pool: its clock, in ticks of 10 ms */
+  QN_ISOLATE_FLUSHES = 1,       /* written by the pool: how often shelves were to be emptied */
+  QN_ISOLATE_REQUESTED = 2,     /* bytes asked for, less what the pool was told of those blocks */
+  QN_ISOLATE_LARGE_SHELVED = 3, /* bytes of large blocks on the shelf */
+  QN_ISOLATE_RENTS = 16,        /* + class: rents served from the shelf */
+  QN_ISOLATE_RETURNS = 72,      /* + class: returns to the shelf, less those passed on later */
+  QN_ISOLATE_FIELDS = 128,
+} qn_isolate_field;
+
+/* Positions of the fields that qn_pool_snapshot writes for each block. */
+typedef enum qn_block_field {
+  QN_BLOCK_ADDRESS = 0,
+  QN_BLOCK_BYTES = 1,     /* granted */
+  QN_BLOCK_REQUESTED = 2, /* 0 unless handed out */
+  QN_BLOCK_STATE = 3,     /* qn_block_state */
+  QN_BLOCK_AGE_MS = 4,    /* since it came into that state */
+  QN_BLOCK_ISOLATE = 5,   /* that holds it; 0: the library itself, or several */
+  QN_BLOCK_SEGMENT = 6,   /* address of its segment */
+  QN_BLOCK_SEGMENT_BYTES = 7,
+  QN_BLOCK_FIELDS = 8,
+} qn_block_field;
+
+typedef enum qn_block_state {
+  QN_BLOCK_LIVE = 1,      /* handed out (to an isolate: in use, or on its shelf) */
+  QN_BLOCK_SHARED = 2,    /* handed out to several isolates, or on the way to one */
+  QN_BLOCK_THREAD = 3,    /* in the cache of a thread of the library */
+  QN_BLOCK_CACHED = 4,    /* returned, pages kept */
+  QN_BLOCK_DISCARDED = 5, /* returned, pages given back to the operating system */
+} qn_block_state;
 
 /* ---- Library ---------------------------------------------------------- */
 
@@ -127,33 +195,83 @@ QN_API uint32_t qn_threads(void);
 
 /* ---- Memory ----------------------------------------------------------- */
 
-/* Rents a block of at least `bytes` (1 or more), aligned to 64 bytes, contents
- * unspecified. block_out[0..3]: address, granted bytes, address of the segment
- * that holds it, bytes of that segment. Segments stay mapped for the life of
- * the process, so a view of one never faults. */
-QN_API int32_t qn_pool_rent(QN_BUFFER uint64_t *block_out, size_t bytes);
+/* Opens an account for an isolate (a thread of JavaScript with a heap of its own)
+ * on the thread that calls. What it holds goes back to the pool when it is closed,
+ * or when that thread ends. isolate_out[0..1]: its number, never 0 and never used
+ * again; the address of QN_ISOLATE_FIELDS doubles, valid until then. */
+QN_API int32_t qn_isolate_open(QN_BUFFER uint64_t *isolate_out);
+QN_API int32_t qn_isolate_close(uint32_t isolate);
 
-/* Gives a block back. */
-QN_API int32_t qn_pool_return(void *block);
+/* Rents a block of at least `bytes` (1 or more), contents unspecified, for an
+ * isolate, or, with 0, for the process. `alignment` is a power of two from 1 to
+ * QN_POOL_LARGEST_ALIGNMENT; every block is aligned to 64 at least, a large one
+ * to a page. block_out[0..4]: address, granted bytes, address of the segment
+ * that holds it, bytes of that segment, generation. Segments stay mapped for the
+ * life of the process, so a view of one never faults. */
+QN_API int32_t qn_pool_rent(QN_BUFFER uint64_t *block_out, size_t bytes, uint32_t alignment,
+                            uint32_t isolate);
+
+/* Gives a block back: the isolate's hold of it, where it is shared. A `generation`
+ * other than 0 must be that of the rent, else QN_STALE. */
+QN_API int32_t qn_pool_return(void *block, uint32_t generation, uint32_t isolate);
+
+/* The same for `count` blocks of one size, QN_POOL_BLOCK_VALUES values each. Renting
+ * is all or nothing; returning goes on after a failure and reports the first. */
+QN_API int32_t qn_pool_rent_batch(QN_BUFFER uint64_t *blocks_out, size_t bytes, uint32_t count,
+                                  uint32_t isolate);
+QN_API int32_t qn_pool_return_batch(QN_BUFFER const uint64_t *blocks, uint32_t count,
+                                    uint32_t isolate);
+
+/* Writes to every page of rented blocks, so that their first use meets no page
+ * fault. Their contents are lost. */
+QN_API int32_t qn_pool_touch_batch(QN_BUFFER const uint64_t *blocks, uint32_t count);
+
+/* Makes `count` blocks for requests of `bytes` ready, pages touched, besides what
+ * is ready already. */
+QN_API int32_t qn_pool_prewarm(size_t bytes, uint32_t count);
+
+/* Lets `receivers` isolates claim memory that `isolate` holds, a block or a mapped
+ * file; until they did, it stays. The claim names it by address and generation.
+ * claimed_out[0..4]: as for a block; a mapped file has segment 0. */
+QN_API int32_t qn_memory_share(void *address, uint32_t generation, uint32_t isolate,
+                               uint32_t receivers);
+QN_API int32_t qn_memory_claim(QN_BUFFER uint64_t *claimed_out, void *address,
+                               uint32_t generation, uint32_t isolate);
 
 /* Writes QN_STAT_COUNT values. */
 QN_API int32_t qn_pool_stats(QN_BUFFER uint64_t *stats_out);
 
-/* Sets the counters RENTS, RETURNS, HITS and MISSES to 0 and PEAK to LIVE. */
+/* Writes QN_CLASS_STAT_COUNT values for each of QN_POOL_CLASSES + 1 classes. */
+QN_API int32_t qn_pool_class_stats(QN_BUFFER uint64_t *classes_out);
+
+/* Sets the counters to 0 and the peaks to what is now. */
 QN_API int32_t qn_pool_stats_reset(void);
 
-/* Limits the bytes that rented blocks may hold together; 0 means no limit. A
- * budget below what is rented now is allowed: further rents fail. */
+/* Writes QN_BLOCK_FIELDS values for each of the first `capacity` blocks, in the
+ * order of their addresses within a segment; `records_out` may be null with a
+ * capacity of 0. count_out[0]: blocks there are. */
+QN_API int32_t qn_pool_snapshot(QN_BUFFER uint64_t *count_out, QN_BUFFER uint64_t *records_out,
+                                uint32_t capacity);
+
+/* Limits the bytes of blocks that hold pages, live and cached; 0 means no limit. A
+ * budget below what is held now is allowed: what is cached is trimmed, and rents
+ * that need new pages fail. */
 QN_API int32_t qn_pool_budget_set(size_t bytes);
 
-/* Gives the pages of returned blocks back to the operating system.
- * released_out[0]: bytes released. */
+/* Gives the pages of returned blocks back to the operating system, and asks every
+ * isolate to empty its shelves. released_out[0]: bytes released. */
 QN_API int32_t qn_pool_trim(QN_BUFFER uint64_t *released_out);
 
+/* How long a returned block keeps its pages, at least; 0: until it is trimmed. The
+ * default is 10 seconds. */
+QN_API int32_t qn_pool_idle_set(uint32_t milliseconds);
+
 /* Maps a whole file, private and copy-on-write: reading is shared with the page
- * cache, writing never reaches the file. mapping_out[0..1]: address, bytes. */
-QN_API int32_t qn_file_map(QN_BUFFER uint64_t *mapping_out, QN_BUFFER const char *path);
-QN_API int32_t qn_file_unmap(void *address, size_t bytes);
+ * cache, writing never reaches the file. mapping_out[0..2]: address, bytes,
+ * generation. Unmapping gives up the isolate's hold of it. */
+QN_API int32_t qn_file_map(QN_BUFFER uint64_t *mapping_out, QN_BUFFER const char *path,
+                           uint32_t isolate);
+QN_API int32_t qn_file_unmap(void *address, uint32_t generation, uint32_t isolate);
 
 /* ---- Elements --------------------------------------------------------- */
 
@@ -167,6 +285,13 @@ QN_API int32_t qn_random_normal_f32(float *y, uint32_t rows, uint32_t cols, uint
 
 /* Copies rows x row_bytes bytes; the ranges may overlap. */
 QN_API int32_t qn_copy(void *y, const void *x, uint32_t rows, uint32_t row_bytes);
+
+/* Copies elements of `item_bytes` (1, 2, 4 or 8) between two layouts of the same
+ * shape: `layout` holds, for each of the `rank` axes (0 to 16), its size, the stride
+ * of y and the stride of x, both in elements. Strides may be 0 in x, and negative
+ * in neither; the ranges do not overlap. */
+QN_API int32_t qn_copy_strided(void *y, const void *x, QN_BUFFER const uint64_t *layout,
+                               uint32_t rank, uint32_t item_bytes);
 
 /* y[rows,cols] = x[rows,cols] widened to float32; cols is a multiple of the block. */
 QN_API int32_t qn_dequantize_f32(float *y, const void *x, uint32_t rows, uint32_t cols,

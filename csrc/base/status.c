@@ -25,6 +25,9 @@ const char *qn_status_name(int32_t status) {
     case QN_FILE_ERROR: return "file error";
     case QN_UNKNOWN_ISA: return "unknown instruction set";
     case QN_UNSUPPORTED_ISA: return "instruction set not supported by this processor";
+    case QN_STALE: return "memory was returned since";
+    case QN_NOT_SHARED: return "nobody is expected to claim this memory";
+    case QN_UNKNOWN_ISOLATE: return "isolate not open";
   }
   return NULL;
 }

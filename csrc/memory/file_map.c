@@ -35,11 +35,11 @@ qn_status qn_file_map_open(const char *path, void **address_out, size_t *bytes_o
   return QN_OK;
 }
 
-qn_status qn_file_map_close(void *address, size_t bytes) {
+qn_status qn_file_map_close(void *address) {
   mapping *found = NULL;
   qn_lock_take(&lock);
   for (mapping **link = &mappings; *link != NULL && found == NULL; ) {
-    if ((*link)->address == address && (*link)->bytes == bytes) {
+    if ((*link)->address == address) {
       found = *link;
       *link = found->next;
     } else {
@@ -48,7 +48,7 @@ qn_status qn_file_map_close(void *address, size_t bytes) {
   }
   qn_lock_give(&lock);
   if (found == NULL) return QN_NOT_OWNED;
-  qn_os_file_unmap(address, bytes);
+  qn_os_file_unmap(address, found->bytes);
   free(found);
   return QN_OK;
 }

@@ -16,6 +16,6 @@
 qn_status qn_file_map_open(const char *path, void **address_out, size_t *bytes_out);
 
 /* QN_NOT_OWNED: no mapping has this address and size. */
-qn_status qn_file_map_close(void *address, size_t bytes);
+qn_status qn_file_map_close(void *address);
 
 #endif

@@ -116,6 +116,7 @@ void qn_pool_statistics(uint64_t *values) {
   values[QN_STAT_REQUESTED_BYTES] = small.requested_bytes + large.requested_bytes;
   values[QN_STAT_SEGMENTS] = qn_segment_count();
   values[QN_STAT_BUDGET_BYTES] = atomic_load(&ledger.budget);
+  for (uint32_t i = QN_STAT_HELD_BYTES; i < QN_STAT_COUNT; i++) values[i] = 0;
 }
 
 void qn_pool_statistics_reset(void) {

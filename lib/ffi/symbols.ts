@@ -9,7 +9,7 @@
  */
 
 /** FNV-1a (64 bit) of the header's bytes; `qn_header_hash()` of a library that fits. */
-export const headerHash = 0x7066dc0120b64335n;
+export const headerHash = 0x8f68a73f765313ebn;
 
 /**
  * What went wrong. The text of each is in base/status.c.
@@ -47,6 +47,12 @@ export const Status = {
   UNKNOWN_ISA: 15,
   /** this processor lacks that instruction set */
   UNSUPPORTED_ISA: 16,
+  /** the memory was returned since, and may serve something else */
+  STALE: 17,
+  /** nobody is expected to claim it (any more) */
+  NOT_SHARED: 18,
+  /** the isolate was closed, or never opened */
+  UNKNOWN_ISOLATE: 19,
 } as const;
 
 /** A value of {@linkcode Status}. */
@@ -104,28 +110,29 @@ export const RopeLayout = {
 export type RopeLayout = (typeof RopeLayout)[keyof typeof RopeLayout];
 
 /**
- * Positions of the fields that qn_pool_stats writes.
+ * Positions of the fields that qn_pool_stats writes. Counters run since the last
+ * reset, over the whole process.
  *
  * `enum qn_pool_stat`
  */
 export const PoolStat = {
-  /** blocks handed out since the last reset */
+  /** blocks handed out */
   RENTS: 0,
-  /** blocks taken back since the last reset */
+  /** blocks taken back */
   RETURNS: 1,
-  /** rents served from returned memory */
+  /** rents served from memory that was used, or warmed, before */
   HITS: 2,
-  /** rents that carved memory never used before */
+  /** rents that took memory never used before */
   MISSES: 3,
   /** blocks handed out now */
   OUTSTANDING: 4,
   /** granted bytes of the blocks handed out now */
   LIVE_BYTES: 5,
-  /** bytes of returned blocks, kept for reuse */
+  /** bytes of returned blocks that hold pages, caches included */
   CACHED_BYTES: 6,
-  /** bytes obtained from the operating system */
+  /** address space obtained from the operating system */
   RESERVED_BYTES: 7,
-  /** largest LIVE_BYTES since the last reset */
+  /** largest live bytes; what is in caches counts as live */
   PEAK_BYTES: 8,
   /** bytes asked for by the blocks handed out now */
   REQUESTED_BYTES: 9,
@@ -133,11 +140,141 @@ export const PoolStat = {
   SEGMENTS: 10,
   /** 0 when unlimited */
   BUDGET_BYTES: 11,
-  COUNT: 12,
+  /** live and cached together: what the budget limits */
+  HELD_BYTES: 12,
+  /** its largest value */
+  PEAK_HELD_BYTES: 13,
+  /** of the cached bytes, those in isolates' own caches */
+  SHELVED_BYTES: 14,
+  /** pieces of memory with holders in several isolates, or in flight */
+  SHARED: 15,
+  /** isolates that are open */
+  ISOLATES: 16,
+  /** given back to the operating system */
+  TRIMMED_BYTES: 17,
+  /** of mapped files */
+  MAPPED_BYTES: 18,
+  COUNT: 19,
 } as const;
 
 /** A value of {@linkcode PoolStat}. */
 export type PoolStat = (typeof PoolStat)[keyof typeof PoolStat];
+
+/**
+ * Positions of the fields that qn_pool_class_stats writes for each class; the
+ * class after the last is that of all large blocks together.
+ *
+ * `enum qn_class_stat`
+ */
+export const ClassStat = {
+  /** granted for a block; 0 for large blocks */
+  BYTES: 0,
+  /** since the last reset */
+  RENTS: 1,
+  /** since the last reset */
+  RETURNS: 2,
+  /** since the last reset */
+  MISSES: 3,
+  /** blocks handed out now */
+  OUTSTANDING: 4,
+  LIVE_BYTES: 5,
+  CACHED_BYTES: 6,
+  STAT_COUNT: 7,
+} as const;
+
+/** A value of {@linkcode ClassStat}. */
+export type ClassStat = (typeof ClassStat)[keyof typeof ClassStat];
+
+/**
+ * Sizes of the pool that its callers repeat.
+ *
+ * `enum qn_pool_size`
+ */
+export const PoolSize = {
+  /** of small blocks, up to 1 MiB */
+  CLASSES: 49,
+  /** values that describe a rented block */
+  BLOCK_VALUES: 5,
+  /** bytes of the largest small block */
+  LARGEST_SMALL: 1048576,
+  /** of every block */
+  ALIGNMENT: 64,
+  /** that may be asked for */
+  LARGEST_ALIGNMENT: 4096,
+} as const;
+
+/** A value of {@linkcode PoolSize}. */
+export type PoolSize = (typeof PoolSize)[keyof typeof PoolSize];
+
+/**
+ * Positions in the memory that an isolate shares with the pool, an array of
+ * doubles. An isolate may keep returned blocks on shelves of its own, so that
+ * renting makes no native call; the counts of what it did are here, where the
+ * pool's statistics find them. Class 49 is that of large blocks.
+ *
+ * `enum qn_isolate_field`
+ */
+export const IsolateField = {
+  /** written by the pool: its clock, in ticks of 10 ms */
+  NOW: 0,
+  /** written by the pool: how often shelves were to be emptied */
+  FLUSHES: 1,
+  /** bytes asked for, less what the pool was told of those blocks */
+  REQUESTED: 2,
+  /** bytes of large blocks on the shelf */
+  LARGE_SHELVED: 3,
+  /** + class: rents served from the shelf */
+  RENTS: 16,
+  /** + class: returns to the shelf, less those passed on later */
+  RETURNS: 72,
+  FIELDS: 128,
+} as const;
+
+/** A value of {@linkcode IsolateField}. */
+export type IsolateField = (typeof IsolateField)[keyof typeof IsolateField];
+
+/**
+ * Positions of the fields that qn_pool_snapshot writes for each block.
+ *
+ * `enum qn_block_field`
+ */
+export const BlockField = {
+  ADDRESS: 0,
+  /** granted */
+  BYTES: 1,
+  /** 0 unless handed out */
+  REQUESTED: 2,
+  /** qn_block_state */
+  STATE: 3,
+  /** since it came into that state */
+  AGE_MS: 4,
+  /** that holds it; 0: the library itself, or several */
+  ISOLATE: 5,
+  /** address of its segment */
+  SEGMENT: 6,
+  SEGMENT_BYTES: 7,
+  FIELDS: 8,
+} as const;
+
+/** A value of {@linkcode BlockField}. */
+export type BlockField = (typeof BlockField)[keyof typeof BlockField];
+
+/** `enum qn_block_state` */
+export const BlockState = {
+  /** handed out (to an isolate: in use, or on its shelf) */
+  LIVE: 1,
+  /** handed out to several isolates, or on the way to one */
+  SHARED: 2,
+  /** in the cache of a thread of the library */
+  THREAD: 3,
+  /** returned, pages kept */
+  CACHED: 4,
+  /** returned, pages given back to the operating system */
+  DISCARDED: 5,
+} as const;
+
+/** A value of {@linkcode BlockState}. */
+export type BlockState = (typeof BlockState)[keyof typeof BlockState];
 
 /** Every function of the library. */
 export const symbols = {
@@ -229,29 +366,141 @@ export const symbols = {
   },
 
   /**
-   * Rents a block of at least `bytes` (1 or more), aligned to 64 bytes, contents
-   * unspecified. block_out[0..3]: address, granted bytes, address of the segment
-   * that holds it, bytes of that segment. Segments stay mapped for the life of
-   * the process, so a view of one never faults.
+   * Opens an account for an isolate (a thread of JavaScript with a heap of its own)
+   * on the thread that calls. What it holds goes back to the pool when it is closed,
+   * or when that thread ends. isolate_out[0..1]: its number, never 0 and never used
+   * again; the address of QN_ISOLATE_FIELDS doubles, valid until then.
    *
-   * `int32_t qn_pool_rent(QN_BUFFER uint64_t *block_out, size_t bytes)`
+   * `int32_t qn_isolate_open(QN_BUFFER uint64_t *isolate_out)`
    */
-  qn_pool_rent: {
+  qn_isolate_open: {
     parameters: [
-      "buffer", // uint64_t *block_out
-      "usize", // size_t bytes
+      "buffer", // uint64_t *isolate_out
+    ],
+    result: "i32",
+  },
+
+  /** `int32_t qn_isolate_close(uint32_t isolate)` */
+  qn_isolate_close: {
+    parameters: [
+      "u32", // uint32_t isolate
     ],
     result: "i32",
   },
 
   /**
-   * Gives a block back.
+   * Rents a block of at least `bytes` (1 or more), contents unspecified, for an
+   * isolate, or, with 0, for the process. `alignment` is a power of two from 1 to
+   * QN_POOL_LARGEST_ALIGNMENT; every block is aligned to 64 at least, a large one
+   * to a page. block_out[0..4]: address, granted bytes, address of the segment
+   * that holds it, bytes of that segment, generation. Segments stay mapped for the
+   * life of the process, so a view of one never faults.
    *
-   * `int32_t qn_pool_return(void *block)`
+   * `int32_t qn_pool_rent(QN_BUFFER uint64_t *block_out, size_t bytes, uint32_t alignment, uint32_t isolate)`
+   */
+  qn_pool_rent: {
+    parameters: [
+      "buffer", // uint64_t *block_out
+      "usize", // size_t bytes
+      "u32", // uint32_t alignment
+      "u32", // uint32_t isolate
+    ],
+    result: "i32",
+  },
+
+  /**
+   * Gives a block back: the isolate's hold of it, where it is shared. A `generation`
+   * other than 0 must be that of the rent, else QN_STALE.
+   *
+   * `int32_t qn_pool_return(void *block, uint32_t generation, uint32_t isolate)`
    */
   qn_pool_return: {
     parameters: [
       "usize", // void *block
+      "u32", // uint32_t generation
+      "u32", // uint32_t isolate
+    ],
+    result: "i32",
+  },
+
+  /**
+   * The same for `count` blocks of one size, QN_POOL_BLOCK_VALUES values each. Renting
+   * is all or nothing; returning goes on after a failure and reports the first.
+   *
+   * `int32_t qn_pool_rent_batch(QN_BUFFER uint64_t *blocks_out, size_t bytes, uint32_t count, uint32_t isolate)`
+   */
+  qn_pool_rent_batch: {
+    parameters: [
+      "buffer", // uint64_t *blocks_out
+      "usize", // size_t bytes
+      "u32", // uint32_t count
+      "u32", // uint32_t isolate
+    ],
+    result: "i32",
+  },
+
+  /** `int32_t qn_pool_return_batch(QN_BUFFER const uint64_t *blocks, uint32_t count, uint32_t isolate)` */
+  qn_pool_return_batch: {
+    parameters: [
+      "buffer", // const uint64_t *blocks
+      "u32", // uint32_t count
+      "u32", // uint32_t isolate
+    ],
+    result: "i32",
+  },
+
+  /**
+   * Writes to every page of rented blocks, so that their first use meets no page
+   * fault. Their contents are lost.
+   *
+   * `int32_t qn_pool_touch_batch(QN_BUFFER const uint64_t *blocks, uint32_t count)`
+   */
+  qn_pool_touch_batch: {
+    parameters: [
+      "buffer", // const uint64_t *blocks
+      "u32", // uint32_t count
+    ],
+    result: "i32",
+  },
+
+  /**
+   * Makes `count` blocks for requests of `bytes` ready, pages touched, besides what
+   * is ready already.
+   *
+   * `int32_t qn_pool_prewarm(size_t bytes, uint32_t count)`
+   */
+  qn_pool_prewarm: {
+    parameters: [
+      "usize", // size_t bytes
+      "u32", // uint32_t count
+    ],
+    result: "i32",
+  },
+
+  /**
+   * Lets `receivers` isolates claim memory that `isolate` holds, a block or a mapped
+   * file; until they did, it stays. The claim names it by address and generation.
+   * claimed_out[0..4]: as for a block; a mapped file has segment 0.
+   *
+   * `int32_t qn_memory_share(void *address, uint32_t generation, uint32_t isolate, uint32_t receivers)`
+   */
+  qn_memory_share: {
+    parameters: [
+      "usize", // void *address
+      "u32", // uint32_t generation
+      "u32", // uint32_t isolate
+      "u32", // uint32_t receivers
+    ],
+    result: "i32",
+  },
+
+  /** `int32_t qn_memory_claim(QN_BUFFER uint64_t *claimed_out, void *address, uint32_t generation, uint32_t isolate)` */
+  qn_memory_claim: {
+    parameters: [
+      "buffer", // uint64_t *claimed_out
+      "usize", // void *address
+      "u32", // uint32_t generation
+      "u32", // uint32_t isolate
     ],
     result: "i32",
   },
@@ -269,7 +518,19 @@ export const symbols = {
   },
 
   /**
-   * Sets the counters RENTS, RETURNS, HITS and MISSES to 0 and PEAK to LIVE.
+   * Writes QN_CLASS_STAT_COUNT values for each of QN_POOL_CLASSES + 1 classes.
+   *
+   * `int32_t qn_pool_class_stats(QN_BUFFER uint64_t *classes_out)`
+   */
+  qn_pool_class_stats: {
+    parameters: [
+      "buffer", // uint64_t *classes_out
+    ],
+    result: "i32",
+  },
+
+  /**
+   * Sets the counters to 0 and the peaks to what is now.
    *
    * `int32_t qn_pool_stats_reset(void)`
    */
@@ -279,8 +540,25 @@ export const symbols = {
   },
 
   /**
-   * Limits the bytes that rented blocks may hold together; 0 means no limit. A
-   * budget below what is rented now is allowed: further rents fail.
+   * Writes QN_BLOCK_FIELDS values for each of the first `capacity` blocks, in the
+   * order of their addresses within a segment; `records_out` may be null with a
+   * capacity of 0. count_out[0]: blocks there are.
+   *
+   * `int32_t qn_pool_snapshot(QN_BUFFER uint64_t *count_out, QN_BUFFER uint64_t *records_out, uint32_t capacity)`
+   */
+  qn_pool_snapshot: {
+    parameters: [
+      "buffer", // uint64_t *count_out
+      "buffer", // uint64_t *records_out
+      "u32", // uint32_t capacity
+    ],
+    result: "i32",
+  },
+
+  /**
+   * Limits the bytes of blocks that hold pages, live and cached; 0 means no limit. A
+   * budget below what is held now is allowed: what is cached is trimmed, and rents
+   * that need new pages fail.
    *
    * `int32_t qn_pool_budget_set(size_t bytes)`
    */
@@ -292,8 +570,8 @@ export const symbols = {
   },
 
   /**
-   * Gives the pages of returned blocks back to the operating system.
-   * released_out[0]: bytes released.
+   * Gives the pages of returned blocks back to the operating system, and asks every
+   * isolate to empty its shelves. released_out[0]: bytes released.
    *
    * `int32_t qn_pool_trim(QN_BUFFER uint64_t *released_out)`
    */
@@ -305,24 +583,40 @@ export const symbols = {
   },
 
   /**
-   * Maps a whole file, private and copy-on-write: reading is shared with the page
-   * cache, writing never reaches the file. mapping_out[0..1]: address, bytes.
+   * How long a returned block keeps its pages, at least; 0: until it is trimmed. The
+   * default is 10 seconds.
    *
-   * `int32_t qn_file_map(QN_BUFFER uint64_t *mapping_out, QN_BUFFER const char *path)`
+   * `int32_t qn_pool_idle_set(uint32_t milliseconds)`
+   */
+  qn_pool_idle_set: {
+    parameters: [
+      "u32", // uint32_t milliseconds
+    ],
+    result: "i32",
+  },
+
+  /**
+   * Maps a whole file, private and copy-on-write: reading is shared with the page
+   * cache, writing never reaches the file. mapping_out[0..2]: address, bytes,
+   * generation. Unmapping gives up the isolate's hold of it.
+   *
+   * `int32_t qn_file_map(QN_BUFFER uint64_t *mapping_out, QN_BUFFER const char *path, uint32_t isolate)`
    */
   qn_file_map: {
     parameters: [
       "buffer", // uint64_t *mapping_out
       "buffer", // const char *path
+      "u32", // uint32_t isolate
     ],
     result: "i32",
   },
 
-  /** `int32_t qn_file_unmap(void *address, size_t bytes)` */
+  /** `int32_t qn_file_unmap(void *address, uint32_t generation, uint32_t isolate)` */
   qn_file_unmap: {
     parameters: [
       "usize", // void *address
-      "usize", // size_t bytes
+      "u32", // uint32_t generation
+      "u32", // uint32_t isolate
     ],
     result: "i32",
   },
@@ -372,6 +666,25 @@ export const symbols = {
       "usize", // const void *x
       "u32", // uint32_t rows
       "u32", // uint32_t row_bytes
+    ],
+    result: "i32",
+  },
+
+  /**
+   * Copies elements of `item_bytes` (1, 2, 4 or 8) between two layouts of the same
+   * shape: `layout` holds, for each of the `rank` axes (0 to 16), its size, the stride
+   * of y and the stride of x, both in elements. Strides may be 0 in x, and negative
+   * in neither; the ranges do not overlap.
+   *
+   * `int32_t qn_copy_strided(void *y, const void *x, QN_BUFFER const uint64_t *layout, uint32_t rank, uint32_t item_bytes)`
+   */
+  qn_copy_strided: {
+    parameters: [
+      "usize", // void *y
+      "usize", // const void *x
+      "buffer", // const uint64_t *layout
+      "u32", // uint32_t rank
+      "u32", // uint32_t item_bytes
     ],
     result: "i32",
   },

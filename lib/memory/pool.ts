@@ -100,7 +100,7 @@ export class Pool {
     const index = sizeClass(block.byteLength);
     const shelf = index < 0 ? undefined : (this.#shelves[index] ??= []);
     if (shelf === undefined || (shelf.length + 1) * block.byteLength > shelfBytes) {
-      check(native().symbols.qn_pool_return(block.address), "pool.release");
+      check(native().symbols.qn_pool_return(block.address, 0, 0), "pool.release");
       return;
     }
     this.#shelfReturns++;
@@ -182,10 +182,10 @@ export class Pool {
     }
     const { symbols } = native();
     const size = BigInt(bytes);
-    let status = symbols.qn_pool_rent(this.#mailbox, size);
+    let status = symbols.qn_pool_rent(this.#mailbox, size, 64, 0);
     if (status !== Status.OK && this.#shelvedBlocks > 0) {
       this.#clearShelves();
-      status = symbols.qn_pool_rent(this.#mailbox, size);
+      status = symbols.qn_pool_rent(this.#mailbox, size, 64, 0);
     }
     if (status !== Status.OK) throw this.#rentError(status, bytes);
     const [address, granted, segmentAddress, segmentBytes] = this.#mailbox;
@@ -211,7 +211,7 @@ export class Pool {
     const { symbols } = native();
     for (const shelf of this.#shelves) {
       for (const block of shelf ?? []) {
-        check(symbols.qn_pool_return(block.address), "pool.trim");
+        check(symbols.qn_pool_return(block.address, 0, 0), "pool.trim");
       }
     }
     this.#shelves.length = 0;

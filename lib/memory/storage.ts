@@ -114,8 +114,8 @@ export class MappedStorage extends Storage {
     const { isFile, size } = Deno.statSync(path);
     if (!isFile) throw new TypeError(`${path} is not a file`);
     if (size === 0) throw new RangeError(`${path} is empty`);
-    const mapping = new BigUint64Array(2);
-    const status = native().symbols.qn_file_map(mapping, new TextEncoder().encode(path + "\0"));
+    const mapping = new BigUint64Array(3);
+    const status = native().symbols.qn_file_map(mapping, new TextEncoder().encode(path + "\0"), 0);
     check(status, "map", path);
     return new MappedStorage(mapping[0], Number(mapping[1]));
   }
@@ -134,7 +134,7 @@ export class MappedStorage extends Storage {
     // A view that outlives the mapping must fail as an error, not as a fault.
     this.#buffer?.transfer(0);
     this.#buffer = undefined;
-    check(native().symbols.qn_file_unmap(this.address, BigInt(this.byteLength)), "unmap");
+    check(native().symbols.qn_file_unmap(this.address, 0, 0), "unmap");
   }
 }
 

@@ -40,4 +40,11 @@ export {
   type Storage,
 } from "./lib/memory/mod.ts";
 export * from "./lib/ops/mod.ts";
-export { type NestedNumbers, type RandomOptions, Tensor } from "./lib/tensor/mod.ts";
+export {
+  type NestedNumbers,
+  type RandomOptions,
+  Tensor,
+  Workspace,
+  type WorkspaceOptions,
+  type WorkspaceStats,
+} from "./lib/tensor/mod.ts";

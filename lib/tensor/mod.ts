@@ -3,3 +3,4 @@
  */
 export { copyBytes, type RandomOptions, Tensor } from "./tensor.ts";
 export type { NestedNumbers } from "./nested.ts";
+export { Workspace, type WorkspaceOptions, type WorkspaceStats } from "./workspace.ts";

@@ -9,9 +9,8 @@
  */
 
 import { fileURLToPath } from "node:url";
-import { cacheFolder } from "../../hub/mod.ts";
 import { oneLine } from "../errors.ts";
-import { writeLog } from "../output.ts";
+import { installPackage, peerFile } from "./peer_files.ts";
 
 const PACKAGE = "node-llama-cpp";
 const PEER_VERSION = "3.22.1";
@@ -41,11 +40,12 @@ export async function startPeer(
   threads: number,
   signal: AbortSignal,
 ): Promise<Peer> {
-  const folder = await installPeer(signal);
-  const script = new URL("../../../bench/peers/llama_cpp.mjs", import.meta.url);
-  if (script.protocol !== "file:") throw new Error("--peer needs a checkout of the project");
+  const script = fileURLToPath(peerFile("llama_cpp.mjs"));
+  // Only this platform's processor binary is fetched, not the much larger ones for graphics cards.
+  const binary = `@${PACKAGE}/${binaryName()}@${PEER_VERSION}`;
+  const folder = await installPackage(PACKAGE, PEER_VERSION, [binary], signal);
   const child = new Deno.Command("node", {
-    args: [fileURLToPath(script), `${folder}/node_modules/${PACKAGE}`, model, `${threads}`],
+    args: [script, folder, model, `${threads}`],
     stdin: "piped",
     stdout: "piped",
     stderr: "piped",
@@ -90,55 +90,6 @@ function lineSplitter(): TransformStream<string, string> {
       for (const line of lines) if (line.trim() !== "") controller.enqueue(line);
     },
   });
-}
-
-async function installPeer(signal: AbortSignal): Promise<string> {
-  const folder = `${cacheFolder()}/peers/${PACKAGE}-${PEER_VERSION}`;
-  const done = `${folder}/installed`;
-  try {
-    await Deno.stat(done);
-    return folder;
-  } catch (error) {
-    if (!(error instanceof Deno.errors.NotFound)) throw error;
-  }
-  writeLog(`installing ${PACKAGE} ${PEER_VERSION} with npm into ${folder}`);
-  await Deno.mkdir(folder, { recursive: true });
-  await Deno.writeTextFile(`${folder}/package.json`, '{ "private": true }\n');
-  await npmInstall(folder, signal);
-  await Deno.writeTextFile(done, "");
-  return folder;
-}
-
-/** Only this platform's processor binary is fetched, not the much larger ones for graphics cards. */
-async function npmInstall(folder: string, signal: AbortSignal): Promise<void> {
-  const npm = Deno.build.os === "windows" ? "npm.cmd" : "npm";
-  let output: Deno.CommandOutput;
-  try {
-    output = await new Deno.Command(npm, {
-      args: [
-        "install",
-        "--omit=optional",
-        "--ignore-scripts",
-        "--no-audit",
-        "--no-fund",
-        "--loglevel=error",
-        `${PACKAGE}@${PEER_VERSION}`,
-        `@${PACKAGE}/${binaryName()}@${PEER_VERSION}`,
-      ],
-      cwd: folder,
-      stdin: "null",
-      signal,
-    }).output();
-  } catch (error) {
-    signal.throwIfAborted();
-    throw new Error("--peer needs Node.js with npm; install it, or leave --peer out", {
-      cause: error,
-    });
-  }
-  signal.throwIfAborted();
-  if (output.success) return;
-  const said = oneLine(new TextDecoder().decode(output.stderr).slice(0, 300));
-  throw new Error(`npm install ${PACKAGE}@${PEER_VERSION} failed: ${said}`);
 }
 
 function binaryName(): string {

@@ -6,7 +6,10 @@
 
 import { formatTable, markdownTable } from "../output.ts";
 
-/** One measured thing. Times are for one operation: one generated token, or one whole prompt. */
+/**
+ * One measured thing. Times are for one operation: a generated token, a whole prompt, a block
+ * taken and given back.
+ */
 export interface BenchRow {
   readonly name: string;
   readonly shape: string;
@@ -15,7 +18,7 @@ export interface BenchRow {
   readonly medianNs: number;
   readonly minNs: number;
   readonly itemsPerSecond: number;
-  /** `null` for peers, whose inside is not seen. */
+  /** `null`, like the next ones, for peers whose inside is not seen. */
   readonly nativeAllocationsPerOp: number | null;
   readonly heapBytesPerOp: number | null;
   readonly garbageCollections: number | null;

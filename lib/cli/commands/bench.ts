@@ -7,6 +7,8 @@
 import { type Command, SHARED_OPTIONS } from "../command.ts";
 import { measureSpeed } from "../bench/model_speed.ts";
 import { startPeer } from "../bench/peer.ts";
+import { measurePool } from "../bench/pool_bench.ts";
+import { poolTable } from "../bench/pool_table.ts";
 import { type BenchRow, rowsTable } from "../bench/rows.ts";
 import { UsageError } from "../errors.ts";
 import { listenForInterrupt } from "../interrupt.ts";
@@ -17,13 +19,23 @@ import { writeJson, writeLog, writeOut } from "../output.ts";
 import { precisionOf } from "../precision.ts";
 import { threads } from "../../ffi/mod.ts";
 
-const WHATS = ["decode", "prefill"] as const;
+/** What can be measured, and the options that only some take. */
+const WHATS: Readonly<Record<string, { readonly only: readonly string[]; run: typeof run }>> = {
+  decode: { only: ["model", "precision"], run: (options) => runModel("decode", options) },
+  prefill: { only: ["model", "precision"], run: (options) => runModel("prefill", options) },
+  pool: { only: ["workers"], run: runPool },
+};
+
+/** float32 elements: 256 B, 16 KiB, 256 KiB and 4 MiB. */
+const POOL_LENGTHS = [64, 4096, 65_536, 1_048_576] as const;
+/** Workers at once. */
+const POOL_WORKERS = [1, 2, 4] as const;
 
 /** The command. */
 export const command: Command = {
   name: "bench",
-  summary: "measure how fast a model generates (decode) or reads a prompt (prefill)",
-  usage: "decode|prefill [--model MODEL] [options]",
+  summary: "measure how fast a model generates (decode) or reads a prompt (prefill), or the pool",
+  usage: "decode|prefill|pool [options]",
   positionals: { min: 1, max: 1 },
   options: {
     model: { ...SHARED_OPTIONS.model, help: `${SHARED_OPTIONS.model.help} (smollm2)` },
@@ -31,32 +43,54 @@ export const command: Command = {
       type: "integer",
       value: "N",
       min: 1,
-      max: 1_000_000,
-      help: "tokens to generate, or tokens of the prompt (128)",
+      max: 1 << 24,
+      help: "tokens to generate, or of the prompt (128); elements of a block (four sizes)",
     },
     warmup: { type: "integer", value: "N", min: 0, max: 1000, help: "runs before timing (1)" },
-    iters: { type: "integer", value: "N", min: 1, max: 10_000, help: "timed runs (5)" },
+    iters: { type: "integer", value: "N", min: 1, max: 10_000, help: "timed runs (5; pool: 15)" },
+    workers: {
+      type: "integer",
+      value: "N",
+      min: 0,
+      max: 64,
+      help: "pool: the workers at once, 0 for none (1, 2 and 4 in turn)",
+    },
     precision: SHARED_OPTIONS.precision,
     peer: {
       type: "flag",
-      help: "also measure llama.cpp, in alternation (needs Node.js; npm fetches it once)",
+      help:
+        "also measure others, in alternation: llama.cpp; malloc and numpy-ts (npm fetches them)",
     },
     markdown: { type: "text", value: "FILE", help: "also write the table to a file, in Markdown" },
     json: { type: "flag", help: "print an array of JSON objects" },
   },
   notes: [
-    "Times are medians: of one generated token for decode, of a whole prompt for prefill. The\n" +
-    "last column with --peer is the speed over the peer's.",
+    "Times are medians: of one generated token for decode, of a whole prompt for prefill, of one\n" +
+    "block taken and given back for pool. The last column with --peer is the speed over the peer's.\n" +
+    "With several isolates at once, pool's times are one's, and M/s are millions a second of all.",
   ],
   examples: [
     "quern bench decode --threads 2",
     "quern bench prefill --model smollm2 --size 512 --peer --markdown prefill.md",
+    "quern bench pool --size 4096 --workers 2",
   ],
   run,
 };
 
 async function run(options: ParsedOptions): Promise<void> {
-  const what = whatOf(options.positionals[0]);
+  const name = options.positionals[0];
+  const what = Object.hasOwn(WHATS, name) ? WHATS[name] : undefined;
+  if (what === undefined) throw unknownWhat(name);
+  const others = Object.values(WHATS).flatMap(({ only }) => only);
+  for (const option of others) {
+    const given = options.text(option) ?? options.number(option);
+    if (given === undefined || what.only.includes(option)) continue;
+    throw new UsageError(`${name} takes no --${option}`);
+  }
+  await what.run(options);
+}
+
+async function runModel(what: "decode" | "prefill", options: ParsedOptions): Promise<void> {
   using interrupt = listenForInterrupt();
   const { signal } = interrupt;
   await prepareNative(options, signal);
@@ -73,16 +107,43 @@ async function run(options: ParsedOptions): Promise<void> {
     signal,
   };
   const rows = await measureSpeed(model, plan, peer);
-  await report(rows, options);
+  await report(rows, rowsTable, options);
+  if (!options.flag("json")) logInside(rows);
 }
 
-async function report(rows: BenchRow[], options: ParsedOptions): Promise<void> {
+async function runPool(options: ParsedOptions): Promise<void> {
+  using interrupt = listenForInterrupt();
+  const { signal } = interrupt;
+  await prepareNative(options, signal);
+  const size = options.number("size");
+  const workers = options.number("workers");
+  const rows = await measurePool({
+    lengths: size === undefined ? POOL_LENGTHS : [size],
+    warmup: options.number("warmup") ?? 1,
+    iters: options.number("iters") ?? 15,
+    workers: workers === undefined ? POOL_WORKERS : workers === 0 ? [] : [workers],
+    peer: options.flag("peer"),
+    signal,
+    onProgress: (line) => writeLog(`measuring the pool: ${line}`),
+  });
+  await report(rows, poolTable, options);
+}
+
+/** Prints rows, and writes them to a file where one is named. */
+async function report<Row>(
+  rows: Row[],
+  table: (rows: readonly Row[], form: "text" | "markdown") => string,
+  options: ParsedOptions,
+): Promise<void> {
   const file = options.text("markdown");
   if (file !== undefined) {
-    await writeFileWhole(file, new TextEncoder().encode(`${rowsTable(rows, "markdown")}\n`));
+    await writeFileWhole(file, new TextEncoder().encode(`${table(rows, "markdown")}\n`));
   }
   if (options.flag("json")) return writeJson(rows);
-  writeOut(`${rowsTable(rows, "text")}\n`);
+  writeOut(`${table(rows, "text")}\n`);
+}
+
+function logInside(rows: readonly BenchRow[]): void {
   for (const row of rows) {
     if (row.heapBytesPerOp === null) continue;
     writeLog(
@@ -93,10 +154,9 @@ async function report(rows: BenchRow[], options: ParsedOptions): Promise<void> {
   }
 }
 
-function whatOf(name: string): (typeof WHATS)[number] {
-  const found = WHATS.find((what) => what === name);
-  if (found !== undefined) return found;
-  const near = nearest(name, WHATS);
-  const hint = near === undefined ? `there are ${WHATS.join(" and ")}` : `did you mean ${near}?`;
-  throw new UsageError(`there is no benchmark ${JSON.stringify(name)}; ${hint}`);
+function unknownWhat(name: string): UsageError {
+  const names = Object.keys(WHATS);
+  const near = nearest(name, names);
+  const hint = near === undefined ? `there are ${names.join(", ")}` : `did you mean ${near}?`;
+  return new UsageError(`there is no benchmark ${JSON.stringify(name)}; ${hint}`);
 }

@@ -1,0 +1,92 @@
+/**
+ * How one small operation is measured: its time, and what V8 allocates for it.
+ *
+ * An operation of nanoseconds is far below the clock, so it is timed in batches of
+ * some milliseconds. The bytes are counted apart from the time, over a million
+ * operations where that is not too long:
+ *
+ *     bytes = heap used after − heap used before + what each collection freed
+ *
+ * No collection is asked for: asking would hide what the operation leaves to the
+ * collector. Objects that V8's optimiser never makes (escape analysis) are not in
+ * the sum, as they are not in a program's; a case that keeps its results for a
+ * while shows what they weigh.
+ *
+ * @module
+ */
+
+import { GCProfiler } from "node:v8";
+
+/** Runs an operation a number of times. */
+export type Loop = (operations: number) => void;
+
+/** What V8 did in a number of operations. */
+export interface HeapFigures {
+  readonly operations: number;
+  /** Of JavaScript objects; the bytes behind typed arrays are not among them. */
+  readonly bytes: number;
+  /** Collections of any kind. */
+  readonly collections: number;
+}
+
+/** A batch is timed at least this long. */
+const BATCH_MS = 5;
+/** Operations over which bytes are counted. */
+const COUNTED_OPERATIONS = 1_000_000;
+/** Slower operations are counted for about this long instead. */
+const COUNTED_MS = 700;
+
+/** Times one batch, in nanoseconds an operation. */
+export function timeLoop(loop: Loop, operations: number): number {
+  const started = performance.now();
+  loop(operations);
+  return (performance.now() - started) * 1e6 / operations;
+}
+
+/**
+ * Finds how many operations make a batch, and warms the operation up by that.
+ *
+ * @param loop the operation
+ * @param multiple the number is a multiple of this
+ */
+export function batchSize(loop: Loop, multiple: number): number {
+  let operations = multiple;
+  for (;;) {
+    const started = performance.now();
+    loop(operations);
+    const elapsed = performance.now() - started;
+    if (elapsed >= BATCH_MS) {
+      return Math.max(1, Math.round(operations * BATCH_MS / elapsed / multiple)) * multiple;
+    }
+    const growth = elapsed < BATCH_MS / 16 ? 8 : 1.2 * BATCH_MS / elapsed;
+    operations = Math.ceil(operations * growth / multiple) * multiple;
+  }
+}
+
+/**
+ * Over how many operations bytes are counted.
+ *
+ * @param nsPerOperation about how long one takes
+ * @param multiple the number is a multiple of this
+ */
+export function countedOperations(nsPerOperation: number, multiple: number): number {
+  const affordable = COUNTED_MS * 1e6 / nsPerOperation;
+  return Math.ceil(Math.min(COUNTED_OPERATIONS, affordable) / multiple) * multiple;
+}
+
+/** Counts what V8 allocates in a number of operations, and its collections. */
+export function countHeap(loop: Loop, operations: number): HeapFigures {
+  const profiler = new GCProfiler();
+  profiler.start();
+  // Looking at the heap takes bytes too, each time as many but the first.
+  Deno.memoryUsage();
+  const looked = Deno.memoryUsage().heapUsed;
+  const before = Deno.memoryUsage().heapUsed;
+  loop(operations);
+  let bytes = Deno.memoryUsage().heapUsed - before - (before - looked);
+  const collections = profiler.stop()?.statistics ?? [];
+  for (const { beforeGC, afterGC } of collections) {
+    bytes += beforeGC.heapStatistics.usedHeapSize - afterGC.heapStatistics.usedHeapSize;
+  }
+  return { operations, bytes, collections: collections.length };
+}

@@ -39,6 +39,7 @@ export {
   type Scoped,
   type Storage,
 } from "./lib/memory/mod.ts";
+export { type LineUse, type OperationUse, type Profile, profile } from "./lib/memory/profile.ts";
 export * from "./lib/ops/mod.ts";
 export {
   type NestedNumbers,

@@ -98,7 +98,7 @@ export function keep<T>(value: T): T {
   let current = currentScope();
   while (current !== undefined) {
     const { members } = current;
-    visit(value, (member) => members.delete(member));
+    visitOwned(value, (member) => members.delete(member));
     current = current.parent;
   }
   return value;
@@ -128,7 +128,7 @@ function currentScope(): Scope | undefined {
 
 function finish<T>(inner: Scope, value: T): T {
   try {
-    visit(value, (member) => inner.release(member));
+    visitOwned(value, (member) => inner.release(member));
   } finally {
     endScope(inner);
   }
@@ -144,8 +144,16 @@ function isPromise<T>(value: T): value is T & Promise<unknown> {
   return value instanceof Promise;
 }
 
-/** Looks at every object once, since objects may hold each other. */
-function visit(
+/**
+ * Finds what a value owns: itself, or, in arrays and plain objects at any depth,
+ * all that can be disposed of. Looks at every object once, since objects may
+ * hold each other.
+ *
+ * @param value Anything.
+ * @param found Called for each.
+ * @param seen What was looked at before.
+ */
+export function visitOwned(
   value: unknown,
   found: (member: Scoped) => void,
   seen: Set<object> = new Set(),
@@ -155,8 +163,8 @@ function visit(
   if (Symbol.dispose in value && "disposed" in value) {
     found(value as Scoped);
   } else if (Array.isArray(value)) {
-    for (const element of value) visit(element, found, seen);
+    for (const element of value) visitOwned(element, found, seen);
   } else if (Object.getPrototypeOf(value) === Object.prototype) {
-    for (const element of Object.values(value)) visit(element, found, seen);
+    for (const element of Object.values(value)) visitOwned(element, found, seen);
   }
 }

@@ -1,0 +1,400 @@
+/**
+ * Debug mode: memory that shows its misuse. `QUERN_DEBUG=1` turns it on.
+ *
+ * Each block in use lies inside a larger native one:
+ *
+ *     native block   [ guard, 64 bytes or more ][ block ][ guard, 64 or more ]
+ *     in use           0xA5 …                     data     0xA5 …
+ *     returned         0xFF …                     0xFF …   0xFF …
+ *
+ * - The guards are checked when a block is returned, and by `checkGuards`.
+ * - A block begins as 0xFF, which reads as NaN in every float dtype, and is
+ *   filled with it again when it is returned. It then waits in a quarantine, and
+ *   must still be 0xFF when it leaves that to be used again.
+ * - Each block has an `ArrayBuffer` of its own, detached when it is returned, so
+ *   that stale typed arrays are empty and do not show another holder's numbers.
+ * - Blocks and tensors remember where they were rented and given back.
+ *
+ * Invariant: whatever is found, the block is returned and accounted for first,
+ * and the error is thrown after that.
+ */
+import { OutOfMemoryError } from "../core/errors.ts";
+import { formatBytes } from "../core/sizes.ts";
+import { environment } from "../ffi/mod.ts";
+import { PoolSize } from "../ffi/symbols.ts";
+import { Block, bufferAt } from "./block.ts";
+import { captureOrigin } from "./call_site.ts";
+import { addObserver } from "./observer.ts";
+import type { KnownBlock, SnapshotTensor } from "./snapshot.ts";
+
+const guardBytes = 64;
+const pageBytes = 4096;
+const guardByte = 0xa5;
+const poisonByte = 0xff;
+/** What may wait to be used again. */
+const quarantinedBlocks = 64;
+const quarantinedBytes = 16 << 20;
+
+let enabled = /^(?:1|true|on|yes)$/i.test(environment("QUERN_DEBUG") ?? "");
+
+/**
+ * Whether memory of this isolate shows its misuse: poison, guards, buffers that
+ * are detached, origins. `QUERN_DEBUG=1` turns it on, and `pool.debug`.
+ *
+ * @returns False unless it was turned on.
+ *
+ * @example
+ * ```ts
+ * import { debugMode } from "@quern/quern";
+ *
+ * console.log(debugMode());
+ * ```
+ */
+export function debugMode(): boolean {
+  return enabled;
+}
+
+/**
+ * Turns debug mode on or off, for the pool, which sees to it that no block of
+ * the other mode is in use.
+ *
+ * @param on Whether memory shows its misuse.
+ */
+export function setDebugMode(on: boolean): void {
+  enabled = on;
+}
+
+/** What debug mode needs of the pool. */
+export interface DebugBacking {
+  /**
+   * Rents a native block.
+   *
+   * @param bytes How many bytes are needed.
+   * @param alignment Of its address.
+   * @returns A block of at least that size.
+   * @throws {OutOfMemoryError} When it is refused.
+   */
+  take(bytes: number, alignment: number): Block;
+  /**
+   * Counts a native block that was in use as returned, though it is not passed on.
+   *
+   * @param native What `take` returned.
+   */
+  keep(native: Block): void;
+  /**
+   * Passes on a native block that was kept.
+   *
+   * @param native What `take` returned.
+   */
+  give(native: Block): void;
+}
+
+/** A block in use. */
+interface Rented {
+  readonly native: Block;
+  /** The whole native block. */
+  readonly bytes: Uint8Array<ArrayBuffer>;
+  /** Where the holder's part begins and how long it is. */
+  readonly offset: number;
+  readonly length: number;
+  readonly buffer: ArrayBuffer;
+  readonly origin: string;
+  readonly since: number;
+  tensor?: SnapshotTensor;
+}
+
+/** A block in quarantine. */
+interface Returned {
+  readonly rented: Rented;
+  readonly origin: string;
+  readonly since: number;
+}
+
+/** Guards, poison and origins for the blocks of one isolate. */
+export class DebugGuard implements Disposable {
+  readonly #backing: DebugBacking;
+  readonly #rented = new Map<Block, Rented>();
+  /** By the address that holders know, for what tensors say of their storage. */
+  readonly #byAddress = new Map<bigint, Rented>();
+  readonly #returns = new WeakMap<Block, Returned>();
+  #quarantine: Returned[] = [];
+  #quarantinedBytes = 0;
+  readonly #observing: Disposable;
+
+  /**
+   * A guard without blocks.
+   *
+   * @param backing Where native blocks come from and go to.
+   */
+  constructor(backing: DebugBacking) {
+    this.#backing = backing;
+    this.#observing = addObserver({
+      allocated() {},
+      freed() {},
+      tensorMade: ({ dtype, shape }, holder) => {
+        const rented = "address" in holder && this.#byAddress.get(holder.address as bigint);
+        if (rented) rented.tensor = { dtype, shape: [...shape] };
+      },
+    });
+  }
+
+  /** Blocks in use. */
+  get outstanding(): number {
+    return this.#rented.size;
+  }
+
+  /**
+   * Rents a block between guards, filled with 0xFF.
+   *
+   * @param bytes How many bytes are needed, which is how many the block has.
+   * @param alignment Of its address: a power of two up to 4096.
+   * @returns A block that no other holder has had.
+   * @throws {OutOfMemoryError} When it is refused.
+   * @throws {Error} When the memory to be used again was written since it was returned.
+   */
+  acquire(bytes: number, alignment: number): Block {
+    this.#passOn(quarantinedBlocks, quarantinedBytes);
+    const page = bytes > PoolSize.LARGEST_SMALL ? pageBytes : guardBytes;
+    const offset = Math.max(alignment, page);
+    const native = this.#take(offset + bytes + guardBytes, alignment);
+    const rented = rentedPart(native, offset, bytes);
+    const block = blockOf(rented);
+    this.#rented.set(block, rented);
+    this.#byAddress.set(block.address, rented);
+    return block;
+  }
+
+  /**
+   * Takes a block back: detaches its buffer, fills it with 0xFF and keeps it from
+   * being used again for a while.
+   *
+   * @param block What `acquire` returned.
+   * @throws {Error} When its guards were written, it was returned before, or is not ours.
+   */
+  release(block: Block): void {
+    const rented = this.#end(block, "pool.release");
+    const problem = guardProblem(rented);
+    rented.bytes.fill(poisonByte);
+    const returned = { rented, origin: captureOrigin(), since: performance.now() };
+    this.#returns.set(block, returned);
+    this.#quarantine.push(returned);
+    this.#quarantinedBytes += rented.native.byteLength;
+    this.#backing.keep(rented.native);
+    if (problem !== undefined) throw new Error(`pool.release: ${problem}`);
+  }
+
+  /**
+   * Ends the care of a block whose memory goes on to live, because other isolates
+   * hold it too.
+   *
+   * @param block What `acquire` returned.
+   * @returns The native block, which is still in use and the caller's to return.
+   * @throws {Error} When it was returned before, or is not ours.
+   */
+  surrender(block: Block): Block {
+    const rented = this.#end(block, "pool.release");
+    this.#returns.set(block, { rented, origin: captureOrigin(), since: performance.now() });
+    return rented.native;
+  }
+
+  /**
+   * Looks at the guards of all blocks in use, and at all memory in quarantine.
+   *
+   * @throws {Error} When any of it was written; it tells of the first.
+   */
+  checkGuards(): void {
+    const problems = [
+      ...this.#rented.values().map(guardProblem),
+      ...this.#quarantine.map(poisonProblem),
+    ].filter((problem) => problem !== undefined);
+    throwFirst("pool.checkGuards", problems);
+  }
+
+  /**
+   * Passes all memory in quarantine on to the native pool.
+   *
+   * @throws {Error} When any of it was written since it was returned.
+   */
+  flush(): void {
+    this.#passOn(0, 0);
+  }
+
+  /**
+   * Where a block was rented, and where it was returned if it was.
+   *
+   * @param block What `acquire` returned, in use or not.
+   * @returns For example `rented by linear at /app/answer.ts:12:17`; undefined when it is unknown.
+   */
+  history(block: Block): string | undefined {
+    const rented = this.#rented.get(block);
+    if (rented !== undefined) return `rented by ${rented.origin}`;
+    const returned = this.#returns.get(block);
+    return returned === undefined ? undefined : historyText(returned);
+  }
+
+  /**
+   * Where a block in use was rented.
+   *
+   * @param block What `acquire` returned.
+   * @returns For example `linear at /app/answer.ts:12:17`; undefined when it is not in use.
+   */
+  originOf(block: Block): string | undefined {
+    return this.#rented.get(block)?.origin;
+  }
+
+  /**
+   * What a snapshot wants to know of the blocks in use and in quarantine.
+   *
+   * @returns An entry for each, by native address.
+   */
+  known(): Map<bigint, KnownBlock> {
+    const known = new Map<bigint, KnownBlock>();
+    const now = performance.now();
+    const age = (since: number) => Math.round(now - since);
+    for (const { native, length, origin, since, tensor } of this.#rented.values()) {
+      const entry = { shelved: false, requested: length, ageMs: age(since), origin, tensor };
+      known.set(native.address, entry);
+    }
+    for (const { rented, since } of this.#quarantine) {
+      known.set(rented.native.address, { shelved: true, ageMs: age(since) });
+    }
+    return known;
+  }
+
+  /** Passes the quarantine on and stops listening; no block may be in use. */
+  [Symbol.dispose](): void {
+    if (this.#rented.size > 0) {
+      throw new Error(`${this.#rented.size} blocks are still in use: release them first`);
+    }
+    this.#observing[Symbol.dispose]();
+    this.flush();
+  }
+
+  /** Rents a native block, with the quarantine as the last reserve. */
+  #take(bytes: number, alignment: number): Block {
+    try {
+      return this.#backing.take(bytes, alignment);
+    } catch (error) {
+      if (!(error instanceof OutOfMemoryError) || this.#quarantine.length === 0) throw error;
+      this.flush();
+      return this.#backing.take(bytes, alignment);
+    }
+  }
+
+  /** Takes a block out of those in use. */
+  #end(block: Block, operation: string): Rented {
+    const rented = this.#rented.get(block);
+    if (rented === undefined) throw this.#notInUse(block, operation);
+    this.#rented.delete(block);
+    this.#byAddress.delete(block.address);
+    block.held = false;
+    if (!rented.buffer.detached) rented.buffer.transfer(0);
+    return rented;
+  }
+
+  #notInUse(block: Block, operation: string): Error {
+    const returned = this.#returns.get(block);
+    if (returned === undefined) {
+      return new Error(`${operation}: the block is not one that this pool rented out`);
+    }
+    const bytes = formatBytes(returned.rented.length);
+    return new Error(
+      `${operation}: a block of ${bytes} was returned twice; ${historyText(returned)}`,
+    );
+  }
+
+  /** Passes the oldest blocks on until no more than so many, and bytes, are left. */
+  #passOn(blocks: number, bytes: number): void {
+    const problems: string[] = [];
+    while (this.#quarantine.length > blocks || this.#quarantinedBytes > bytes) {
+      const returned = this.#quarantine.shift();
+      if (returned === undefined) break;
+      this.#quarantinedBytes -= returned.rented.native.byteLength;
+      const problem = poisonProblem(returned);
+      if (problem !== undefined) problems.push(problem);
+      this.#backing.give(returned.rented.native);
+    }
+    throwFirst("pool", problems);
+  }
+}
+
+function throwFirst(operation: string, problems: readonly string[]): void {
+  if (problems.length === 0) return;
+  const others = problems.length - 1;
+  const more = others === 0 ? "" : ` (and ${others} more like it)`;
+  throw new Error(`${operation}: ${problems[0]}${more}`);
+}
+
+function guardProblem({ bytes, offset, length, origin, tensor }: Rented): string | undefined {
+  const damage = findDamage(bytes, 0, offset, guardByte) ??
+    findDamage(bytes, offset + length, bytes.length, guardByte);
+  if (damage === undefined) return undefined;
+  const side = damage.first < offset ? "before it begins" : "behind its end";
+  return `a block of ${length} bytes${tensorText(tensor)} was written ${side}, ` +
+    `${damageText(damage)} at offset ${damage.first - offset}; it was rented by ${origin}`;
+}
+
+function poisonProblem(returned: Returned): string | undefined {
+  const { bytes, offset, length, tensor } = returned.rented;
+  const damage = findDamage(bytes, 0, bytes.length, poisonByte);
+  if (damage === undefined) return undefined;
+  return `a block of ${length} bytes${tensorText(tensor)} was written after it was returned, ` +
+    `${damageText(damage)} at offset ${damage.first - offset}; it was ${historyText(returned)}`;
+}
+
+/** The first byte of a range that is not as it was filled, and how many are not. */
+interface Damage {
+  readonly first: number;
+  readonly count: number;
+}
+
+function findDamage(
+  bytes: Uint8Array,
+  start: number,
+  end: number,
+  filled: number,
+): Damage | undefined {
+  let [first, count] = [-1, 0];
+  for (let at = start; at < end; at++) {
+    if (bytes[at] === filled) continue;
+    if (count++ === 0) first = at;
+  }
+  return count === 0 ? undefined : { first, count };
+}
+
+function damageText({ count }: Damage): string {
+  return count === 1 ? "1 byte" : `${count} bytes`;
+}
+
+function tensorText(tensor: SnapshotTensor | undefined): string {
+  return tensor === undefined ? "" : ` (${tensor.dtype} [${tensor.shape.join(", ")}])`;
+}
+
+function historyText({ rented, origin }: Returned): string {
+  return `rented by ${rented.origin} and returned by ${origin}`;
+}
+
+/** Fills a native block: the guards, and the part between them that is rented. */
+function rentedPart(native: Block, offset: number, length: number): Rented {
+  const bytes = new Uint8Array(bufferAt(native.address, native.byteLength));
+  bytes.fill(guardByte, 0, offset);
+  bytes.fill(poisonByte, offset, offset + length);
+  bytes.fill(guardByte, offset + length);
+  const buffer = bufferAt(native.address + BigInt(offset), length);
+  const [origin, since] = [captureOrigin(), performance.now()];
+  return { native, bytes, offset, length, buffer, origin, since };
+}
+
+/** A block that no other holder has had. */
+function blockOf({ native, offset, length, buffer }: Rented): Block {
+  const { owner, segmentAddress, segmentBytes, generation } = native;
+  const address = native.address + BigInt(offset);
+  const place = { address, byteLength: length, segmentAddress, segmentBytes, generation };
+  const block = new Block(owner, place);
+  block.ownBuffer = buffer;
+  block.native = native.address;
+  block.held = true;
+  block.requested = length;
+  block.since = native.since;
+  return block;
+}

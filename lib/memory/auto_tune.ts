@@ -14,8 +14,6 @@
  * should have been: a block that was passed on and is never fetched back costs
  * nothing, and does not raise the limit.
  */
-import { classBytes } from "./size_class.ts";
-
 /** What a shelf did since it was last tuned. */
 export interface ShelfUse {
   /** Bytes of its blocks. */
@@ -61,144 +59,47 @@ export interface TuneReport {
 /** What all shelves of an isolate may hold. */
 export const defaultShelfBytes: number = 32 << 20;
 
-/** The shelves of an isolate, as tuning sees them. */
-export interface TunableShelves {
-  /** How many blocks the shelf of each class may hold. */
-  readonly limits: Int32Array;
-  /** What was counted at the slow calls. */
-  readonly demand: ShelfDemand;
-  /**
-   * How often a shelf served a rent, since any fixed moment.
-   *
-   * @param sizeClass The class.
-   */
-  hits(sizeClass: number): number;
-  /** Passes on the blocks that are beyond the limits. */
-  shrink(): void;
-}
-
-/** Counts what the shelf of each class would need; see the head of this file. */
+/** Counts what the shelf of one class would need; see the head of this file. */
 export class ShelfDemand {
-  readonly #misses: Float64Array;
-  readonly #avoidable: Float64Array;
-  readonly #beyond: Int32Array;
-  readonly #inARow: Int32Array;
-  readonly #longest: Int32Array;
-  /** Hits as of the last tuning. */
-  readonly #hits: Float64Array;
+  #beyond = 0;
+  #inARow = 0;
+  #longest = 0;
+  #avoidable = 0;
 
-  /**
-   * Counts for shelves that were not used yet.
-   *
-   * @param classes How many shelves there are.
-   */
-  constructor(classes: number) {
-    this.#misses = new Float64Array(classes);
-    this.#avoidable = new Float64Array(classes);
-    this.#beyond = new Int32Array(classes);
-    this.#inARow = new Int32Array(classes);
-    this.#longest = new Int32Array(classes);
-    this.#hits = new Float64Array(classes);
+  /** Misses that a longer shelf would have served. */
+  get avoidable(): number {
+    return this.#avoidable;
   }
 
-  /**
-   * A block was returned to a full shelf, and passed on.
-   *
-   * @param sizeClass Its class.
-   */
-  passedOn(sizeClass: number): void {
-    this.#beyond[sizeClass]++;
-    if (this.#inARow[sizeClass] > 0) this.#inARow[sizeClass]--;
+  /** By how many blocks the shelf was too short. */
+  get missing(): number {
+    return this.#longest;
   }
 
-  /**
-   * A block was wanted of an empty shelf.
-   *
-   * @param sizeClass Its class.
-   */
-  missed(sizeClass: number): void {
-    this.#misses[sizeClass]++;
-    if (this.#beyond[sizeClass] === 0) return;
-    this.#beyond[sizeClass]--;
-    this.#avoidable[sizeClass]++;
-    const inARow = ++this.#inARow[sizeClass];
-    if (inARow > this.#longest[sizeClass]) this.#longest[sizeClass] = inARow;
+  /** A block was returned to a full shelf, and passed on. */
+  passedOn(): void {
+    this.#beyond++;
+    if (this.#inARow > 0) this.#inARow--;
   }
 
-  /** The shelves were emptied on purpose: what they held is not missed by their limits. */
+  /** A block was wanted of an empty shelf. */
+  missed(): void {
+    if (this.#beyond === 0) return;
+    this.#beyond--;
+    this.#avoidable++;
+    this.#longest = Math.max(this.#longest, ++this.#inARow);
+  }
+
+  /** The shelf was emptied on purpose: what it misses then is not for want of a higher limit. */
   emptied(): void {
-    this.#beyond.fill(0);
-    this.#inARow.fill(0);
+    this.#beyond = this.#inARow = 0;
   }
 
-  /**
-   * What the shelf of a class did since the last call of `restart`.
-   *
-   * @param sizeClass The class.
-   * @param limit The number of blocks that its shelf may hold.
-   * @param hits How often it served a rent, since any fixed moment.
-   * @returns Its use.
-   */
-  use(sizeClass: number, limit: number, hits: number): ShelfUse {
-    const longest = this.#longest[sizeClass];
-    return {
-      bytes: classBytes(sizeClass),
-      limit,
-      hits: Math.max(hits - this.#hits[sizeClass], 0),
-      misses: this.#misses[sizeClass],
-      avoidable: this.#avoidable[sizeClass],
-      needed: longest === 0 ? 0 : limit + longest,
-    };
-  }
-
-  /**
-   * Begins to count anew.
-   *
-   * @param hits How often the shelf of a class served a rent until now.
-   */
-  restart(hits: (sizeClass: number) => number): void {
-    for (let c = 0; c < this.#hits.length; c++) this.#hits[c] = hits(c);
-    this.#misses.fill(0);
-    this.#avoidable.fill(0);
-    this.#longest.fill(0);
+  /** Begins to count anew. */
+  reset(): void {
     this.emptied();
+    this.#longest = this.#avoidable = 0;
   }
-}
-
-/**
- * Sets the limits of shelves by what was seen since the last call.
- *
- * @param shelves The shelves of an isolate.
- * @param target The hit rate that is wanted, above 0 and up to 1.
- * @param mostBytes What all shelves together may hold.
- * @returns What was found and done.
- * @throws {RangeError} When the target is no such number.
- */
-export function tuneShelves(
-  shelves: TunableShelves,
-  target: number,
-  mostBytes: number = defaultShelfBytes,
-): TuneReport {
-  const { demand, limits } = shelves;
-  const uses = shelfUses(shelves);
-  const planned = planLimits(uses, target, mostBytes);
-  limits.set(planned.limits);
-  demand.restart((sizeClass) => shelves.hits(sizeClass));
-  shelves.shrink();
-  return planned.report;
-}
-
-/**
- * What each shelf did since it was last tuned.
- *
- * @param shelves The shelves of an isolate.
- * @returns One entry a class.
- */
-export function shelfUses(shelves: TunableShelves): ShelfUse[] {
-  return Array.from(
-    shelves.limits,
-    (limit, sizeClass) => shelves.demand.use(sizeClass, limit, shelves.hits(sizeClass)),
-  );
 }
 
 /**

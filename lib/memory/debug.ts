@@ -22,7 +22,7 @@ import { OutOfMemoryError } from "../core/errors.ts";
 import { formatBytes } from "../core/sizes.ts";
 import { environment } from "../ffi/mod.ts";
 import { PoolSize } from "../ffi/symbols.ts";
-import { Block, bufferAt } from "./block.ts";
+import { type Block, bufferAt } from "./block.ts";
 import { captureOrigin } from "./call_site.ts";
 import { addObserver } from "./observer.ts";
 import type { KnownBlock, SnapshotTensor } from "./snapshot.ts";
@@ -87,6 +87,16 @@ export interface DebugBacking {
    * @param native What `take` returned.
    */
   give(native: Block): void;
+  /**
+   * The part of a native block that its holder may use.
+   *
+   * @param native What `take` returned.
+   * @param offset Where the part begins, in bytes.
+   * @param bytes How many there are.
+   * @param buffer The part's own buffer.
+   * @returns A block that no other holder has had.
+   */
+  part(native: Block, offset: number, bytes: number, buffer: ArrayBuffer): Block;
 }
 
 /** A block in use. */
@@ -158,7 +168,7 @@ export class DebugGuard implements Disposable {
     const offset = Math.max(alignment, page);
     const native = this.#take(offset + bytes + guardBytes, alignment);
     const rented = rentedPart(native, offset, bytes);
-    const block = blockOf(rented);
+    const block = this.#backing.part(native, offset, bytes, rented.buffer);
     this.#rented.set(block, rented);
     this.#byAddress.set(block.address, rented);
     return block;
@@ -383,18 +393,4 @@ function rentedPart(native: Block, offset: number, length: number): Rented {
   const buffer = bufferAt(native.address + BigInt(offset), length);
   const [origin, since] = [captureOrigin(), performance.now()];
   return { native, bytes, offset, length, buffer, origin, since };
-}
-
-/** A block that no other holder has had. */
-function blockOf({ native, offset, length, buffer }: Rented): Block {
-  const { owner, segmentAddress, segmentBytes, generation } = native;
-  const address = native.address + BigInt(offset);
-  const place = { address, byteLength: length, segmentAddress, segmentBytes, generation };
-  const block = new Block(owner, place);
-  block.ownBuffer = buffer;
-  block.native = native.address;
-  block.held = true;
-  block.requested = length;
-  block.since = native.since;
-  return block;
 }

@@ -5,43 +5,56 @@ import { assert, assertAlmostEquals, assertEquals, assertThrows } from "@std/ass
 import {
   planLimits,
   ShelfDemand,
-  shelfUses,
-  type TunableShelves,
+  type ShelfUse,
   type TuneReport,
-  tuneShelves,
 } from "../../lib/memory/auto_tune.ts";
 import { classBytes, sizeClassOf, smallClasses } from "../../lib/memory/size_class.ts";
 
 /** Shelves that count blocks instead of keeping them. */
-class CountingShelves implements TunableShelves {
-  readonly limits: Int32Array<ArrayBuffer>;
-  readonly demand = new ShelfDemand(smallClasses);
-  readonly counts = new Int32Array(smallClasses);
-  readonly #hits = new Float64Array(smallClasses);
+class CountingShelves {
+  readonly demands = Array.from({ length: smallClasses }, () => new ShelfDemand());
+  readonly counts: number[] = new Array(smallClasses).fill(0);
+  readonly #hits: number[] = new Array(smallClasses).fill(0);
+  readonly #misses: number[] = new Array(smallClasses).fill(0);
+  limits: number[];
 
   constructor(limit: number) {
-    this.limits = new Int32Array(smallClasses).fill(limit);
+    this.limits = new Array(smallClasses).fill(limit);
   }
 
-  hits(sizeClass: number): number {
-    return this.#hits[sizeClass];
+  use(): ShelfUse[] {
+    return this.limits.map((limit, sizeClass) => ({
+      bytes: classBytes(sizeClass),
+      limit,
+      hits: this.#hits[sizeClass],
+      misses: this.#misses[sizeClass],
+      avoidable: this.demands[sizeClass].avoidable,
+      needed: limit + this.demands[sizeClass].missing,
+    }));
   }
 
-  shrink(): void {
-    for (let c = 0; c < smallClasses; c++) {
-      this.counts[c] = Math.min(this.counts[c], this.limits[c]);
-    }
+  tune(target: number, mostBytes?: number): TuneReport {
+    const { limits, report } = planLimits(this.use(), target, mostBytes);
+    this.limits = limits;
+    for (const demand of this.demands) demand.reset();
+    this.#hits.fill(0);
+    this.#misses.fill(0);
+    return report;
   }
 
   rent(sizeClass: number): void {
-    if (this.counts[sizeClass] === 0) return this.demand.missed(sizeClass);
-    this.counts[sizeClass]--;
-    this.#hits[sizeClass]++;
+    if (this.counts[sizeClass] > 0) {
+      this.counts[sizeClass]--;
+      this.#hits[sizeClass]++;
+    } else {
+      this.demands[sizeClass].missed();
+      this.#misses[sizeClass]++;
+    }
   }
 
   giveBack(sizeClass: number): void {
     if (this.counts[sizeClass] < this.limits[sizeClass]) this.counts[sizeClass]++;
-    else this.demand.passedOn(sizeClass);
+    else this.demands[sizeClass].passedOn();
   }
 
   /** Rents `live` blocks, then returns them, so often. */
@@ -60,13 +73,13 @@ function tunedClass(report: TuneReport, sizeClass: number) {
 Deno.test("a workload with more live blocks than the limit goes from below to above the target", () => {
   const shelves = new CountingShelves(8);
   shelves.cycle(4, 100, 20);
-  const first = tuneShelves(shelves, 0.95);
+  const first = shelves.tune(0.95);
   assert(first.before < 0.1, `before ${first.before}`);
   assert(first.after > 0.95 - 0.06, `expected after ${first.after}`);
   assertEquals(tunedClass(first, 4)?.newLimit, 100);
 
   shelves.cycle(4, 100, 20);
-  const second = tuneShelves(shelves, 0.95);
+  const second = shelves.tune(0.95);
   assert(second.before >= 0.95, `hit rate with the new limits ${second.before}`);
   assertEquals(tunedClass(second, 4)?.newLimit, 100);
 });
@@ -74,9 +87,9 @@ Deno.test("a workload with more live blocks than the limit goes from below to ab
 Deno.test("the expected hit rate is what the same workload then gets", () => {
   const shelves = new CountingShelves(10);
   shelves.cycle(0, 40, 1000);
-  const { after } = tuneShelves(shelves, 0.95);
+  const { after } = shelves.tune(0.95);
   shelves.cycle(0, 40, 1000);
-  const { before } = tuneShelves(shelves, 0.95);
+  const { before } = shelves.tune(0.95);
   assertAlmostEquals(before, after, 0.002);
 });
 
@@ -90,7 +103,7 @@ Deno.test("limits converge: the same workload changes nothing any more", () => {
   const limits: string[] = [];
   for (let round = 0; round < 12; round++) {
     work();
-    tuneShelves(shelves, 0.95);
+    shelves.tune(0.95);
     limits.push(shelves.limits.join());
   }
   assertEquals(new Set(limits.slice(4)).size, 1, "limits after the first rounds");
@@ -103,7 +116,7 @@ Deno.test("limits converge also when the bound is too small for everything", () 
     for (let sizeClass = 20; sizeClass < smallClasses; sizeClass++) {
       shelves.cycle(sizeClass, 64, 5);
     }
-    const { shelfBytes } = tuneShelves(shelves, 0.95, 4 << 20);
+    const { shelfBytes } = shelves.tune(0.95, 4 << 20);
     assert(shelfBytes <= 4 << 20, `${shelfBytes} bytes`);
     limits.push(shelves.limits.join());
   }
@@ -118,7 +131,7 @@ Deno.test("variable sizes do not make the shelves grow beyond the bound", () => 
       seed = (Math.imul(seed, 1103515245) + 12345) >>> 0;
       shelves.cycle(sizeClassOf(1 + seed % (1 << 20)), 1 + seed % 97, 2);
     }
-    const { shelfBytes } = tuneShelves(shelves, 0.99);
+    const { shelfBytes } = shelves.tune(0.99);
     const bytes = shelves.limits.reduce((sum, limit, c) => sum + limit * classBytes(c), 0);
     assertEquals(bytes, shelfBytes);
     assert(bytes <= 32 << 20, `${bytes} bytes in round ${round}`);
@@ -128,28 +141,27 @@ Deno.test("variable sizes do not make the shelves grow beyond the bound", () => 
 Deno.test("a class that is no longer used loses half of its limit each time, down to one", () => {
   const shelves = new CountingShelves(100);
   shelves.cycle(3, 50, 3);
-  tuneShelves(shelves, 0.95, Infinity);
+  shelves.tune(0.95, Infinity);
   assertEquals(shelves.limits[3], 100);
   const seen: number[] = [];
   for (let round = 0; round < 8; round++) {
-    tuneShelves(shelves, 0.95, Infinity);
+    shelves.tune(0.95, Infinity);
     seen.push(shelves.limits[3]);
   }
   assertEquals(seen, [50, 25, 12, 6, 3, 1, 1, 1]);
-  assert(shelves.counts[3] <= 1, "what is beyond the limit was passed on");
 });
 
 Deno.test("blocks that are passed on and never wanted back do not raise the limit", () => {
   const shelves = new CountingShelves(8);
   shelves.cycle(5, 1000, 1);
-  tuneShelves(shelves, 0.95);
+  shelves.tune(0.95);
   assertEquals(shelves.limits[5], 8);
 });
 
 Deno.test("a class that reaches the target keeps its limit", () => {
   const shelves = new CountingShelves(8);
   shelves.cycle(5, 8, 100);
-  const { before } = tuneShelves(shelves, 0.95);
+  const { before } = shelves.tune(0.95);
   assert(before > 0.95);
   assertEquals(shelves.limits[5], 8);
 });
@@ -158,10 +170,10 @@ Deno.test("after shelves were emptied on purpose, their misses ask for nothing",
   const shelves = new CountingShelves(4);
   shelves.cycle(1, 50, 1);
   shelves.counts.fill(0);
-  shelves.demand.emptied();
+  for (const demand of shelves.demands) demand.emptied();
   for (let i = 0; i < 50; i++) shelves.rent(1);
-  assertEquals(shelfUses(shelves)[1].avoidable, 0);
-  assertEquals(shelfUses(shelves)[1].misses, 100);
+  const { avoidable, misses } = shelves.use()[1];
+  assertEquals([avoidable, misses], [0, 100]);
 });
 
 Deno.test("classes that are rented most for their bytes come first when memory is short", () => {
@@ -180,7 +192,7 @@ Deno.test("classes that are rented most for their bytes come first when memory i
 Deno.test("the report tells hit rates and limits of what was used or changed, and of nothing else", () => {
   const shelves = new CountingShelves(1);
   shelves.cycle(2, 2, 50);
-  const report = tuneShelves(shelves, 0.9, Infinity);
+  const report = shelves.tune(0.9, Infinity);
   assertEquals(report.target, 0.9);
   assertEquals(report.classes.length, 1);
   const [{ bytes, hitRate, limit, newLimit }] = report.classes;
@@ -192,6 +204,6 @@ Deno.test("the report tells hit rates and limits of what was used or changed, an
 Deno.test("autoTune() throws RangeError for a hit rate that is none", () => {
   const shelves = new CountingShelves(1);
   for (const target of [0, -1, 1.01, NaN, Infinity]) {
-    assertThrows(() => tuneShelves(shelves, target), RangeError, `not ${target}`);
+    assertThrows(() => shelves.tune(target), RangeError, `not ${target}`);
   }
 });

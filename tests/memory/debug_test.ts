@@ -2,7 +2,7 @@
  * Debug mode shows every misuse of memory that it is for, and says where it happened.
  */
 import { assert, assertEquals, assertMatch, assertStringIncludes, assertThrows } from "@std/assert";
-import type { Block } from "../../lib/memory/block.ts";
+import { Block } from "../../lib/memory/block.ts";
 import { DebugGuard } from "../../lib/memory/debug.ts";
 import { rentNative, returnNative } from "../../lib/memory/native_blocks.ts";
 import "../support/native.ts";
@@ -15,6 +15,7 @@ class Bench implements Disposable {
     take: (bytes, alignment) => this.#take(bytes, alignment),
     keep: (native) => this.#move(native, this.taken, this.kept),
     give: (native) => this.#give(native),
+    part: (native, offset, bytes, buffer) => partOf(native, offset, bytes, buffer),
   });
 
   #take(bytes: number, alignment: number): Block {
@@ -38,6 +39,15 @@ class Bench implements Disposable {
     this.guard[Symbol.dispose]();
     assertEquals([this.taken.size, this.kept.size], [0, 0], "blocks taken and kept at the end");
   }
+}
+
+function partOf(native: Block, offset: number, byteLength: number, buffer: ArrayBuffer): Block {
+  const { owner, segmentAddress, segmentBytes, generation } = native;
+  const address = native.address + BigInt(offset);
+  const place = { address, byteLength, segmentAddress, segmentBytes, generation };
+  const block = new Block(owner, place);
+  block.ownBuffer = buffer;
+  return block;
 }
 
 function bytesOf(block: Block): Uint8Array<ArrayBuffer> {

@@ -3,7 +3,7 @@
  * however large the tensor is.
  */
 import type { DType } from "../core/dtype.ts";
-import { formatShape, type Shape, sizeOf } from "../core/shape.ts";
+import { formatShape, type Shape } from "../core/shape.ts";
 
 /** The elements shown at either end of an axis that is too long to show. */
 const edge = 3;
@@ -16,34 +16,38 @@ export interface Formattable {
   readonly shape: Shape;
   /** The element type. */
   readonly dtype: DType;
-  /** Whether it was disposed of. */
-  readonly disposed: boolean;
-  /** The elements. */
-  readonly data: ArrayLike<number>;
+}
+
+/** Where the elements of a tensor are. */
+export interface Elements {
+  /** The memory that holds them, as numbers. */
+  readonly values: ArrayLike<number>;
+  /** Elements between neighbours along each axis. */
+  readonly strides: readonly number[];
 }
 
 /**
  * A tensor as `console.log` shows it.
  *
  * @param tensor The tensor.
+ * @param elements Its elements, or a word on why there are none to show.
  * @returns A head line and an excerpt of the values.
  */
-export function formatTensor(tensor: Formattable): string {
+export function formatTensor(tensor: Formattable, elements: Elements | string): string {
   const head = `Tensor ${tensor.dtype} ${formatShape(tensor.shape)}`;
-  if (tensor.disposed) return `${head} (disposed)`;
-  if (!["float32", "float16", "int32"].includes(tensor.dtype)) return head;
-  return `${head} ${formatAxis(tensor.data, tensor.shape, 0, 0)}`;
+  if (typeof elements === "string") return elements === "" ? head : `${head} (${elements})`;
+  return `${head} ${formatAxis(elements, tensor.shape, 0, 0)}`;
 }
 
-function formatAxis(data: ArrayLike<number>, shape: Shape, axis: number, start: number): string {
-  if (axis === shape.length) return formatNumber(data[start]);
+function formatAxis(elements: Elements, shape: Shape, axis: number, start: number): string {
+  if (axis === shape.length) return formatNumber(elements.values[start]);
   const extent = shape[axis];
-  const stride = sizeOf(shape.slice(axis + 1));
+  const stride = elements.strides[axis];
   const shown = extent <= longest
     ? range(0, extent)
     : [...range(0, edge), -1, ...range(extent - edge, extent)];
   const parts = shown.map((i) =>
-    i < 0 ? "…" : formatAxis(data, shape, axis + 1, start + i * stride)
+    i < 0 ? "…" : formatAxis(elements, shape, axis + 1, start + i * stride)
   );
   const innermost = axis === shape.length - 1;
   const separator = innermost ? ", " : ",\n" + " ".repeat(axis + 1);

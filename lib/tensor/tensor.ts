@@ -1,42 +1,53 @@
 /**
- * Tensors: a shape, a dtype and a range of native bytes.
+ * Tensors: a shape, a dtype, and where the elements lie in a range of native bytes.
  *
  * A tensor owns one reference to its {@linkcode Storage}; a view made by
- * `reshape` or `slice` owns another one to the same bytes. Disposing gives the
- * reference back, and the last one gives the bytes back to the pool. All
- * tensors are dense and row-major.
+ * `reshape`, `slice` or `transpose` owns another one to the same bytes.
+ * Disposing gives the reference back, and the last one gives the bytes back to
+ * the pool. The storage may be larger than the tensor: what a tensor copies,
+ * shows and hands to a kernel is counted from its shape, never from the storage.
+ *
+ * Most tensors are dense, and then `#strides` is undefined. A view that is not
+ * has the strides of `layout.ts`; operations make it dense before they use it.
  */
 import { byteLengthOf, type DataOf, dataView, type DType } from "../core/dtype.ts";
-import { DisposedError } from "../core/errors.ts";
-import { checkShape, formatShape, type Shape, sizeOf, stridesOf } from "../core/shape.ts";
-import { check, native } from "../ffi/mod.ts";
+import { type Shape, sizeOf, stridesOf } from "../core/shape.ts";
 import { enterScope, leaveScope, PooledStorage, type Scoped, type Storage } from "../memory/mod.ts";
-import { flatten, inferShape, nest, type NestedNumbers } from "./nested.ts";
+import { observer } from "../memory/observer.ts";
+import { checkCopy, copyTensor } from "./copy.ts";
+import { checkRandomOptions, fillNormal, fillValue, type RandomOptions } from "./fill.ts";
 import { formatTensor } from "./format.ts";
+import {
+  checkTensorShape,
+  positionOf,
+  reshapeStrides,
+  resolveAxes,
+  resolveIndex,
+  resolveRange,
+  resolveShape,
+  spanOf,
+} from "./layout.ts";
+import { endedError, endOf, noteEnded, noteMade, noteMoved } from "./lifetime.ts";
+import { flatten, inferShape, nest, type NestedNumbers } from "./nested.ts";
+import { checkPlace, isNumeric, noDataError, notNumericError, Part } from "./part.ts";
 
-/** How a random tensor is filled. */
-export interface RandomOptions {
-  /** An integer from 0 to 2^53 - 1; drawn at random when left out. */
-  seed?: number;
-  /** The mean; 0 when left out. */
-  mean?: number;
-  /** The standard deviation; 1 when left out. */
-  deviation?: number;
+/** Which part of a tensor a slice shows. */
+export interface SliceOptions {
+  /** The axis that is cut; 0, the first, when left out; negative ones count from the end. */
+  axis?: number;
 }
 
-/** Returns what was forgotten: nothing depends on it, but no memory is lost for good. */
-const forgotten = new FinalizationRegistry<Storage>((storage) => storage.release());
-
 /**
- * A dense, row-major array of numbers in pool memory. Dispose of it, or bind it
- * with `using`, and the memory is used again.
+ * An array of numbers in pool memory. Dispose of it, or bind it with `using`,
+ * and the memory is used again.
  *
  * @example
  * ```ts
  * import { Tensor } from "@quern/quern";
  *
  * using x = Tensor.from([[1, 2, 3], [4, 5, 6]]);
- * console.log(x.shape, x.get(1, 2), x.data);
+ * using turned = x.transpose();
+ * console.log(x.shape, x.get(1, 2), x.data, turned.toArray());
  * ```
  */
 export class Tensor<D extends DType = DType> implements Scoped {
@@ -44,11 +55,10 @@ export class Tensor<D extends DType = DType> implements Scoped {
   readonly shape: Shape;
   /** The element type. */
   readonly dtype: D;
-  /** The number of elements. */
-  readonly size: number;
-  readonly #address: bigint;
-  readonly #byteOffset: number;
   #storage: Storage | undefined;
+  /** Undefined for a dense tensor at the start of its storage, as all new ones are. */
+  readonly #part: Part | undefined;
+  /** The memory from the first element to the last, made when it is first asked for. */
   #data: DataOf[D] | undefined;
 
   /**
@@ -59,24 +69,28 @@ export class Tensor<D extends DType = DType> implements Scoped {
    * @param byteOffset Where the tensor begins in them.
    * @param shape The sizes of the axes.
    * @param dtype The element type.
+   * @param strides Elements between neighbours along each axis; row-major when left out.
    * @throws {RangeError} When the tensor does not fit into the storage.
+   * @throws {TypeError} When a quantised tensor would not be row-major.
    */
-  constructor(storage: Storage, byteOffset: number, shape: Shape, dtype: D) {
-    const byteLength = byteLengthOf(dtype, sizeOf(shape));
-    if (byteOffset < 0 || byteOffset + byteLength > storage.byteLength) {
-      throw new RangeError(
-        `Tensor ${dtype} ${formatShape(shape)} at byte ${byteOffset} does not fit into ` +
-          `${storage.byteLength} bytes`,
-      );
-    }
-    this.shape = Object.freeze(shape.slice());
+  constructor(
+    storage: Storage,
+    byteOffset: number,
+    shape: Shape,
+    dtype: D,
+    strides?: readonly number[],
+  ) {
+    const layout = checkPlace(storage.byteLength, byteOffset, shape, dtype, strides);
+    // A frozen shape is another tensor's; freezing one takes as long as all the rest.
+    this.shape = Object.isFrozen(shape) ? shape : Object.freeze(shape.slice());
     this.dtype = dtype;
-    this.size = sizeOf(shape);
     this.#storage = storage;
-    this.#byteOffset = byteOffset;
-    this.#address = byteOffset === 0 ? storage.address : storage.address + BigInt(byteOffset);
-    forgotten.register(this, storage, this);
+    if (byteOffset !== 0 || layout !== undefined) {
+      this.#part = new Part(storage, byteOffset, layout);
+    }
+    noteMade(this);
     enterScope(this);
+    observer?.tensorMade?.(this, storage);
   }
 
   /**
@@ -85,13 +99,11 @@ export class Tensor<D extends DType = DType> implements Scoped {
    * @param shape The sizes of the axes.
    * @param dtype The element type; float32 when left out.
    * @returns A new tensor.
+   * @throws {RangeError} When it is not a shape.
    * @throws {OutOfMemoryError} When the pool has no memory for it.
    */
   static empty<D extends DType = "float32">(shape: Shape, dtype?: D): Tensor<D> {
-    const type = dtype ?? ("float32" as D);
-    checkShape(shape, "Tensor.empty");
-    const storage = new PooledStorage(byteLengthOf(type, sizeOf(shape)));
-    return new Tensor<D>(storage, 0, shape, type);
+    return make("Tensor.empty", shape, dtype ?? ("float32" as D));
   }
 
   /**
@@ -106,10 +118,7 @@ export class Tensor<D extends DType = DType> implements Scoped {
     if (typeof value !== "number") {
       throw new TypeError(`Tensor.full: the value is a number, not ${typeof value}`);
     }
-    const tensor = Tensor.empty(shape);
-    const { rows, cols } = grid(shape);
-    check(native().symbols.qn_fill_f32(tensor.address, rows, cols, value), "Tensor.full");
-    return tensor;
+    return fillValue(make("Tensor.full", shape, "float32"), value, "Tensor.full");
   }
 
   /**
@@ -119,7 +128,7 @@ export class Tensor<D extends DType = DType> implements Scoped {
    * @returns A new tensor.
    */
   static zeros(shape: Shape): Tensor<"float32"> {
-    return Tensor.full(shape, 0);
+    return fillValue(make("Tensor.zeros", shape, "float32"), 0, "Tensor.zeros");
   }
 
   /**
@@ -129,7 +138,7 @@ export class Tensor<D extends DType = DType> implements Scoped {
    * @returns A new tensor.
    */
   static ones(shape: Shape): Tensor<"float32"> {
-    return Tensor.full(shape, 1);
+    return fillValue(make("Tensor.ones", shape, "float32"), 1, "Tensor.ones");
   }
 
   /**
@@ -139,21 +148,11 @@ export class Tensor<D extends DType = DType> implements Scoped {
    * @param shape The sizes of the axes.
    * @param options The seed, mean and deviation.
    * @returns A new tensor.
+   * @throws {RangeError} When the seed is not an integer, or the deviation is negative.
    */
   static randn(shape: Shape, options: RandomOptions = {}): Tensor<"float32"> {
-    const { mean = 0, deviation = 1 } = options;
-    const seed = options.seed ?? crypto.getRandomValues(new Uint32Array(1))[0];
-    if (!Number.isSafeInteger(seed) || seed < 0) {
-      throw new RangeError(`Tensor.randn: a seed is an integer from 0 to 2^53 - 1, not ${seed}`);
-    }
-    const tensor = Tensor.empty(shape);
-    const { rows, cols } = grid(shape);
-    const [low, high] = [seed % 2 ** 32, Math.floor(seed / 2 ** 32)];
-    const status = native().symbols
-      .qn_random_normal_f32(tensor.address, rows, cols, low, high, mean, deviation);
-    if (status !== 0) tensor.dispose();
-    check(status, "Tensor.randn", `mean ${mean}, deviation ${deviation}`);
-    return tensor;
+    checkRandomOptions(options);
+    return fillNormal(make("Tensor.randn", shape, "float32"), options);
   }
 
   /**
@@ -163,6 +162,7 @@ export class Tensor<D extends DType = DType> implements Scoped {
    * @param dtype The element type; float32 when left out.
    * @returns A new tensor.
    * @throws {RangeError} When the rows differ in length.
+   * @throws {TypeError} When something in it is not a number, or the dtype is another.
    *
    * @example
    * ```ts
@@ -176,15 +176,30 @@ export class Tensor<D extends DType = DType> implements Scoped {
     values: NestedNumbers | Float32Array | Int32Array,
     dtype?: D,
   ): Tensor<D> {
-    const shape = inferShape(values, "Tensor.from");
-    const tensor = Tensor.empty<D>(shape, dtype);
+    const type = dtype ?? ("float32" as D);
+    if (!isNumeric(type)) {
+      throw new TypeError(
+        `Tensor.from: the dtype is float32, float16 or int32, not ${JSON.stringify(type)}`,
+      );
+    }
+    const tensor = make("Tensor.from", inferShape(values, "Tensor.from"), type);
     flatten(values, tensor.data as DataOf["float32" | "float16" | "int32"]);
     return tensor;
   }
 
+  /** The number of elements. */
+  get size(): number {
+    return sizeOf(this.shape);
+  }
+
   /** Elements between neighbours along each axis. */
   get strides(): number[] {
-    return stridesOf(this.shape);
+    return this.#part?.strides?.slice() ?? stridesOf(this.shape);
+  }
+
+  /** Whether the elements lie side by side in row-major order. */
+  get isContiguous(): boolean {
+    return this.#part?.strides === undefined;
   }
 
   /** The bytes that the elements take. */
@@ -192,26 +207,25 @@ export class Tensor<D extends DType = DType> implements Scoped {
     return byteLengthOf(this.dtype, this.size);
   }
 
-  /** Whether the tensor was disposed of. */
+  /** Whether the tensor was disposed of, or moved. */
   get disposed(): boolean {
     return this.#storage === undefined;
   }
 
   /** The native address of the first element, for kernels. */
   get address(): bigint {
-    if (this.#storage === undefined) throw this.#disposedError("used");
-    return this.#address;
+    const storage = this.#live("Tensor.address");
+    return this.#part === undefined ? storage.address : this.#part.address;
   }
 
-  /** The elements as a typed array: borrowed, and valid until the tensor is disposed of. */
+  /**
+   * The elements as a typed array: borrowed, and valid until the tensor is disposed of.
+   * A view that is not contiguous has no such array: it throws a TypeError.
+   */
   get data(): DataOf[D] {
-    const storage = this.#liveStorage();
-    return this.#data ??= dataView(
-      this.dtype,
-      storage.buffer,
-      storage.bufferOffset + this.#byteOffset,
-      this.byteLength,
-    );
+    const storage = this.#live("Tensor.data");
+    if (!this.isContiguous) throw noDataError(this);
+    return this.#data ??= this.#show(storage);
   }
 
   /**
@@ -223,17 +237,9 @@ export class Tensor<D extends DType = DType> implements Scoped {
    * @throws {TypeError} When the dtype's storage does not show single numbers.
    */
   get(...indices: number[]): number {
-    const { shape } = this;
-    if (indices.length !== shape.length) {
-      throw new RangeError(
-        `Tensor.get: ${formatShape(shape)} takes ${shape.length} indices, not ${indices.length}`,
-      );
-    }
-    let position = 0;
-    for (let axis = 0; axis < shape.length; axis++) {
-      position = position * shape[axis] + resolveIndex(indices[axis], shape[axis], "Tensor.get");
-    }
-    return this.#numbers("Tensor.get")[position];
+    const values = this.#numbers("Tensor.get");
+    const position = positionOf(indices, this.shape, this.strides, "Tensor.get");
+    return values[position];
   }
 
   /**
@@ -242,63 +248,115 @@ export class Tensor<D extends DType = DType> implements Scoped {
    * @returns Arrays nested as the shape is; a number for a scalar.
    */
   toArray(): NestedNumbers {
-    return nest(this.#numbers("Tensor.toArray"), this.shape);
+    const values = this.#numbers("Tensor.toArray");
+    return nest(values, this.shape, this.strides);
   }
 
   /**
-   * The same elements in another shape, without a copy.
+   * The same elements in another shape: a view where the strides allow it, which
+   * they always do for a contiguous tensor; else a copy.
    *
    * @param shape The new shape; one axis may be -1 and is worked out.
-   * @returns A view, to be disposed of by itself.
+   * @returns A tensor, to be disposed of by itself.
    * @throws {RangeError} When the sizes differ.
    */
   reshape(shape: Shape): Tensor<D> {
-    const resolved = resolveShape(shape, this.size);
-    if (resolved === undefined) {
-      throw new RangeError(
-        `Tensor.reshape: ${formatShape(this.shape)} has ${this.size} elements and cannot become ` +
-          formatShape(shape),
-      );
-    }
-    return this.#view(0, resolved);
+    this.#live("Tensor.reshape");
+    const resolved = resolveShape(shape, this.shape, "Tensor.reshape");
+    if (this.isContiguous) return this.#view(0, resolved);
+    const strides = reshapeStrides(this.shape, this.strides, resolved);
+    if (strides !== undefined) return this.#view(0, resolved, strides);
+    const copy = this.clone();
+    const reshaped = copy.#view(0, resolved);
+    copy.dispose();
+    return reshaped;
   }
 
   /**
-   * Part of the first axis, without a copy.
+   * Part of an axis, without a copy.
    *
    * @param start The first index; negative ones count from the end.
    * @param end The index after the last; the axis' size when left out.
+   * @param options The axis, the first when left out.
    * @returns A view, to be disposed of by itself.
-   * @throws {RangeError} When the tensor is a scalar, or an index is not an integer.
+   * @throws {RangeError} When there is no such axis, or an index is not an integer.
+   *
+   * @example
+   * ```ts
+   * import { Tensor } from "@quern/quern";
+   *
+   * using x = Tensor.from([[1, 2, 3], [4, 5, 6]]);
+   * using rows = x.slice(0, 1);
+   * using columns = x.slice(1, 3, { axis: -1 });
+   * console.log(rows.toArray(), columns.toArray()); // [[1, 2, 3]] [[2, 3], [5, 6]]
+   * ```
    */
-  slice(start: number, end: number = this.shape[0]): Tensor<D> {
-    if (this.shape.length === 0) throw new RangeError("Tensor.slice: a scalar has no axis");
-    if (!Number.isInteger(start) || !Number.isInteger(end)) {
-      throw new RangeError(`Tensor.slice: ${start} and ${end} are not both integers`);
-    }
-    const extent = this.shape[0];
-    const clamp = (i: number) => Math.min(Math.max(i < 0 ? i + extent : i, 0), extent);
-    const first = clamp(start);
-    const last = Math.max(first, clamp(end));
-    const inner = this.shape.slice(1);
-    const byteOffset = byteLengthOf(this.dtype, first * sizeOf(inner));
-    return this.#view(byteOffset, [last - first, ...inner]);
+  slice(start: number, end?: number, options: SliceOptions = {}): Tensor<D> {
+    this.#live("Tensor.slice");
+    const axis = resolveIndex(options.axis ?? 0, this.shape.length, "Tensor.slice", "axis");
+    const [first, last] = resolveRange(start, end, this.shape[axis], "Tensor.slice");
+    const { strides } = this;
+    const shape = this.shape.with(axis, last - first);
+    return this.#view(byteLengthOf(this.dtype, first * strides[axis]), shape, strides);
   }
 
   /**
-   * A tensor of its own with the same elements.
+   * The axes in another order, without a copy. Quantised tensors cannot be
+   * transposed; `dequantize` them first.
+   *
+   * @param axes The axes in their new order, each once; reversed when left out.
+   * @returns A view, to be disposed of by itself.
+   * @throws {RangeError} When the axes are not those of the tensor.
+   * @throws {TypeError} When the dtype is quantised.
+   *
+   * @example
+   * ```ts
+   * import { Tensor } from "@quern/quern";
+   *
+   * using x = Tensor.zeros([2, 3, 4]);
+   * using reversed = x.transpose();
+   * using swapped = x.transpose(0, 2, 1);
+   * console.log(reversed.shape, swapped.shape); // [4, 3, 2] [2, 4, 3]
+   * ```
+   */
+  transpose(...axes: number[]): Tensor<D> {
+    this.#live("Tensor.transpose");
+    const order = resolveAxes(axes, this.shape.length, "Tensor.transpose");
+    const { strides } = this;
+    return this.#view(0, order.map((axis) => this.shape[axis]), order.map((axis) => strides[axis]));
+  }
+
+  /**
+   * The same elements in the same shape, side by side: a view when they are
+   * already, else a copy.
+   *
+   * @returns A contiguous tensor, to be disposed of by itself.
+   */
+  contiguous(): Tensor<D> {
+    this.#live("Tensor.contiguous");
+    return this.isContiguous ? this.#view(0, this.shape) : this.clone();
+  }
+
+  /**
+   * A contiguous tensor of its own with the same elements.
    *
    * @returns A new tensor.
    */
   clone(): Tensor<D> {
-    const { address } = this;
-    const copy = Tensor.empty<D>(this.shape, this.dtype);
-    copyBytes(copy.address, address, this.byteLength, "Tensor.clone");
-    return copy;
+    this.#live("Tensor.clone");
+    const copy = make("Tensor.clone", this.shape, this.dtype);
+    try {
+      copyTensor(copy, this, "Tensor.clone");
+      return copy;
+    } catch (error) {
+      copy.dispose();
+      throw error;
+    }
   }
 
   /**
-   * Copies all elements of another tensor of the same dtype and size.
+   * Copies all elements of another tensor of the same dtype and size, in row-major
+   * order. The two may share memory.
    *
    * @param source Where to copy from.
    * @returns This tensor.
@@ -306,26 +364,36 @@ export class Tensor<D extends DType = DType> implements Scoped {
    * @throws {TypeError} When the dtypes differ.
    */
   copyFrom(source: Tensor<D>): this {
-    if (source.dtype !== this.dtype) {
-      throw new TypeError(`Tensor.copyFrom: ${source.dtype} cannot be copied into ${this.dtype}`);
-    }
-    if (source.size !== this.size) {
-      throw new RangeError(
-        `Tensor.copyFrom: ${formatShape(source.shape)} does not fill ${formatShape(this.shape)}`,
-      );
-    }
-    copyBytes(this.address, source.address, this.byteLength, "Tensor.copyFrom");
+    const operation = "Tensor.copyFrom";
+    this.#live(operation);
+    if (!(source instanceof Tensor)) throw new TypeError(`${operation}: the source is no tensor`);
+    checkCopy(this, source, operation);
+    copyTensor(this, source, operation);
     return this;
+  }
+
+  /**
+   * Passes the elements on to a new handle, without a copy. This one counts as
+   * disposed of from then on, so that whoever still uses it gets an error. The new
+   * handle belongs to the scope that `move` is called in.
+   *
+   * @returns A tensor with the same elements.
+   */
+  move(): Tensor<D> {
+    const storage = this.#live("Tensor.move");
+    const part = this.#part;
+    const moved = new Tensor(storage, part?.byteOffset ?? 0, this.shape, this.dtype, part?.strides);
+    noteMoved(this);
+    this.#leave();
+    return moved;
   }
 
   /** Gives the memory back. Doing so again is harmless; using the tensor is an error. */
   dispose(): void {
     const storage = this.#storage;
     if (storage === undefined) return;
-    this.#storage = undefined;
-    this.#data = undefined;
-    forgotten.unregister(this);
-    leaveScope(this);
+    noteEnded(this);
+    this.#leave();
     storage.release();
   }
 
@@ -336,92 +404,59 @@ export class Tensor<D extends DType = DType> implements Scoped {
 
   /** What `console.log` shows. */
   [Symbol.for("Deno.customInspect")](): string {
-    return formatTensor(this);
+    return this.#text();
   }
 
   /** What a notebook shows. */
   [Symbol.for("Jupyter.display")](): Record<string, string> {
-    return { "text/plain": formatTensor(this) };
+    return { "text/plain": this.#text() };
   }
 
-  #view(byteOffset: number, shape: Shape): Tensor<D> {
-    const storage = this.#liveStorage();
+  #text(): string {
+    const storage = this.#storage;
+    if (storage === undefined) return formatTensor(this, endOf(this));
+    if (!isNumeric(this.dtype)) return formatTensor(this, "");
+    const { strides } = this;
+    return formatTensor(this, { values: this.#data ??= this.#show(storage), strides });
+  }
+
+  #live(operation: string): Storage {
+    if (this.#storage === undefined) throw endedError(this, operation);
+    return this.#storage;
+  }
+
+  #leave(): void {
+    this.#storage = undefined;
+    this.#data = undefined;
+    leaveScope(this);
+  }
+
+  #view(byteOffset: number, shape: Shape, strides?: readonly number[]): Tensor<D> {
+    const storage = this.#live("Tensor.view");
+    const offset = (this.#part?.byteOffset ?? 0) + byteOffset;
     // Made first: what it refuses must not leave a reference behind.
-    const view = new Tensor(storage, this.#byteOffset + byteOffset, shape, this.dtype);
+    const view = new Tensor(storage, offset, shape, this.dtype, strides);
     storage.retain();
     return view;
   }
 
-  #liveStorage(): Storage {
-    if (this.#storage === undefined) throw this.#disposedError("read");
-    return this.#storage;
+  #show(storage: Storage): DataOf[D] {
+    const offset = storage.bufferOffset + (this.#part?.byteOffset ?? 0);
+    const elements = this.isContiguous ? this.size : spanOf(this.shape, this.strides);
+    return dataView(this.dtype, storage.buffer, offset, byteLengthOf(this.dtype, elements));
   }
 
   #numbers(operation: string): ArrayLike<number> {
-    if (this.dtype !== "float32" && this.dtype !== "int32" && this.dtype !== "float16") {
-      throw new TypeError(
-        `${operation}: ${this.dtype} elements are stored in another form; use dequantize() first`,
-      );
-    }
-    return this.data;
-  }
-
-  #disposedError(action: string): DisposedError {
-    return new DisposedError(
-      `Tensor ${this.dtype} ${formatShape(this.shape)} was ${action} after it was disposed of`,
-    );
+    const storage = this.#live(operation);
+    if (!isNumeric(this.dtype)) throw notNumericError(this.dtype, operation);
+    const values: ArrayLike<number> = this.#data ??= this.#show(storage);
+    return values;
   }
 }
 
-/** The most bytes that one native row may have. */
-const maxRowBytes = 2 ** 30;
-
-/**
- * Copies native bytes; the ranges may overlap.
- *
- * @param target Where to.
- * @param source Where from.
- * @param byteLength How many.
- * @param operation Named in an error.
- */
-export function copyBytes(
-  target: bigint,
-  source: bigint,
-  byteLength: number,
-  operation: string,
-): void {
-  const { symbols } = native();
-  for (let done = 0; done < byteLength; done += maxRowBytes) {
-    const offset = done === 0 ? 0n : BigInt(done);
-    const bytes = Math.min(byteLength - done, maxRowBytes);
-    check(symbols.qn_copy(target + offset, source + offset, 1, bytes), operation);
-  }
-}
-
-function grid(shape: Shape): { rows: number; cols: number } {
-  const cols = shape.length === 0 ? 1 : shape[shape.length - 1];
-  return { rows: cols === 0 ? 0 : sizeOf(shape) / cols, cols };
-}
-
-function resolveIndex(index: number, extent: number, operation: string): number {
-  const position = index < 0 ? index + extent : index;
-  if (!Number.isInteger(index) || position < 0 || position >= extent) {
-    throw new RangeError(`${operation}: index ${index} is out of range for an axis of ${extent}`);
-  }
-  return position;
-}
-
-function resolveShape(shape: Shape, size: number): Shape | undefined {
-  const open = shape.indexOf(-1);
-  if (open < 0) {
-    checkShape(shape, "Tensor.reshape");
-    return sizeOf(shape) === size ? shape : undefined;
-  }
-  const rest = shape.toSpliced(open, 1);
-  checkShape(rest, "Tensor.reshape");
-  const known = sizeOf(rest);
-  if (known === 0 || size % known !== 0) return undefined;
-  const resolved = shape.with(open, size / known);
-  checkShape(resolved, "Tensor.reshape");
-  return resolved;
+/** A new tensor of unspecified contents. */
+function make<D extends DType>(operation: string, shape: Shape, dtype: D): Tensor<D> {
+  checkTensorShape(shape, operation);
+  const storage = new PooledStorage(byteLengthOf(dtype, sizeOf(shape)));
+  return new Tensor<D>(storage, 0, shape, dtype);
 }

@@ -74,7 +74,7 @@ Deno.test(
   "shapes that are not shapes are refused before memory is taken",
   withoutLeaks(() => {
     for (const shape of [[-1], [1.5], [NaN], [2 ** 32], [2 ** 31, 2 ** 31]]) {
-      assertThrows(() => Tensor.zeros(shape), RangeError, "Tensor.empty: shape");
+      assertThrows(() => Tensor.zeros(shape), RangeError, "Tensor.zeros: shape");
     }
   }),
 );

@@ -1,0 +1,118 @@
+/**
+ * Native copies between ranges of memory, layouts and tensors.
+ */
+import { dtypeLayout } from "../core/dtype.ts";
+import { formatShape, sameShape, type Shape } from "../core/shape.ts";
+import { check, native } from "../ffi/mod.ts";
+import { endedError } from "./lifetime.ts";
+import { overlaps } from "./overlap.ts";
+import type { Tensor } from "./tensor.ts";
+
+/** The most bytes that one native row may have. */
+const maxRowBytes = 2 ** 30;
+
+/**
+ * Copies native bytes; the ranges may overlap.
+ *
+ * @param target Where to.
+ * @param source Where from.
+ * @param byteLength How many.
+ * @param operation Named in an error.
+ */
+export function copyBytes(
+  target: bigint,
+  source: bigint,
+  byteLength: number,
+  operation: string,
+): void {
+  const { symbols } = native();
+  if (byteLength <= maxRowBytes) {
+    check(symbols.qn_copy(target, source, 1, byteLength), operation);
+    return;
+  }
+  const down = target <= source;
+  const pieces = Math.ceil(byteLength / maxRowBytes);
+  for (let i = 0; i < pieces; i++) {
+    // Where the ranges overlap, the bytes that are overwritten must have been copied.
+    const done = (down ? i : pieces - 1 - i) * maxRowBytes;
+    const bytes = Math.min(byteLength - done, maxRowBytes);
+    const offset = BigInt(done);
+    check(symbols.qn_copy(target + offset, source + offset, 1, bytes), operation);
+  }
+}
+
+/** Sizes and strides on the way to a native call: 64 bits each, written as two halves. */
+const layout = new BigUint64Array(3 * 16);
+const halves = new Uint32Array(layout.buffer);
+
+/**
+ * Copies elements between two layouts of one shape, strides in elements; the
+ * memory must not overlap.
+ */
+function copyElements(
+  target: bigint,
+  targetStrides: readonly number[],
+  source: bigint,
+  sourceStrides: readonly number[],
+  shape: Shape,
+  itemBytes: number,
+  operation: string,
+): void {
+  let at = 0;
+  const write = (value: number) => {
+    halves[at++] = value;
+    halves[at++] = Math.floor(value / 2 ** 32);
+  };
+  for (let axis = 0; axis < shape.length; axis++) {
+    write(shape[axis]);
+    write(targetStrides[axis]);
+    write(sourceStrides[axis]);
+  }
+  const { symbols } = native();
+  check(symbols.qn_copy_strided(target, source, layout, shape.length, itemBytes), operation);
+}
+
+/**
+ * Checks that the elements of one tensor can be copied into another.
+ *
+ * @param target A tensor in use.
+ * @param source What a caller passed.
+ * @param operation Named in an error.
+ * @throws {DisposedError} When the source was disposed of.
+ * @throws {TypeError} When the dtypes differ.
+ * @throws {RangeError} When the sizes differ.
+ */
+export function checkCopy(target: Tensor, source: Tensor, operation: string): void {
+  if (source.disposed) throw endedError(source, operation, "the source");
+  if (source.dtype !== target.dtype) {
+    throw new TypeError(`${operation}: ${source.dtype} cannot be copied into ${target.dtype}`);
+  }
+  if (source.size !== target.size) {
+    throw new RangeError(
+      `${operation}: ${formatShape(source.shape)} does not fill ${formatShape(target.shape)}`,
+    );
+  }
+}
+
+/**
+ * Copies all elements in row-major order; the two may share memory.
+ *
+ * @param target Where to.
+ * @param source A tensor of the same dtype and size.
+ * @param operation Named in an error.
+ */
+export function copyTensor(target: Tensor, source: Tensor, operation: string): void {
+  if (target.isContiguous && source.isContiguous) {
+    copyBytes(target.address, source.address, target.byteLength, operation);
+  } else if (overlaps(target, source)) {
+    using apart = source.clone();
+    copyTensor(target, apart, operation);
+  } else if (!sameShape(target.shape, source.shape)) {
+    using reshaped = source.reshape(target.shape);
+    copyTensor(target, reshaped, operation);
+  } else {
+    const { blockBytes } = dtypeLayout(target.dtype);
+    const [to, from] = [target.address, source.address];
+    copyElements(to, target.strides, from, source.strides, target.shape, blockBytes, operation);
+  }
+}

@@ -1,0 +1,105 @@
+/**
+ * The part of a storage that a tensor shows.
+ */
+import { byteLengthOf, type DType, dtypeLayout } from "../core/dtype.ts";
+import { formatShape, type Shape, sizeOf } from "../core/shape.ts";
+import type { Storage } from "../memory/mod.ts";
+import { isDense, spanOf } from "./layout.ts";
+
+/** What a tensor needs that is not at the start of a storage, or not dense. */
+export class Part {
+  /** Where the first element is in the storage. */
+  readonly byteOffset: number;
+  /** Its native address. */
+  readonly address: bigint;
+  /** One an axis, in elements; undefined when the tensor is dense. */
+  readonly strides: readonly number[] | undefined;
+
+  /**
+   * A part that was checked to lie in its storage.
+   *
+   * @param storage The bytes.
+   * @param byteOffset Where the first element is.
+   * @param strides Undefined for a dense tensor.
+   */
+  constructor(storage: Storage, byteOffset: number, strides: readonly number[] | undefined) {
+    this.byteOffset = byteOffset;
+    this.address = storage.address + BigInt(byteOffset);
+    this.strides = strides;
+  }
+}
+
+/**
+ * Checks that a tensor fits into a storage.
+ *
+ * @param capacity The bytes of the storage.
+ * @param byteOffset Where the tensor begins in them.
+ * @param shape The sizes of the axes.
+ * @param dtype The element type.
+ * @param strides Row-major when left out.
+ * @returns The strides, undefined when they are those of a dense tensor.
+ * @throws {RangeError} When it does not fit.
+ * @throws {TypeError} When a quantised tensor would not be dense.
+ */
+export function checkPlace(
+  capacity: number,
+  byteOffset: number,
+  shape: Shape,
+  dtype: DType,
+  strides: readonly number[] | undefined,
+): readonly number[] | undefined {
+  const layout = strides === undefined || isDense(shape, strides) ? undefined : strides;
+  if (layout !== undefined && dtypeLayout(dtype).blockElements !== 1) {
+    throw new TypeError(
+      `Tensor ${dtype} ${formatShape(shape)}: blocks of a quantised dtype cannot be transposed ` +
+        `or cut; use dequantize() first`,
+    );
+  }
+  const elements = layout === undefined ? sizeOf(shape) : spanOf(shape, layout);
+  const byteLength = byteLengthOf(dtype, elements);
+  if (!(byteOffset >= 0 && byteOffset + byteLength <= capacity)) {
+    throw new RangeError(
+      `Tensor ${dtype} ${formatShape(shape)} at byte ${byteOffset} does not fit into ` +
+        `${capacity} bytes`,
+    );
+  }
+  return layout;
+}
+
+/**
+ * Whether a typed array shows the elements of a dtype as numbers.
+ *
+ * @param dtype The element type.
+ * @returns False where it shows raw storage.
+ */
+export function isNumeric(dtype: DType): dtype is "float32" | "float16" | "int32" {
+  return dtype === "float32" || dtype === "float16" || dtype === "int32";
+}
+
+/**
+ * The error for elements that cannot be read as numbers.
+ *
+ * @param dtype The element type.
+ * @param operation What would read them.
+ * @returns The error, not thrown.
+ */
+export function notNumericError(dtype: DType, operation: string): TypeError {
+  return new TypeError(
+    `${operation}: ${dtype} elements are stored in another form; use dequantize() first`,
+  );
+}
+
+/**
+ * The error for a typed array over elements that do not lie side by side.
+ *
+ * @param tensor The tensor.
+ * @returns The error, not thrown.
+ */
+export function noDataError(
+  tensor: { readonly shape: Shape; readonly strides: readonly number[] },
+): TypeError {
+  return new TypeError(
+    `Tensor.data: the elements of a view ${formatShape(tensor.shape)} with strides ` +
+      `${formatShape(tensor.strides)} do not lie side by side; use contiguous() first`,
+  );
+}

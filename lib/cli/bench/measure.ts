@@ -31,6 +31,8 @@ export interface HeapFigures {
 
 /** A batch is timed at least this long. */
 const BATCH_MS = 5;
+/** However fast an operation is. */
+const LARGEST_BATCH = 1 << 26;
 /** Operations over which bytes are counted. */
 const COUNTED_OPERATIONS = 1_000_000;
 /** Slower operations are counted for about this long instead. */
@@ -55,8 +57,9 @@ export function batchSize(loop: Loop, multiple: number): number {
     const started = performance.now();
     loop(operations);
     const elapsed = performance.now() - started;
-    if (elapsed >= BATCH_MS) {
-      return Math.max(1, Math.round(operations * BATCH_MS / elapsed / multiple)) * multiple;
+    if (elapsed >= BATCH_MS || operations >= LARGEST_BATCH) {
+      const fitting = Math.min(LARGEST_BATCH, operations * BATCH_MS / elapsed);
+      return Math.max(1, Math.round(fitting / multiple)) * multiple;
     }
     const growth = elapsed < BATCH_MS / 16 ? 8 : 1.2 * BATCH_MS / elapsed;
     operations = Math.ceil(operations * growth / multiple) * multiple;

@@ -226,8 +226,7 @@ QN_API int32_t qn_pool_return_batch(QN_BUFFER const uint64_t *blocks, uint32_t c
  * fault. Their contents are lost. */
 QN_API int32_t qn_pool_touch_batch(QN_BUFFER const uint64_t *blocks, uint32_t count);
 
-/* Makes `count` blocks for requests of `bytes` ready, pages touched, besides what
- * is ready already. */
+/* Makes sure that `count` blocks for requests of `bytes` are ready, pages touched. */
 QN_API int32_t qn_pool_prewarm(size_t bytes, uint32_t count);
 
 /* Lets `receivers` isolates claim memory that `isolate` holds, a block or a mapped

@@ -47,6 +47,25 @@ bool qn_thread_start(void (*entry)(void *), void *argument) {
   return true;
 }
 
+static qn_lock exit_lock = QN_LOCK_INIT;
+static DWORD exit_slot = FLS_OUT_OF_INDEXES;
+static void (*exit_function)(void *); /* set before the slot is made, and never again */
+
+static void NTAPI exit_slot_ended(void *argument) {
+  if (argument != NULL) exit_function(argument);
+}
+
+bool qn_thread_on_exit(void (*at_exit)(void *), void *argument) {
+  qn_lock_take(&exit_lock);
+  if (exit_slot == FLS_OUT_OF_INDEXES) {
+    exit_function = at_exit;
+    exit_slot = FlsAlloc(exit_slot_ended);
+  }
+  const DWORD slot = exit_slot;
+  qn_lock_give(&exit_lock);
+  return slot != FLS_OUT_OF_INDEXES && FlsSetValue(slot, argument) != 0;
+}
+
 uint32_t qn_processor_count(void) {
   const DWORD count = GetActiveProcessorCount(ALL_PROCESSOR_GROUPS);
   return count == 0 ? 1 : (uint32_t)count;
@@ -96,6 +115,30 @@ bool qn_thread_start(void (*entry)(void *), void *argument) {
   }
   pthread_detach(thread);
   return true;
+}
+
+static qn_lock exit_lock = QN_LOCK_INIT;
+static pthread_key_t exit_key;
+static bool exit_key_made;
+
+bool qn_thread_on_exit(void (*at_exit)(void *), void *argument) {
+  qn_lock_take(&exit_lock);
+  if (!exit_key_made) exit_key_made = pthread_key_create(&exit_key, at_exit) == 0;
+  const bool made = exit_key_made;
+  qn_lock_give(&exit_lock);
+  return made && pthread_setspecific(exit_key, argument) == 0;
+}
+
+void qn_condition_wait_for(qn_condition *condition, qn_lock *lock, uint32_t ms) {
+  struct timespec until;
+  clock_gettime(CLOCK_REALTIME, &until);
+  until.tv_sec += ms / 1000;
+  until.tv_nsec += (long)(ms % 1000) * 1000000;
+  if (until.tv_nsec >= 1000000000) {
+    until.tv_nsec -= 1000000000;
+    until.tv_sec += 1;
+  }
+  pthread_cond_timedwait(condition, lock, &until);
 }
 
 uint32_t qn_processor_count(void) {

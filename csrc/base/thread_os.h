@@ -1,7 +1,7 @@
 /*
  * base/thread_os.h: threads, locks and a clock, over POSIX and Windows.
  *
- * Only what the pool of threads needs. Locks and conditions need no set-up or
+ * Only what the pool of threads and the pool of memory need. Locks and conditions need no set-up or
  * tear-down beyond their static initialisers, and a thread is detached.
  */
 #ifndef QN_BASE_THREAD_OS_H
@@ -24,6 +24,9 @@ static inline bool qn_lock_try(qn_lock *lock) { return TryAcquireSRWLockExclusiv
 static inline void qn_lock_give(qn_lock *lock) { ReleaseSRWLockExclusive(lock); }
 static inline void qn_condition_wait(qn_condition *condition, qn_lock *lock) {
   SleepConditionVariableSRW(condition, lock, INFINITE, 0);
+}
+static inline void qn_condition_wait_for(qn_condition *condition, qn_lock *lock, uint32_t ms) {
+  SleepConditionVariableSRW(condition, lock, ms, 0);
 }
 static inline void qn_condition_wake_one(qn_condition *condition) {
   WakeConditionVariable(condition);
@@ -48,6 +51,7 @@ static inline void qn_lock_give(qn_lock *lock) { pthread_mutex_unlock(lock); }
 static inline void qn_condition_wait(qn_condition *condition, qn_lock *lock) {
   pthread_cond_wait(condition, lock);
 }
+void qn_condition_wait_for(qn_condition *condition, qn_lock *lock, uint32_t ms);
 static inline void qn_condition_wake_one(qn_condition *condition) {
   pthread_cond_signal(condition);
 }
@@ -68,6 +72,11 @@ static inline void qn_thread_pause(void) {
 
 /* Starts a detached thread. False where the system refuses. */
 bool qn_thread_start(void (*entry)(void *), void *argument);
+
+/* Has `at_exit(argument)` called on this thread when it ends (not when the process
+ * does). The function is the same in every call; a thread's latest argument counts.
+ * False where the system refuses. */
+bool qn_thread_on_exit(void (*at_exit)(void *), void *argument);
 
 /* Processors that this process may run on, 1 or more. */
 uint32_t qn_processor_count(void);

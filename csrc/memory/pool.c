@@ -1,141 +1,274 @@
 /*
  * memory/pool.c: the way of a request through the pool.
  *
- *   rent:    size -> charge the budget -> class or range -> address
- *   return:  address -> registry -> segment -> class or range -> credit the budget
+ *   rent:    size, alignment -> class -> magazine -> class's list -> span
+ *                            -> range of pages
+ *   return:  address -> registry -> segment -> block -> shared? -> holds
+ *                                                    -> magazine or range
  *
  * A block, as its parts see it:
  *
  *   segment  |.......................|== granted ==========|.......................|
  *                                    ^ address (64-byte)
  *   block                            |== requested ===|====|
- *   entry    outside the segment: state, class, requested
+ *   entry    outside the segment: state, class, requested, isolate, generation
  *
- * The ledger is one cache line that every rent and return writes. A rent is
- * charged before it looks for memory, and the check and the charge are one atomic
- * step, so that threads together never exceed the budget. What is charged is
- * granted bytes.
+ * What is refused is asked for once more, after everything cached was trimmed.
  */
 #include "memory/pool.h"
 
 #include <stdatomic.h>
-#include <stdbool.h>
 
+#include "memory/file_map.h"
+#include "memory/holds.h"
+#include "memory/isolate.h"
+#include "memory/keeper.h"
 #include "memory/large.h"
-#include "memory/segment.h"
-#include "memory/size_class.h"
+#include "memory/ledger.h"
 #include "memory/small.h"
+#include "memory/statistics.h"
 
-static struct {
-  _Alignas(64) _Atomic uint64_t live;
-  _Atomic uint64_t peak;
-  _Atomic uint64_t budget; /* 0: none */
-} ledger;
+/* ---- Refusing on demand, for tests ---------------------------------------- */
 
-/* Adds to what is live unless the budget forbids it. */
-static bool charge(uint64_t bytes, uint64_t *live_out) {
-  uint64_t budget = atomic_load_explicit(&ledger.budget, memory_order_relaxed);
-  uint64_t live = atomic_load_explicit(&ledger.live, memory_order_relaxed);
-  do {
-    if (budget != 0 && (bytes > budget || live > budget - bytes)) return false;
-  } while (!atomic_compare_exchange_weak_explicit(&ledger.live, &live, live + bytes,
-                                                  memory_order_relaxed, memory_order_relaxed));
-  *live_out = live + bytes;
-  return true;
+static _Atomic bool refusing;
+static _Atomic uint64_t passes_left, refusals_left;
+
+void qn_pool_test_refuse(uint64_t after, uint64_t count) {
+  atomic_store(&passes_left, after);
+  atomic_store(&refusals_left, count);
+  atomic_store(&refusing, count != 0);
 }
 
-static void credit(uint64_t bytes) {
-  atomic_fetch_sub_explicit(&ledger.live, bytes, memory_order_relaxed);
-}
-
-static void raise_peak(uint64_t live) {
-  uint64_t peak = atomic_load_explicit(&ledger.peak, memory_order_relaxed);
-  while (live > peak &&
-         !atomic_compare_exchange_weak_explicit(&ledger.peak, &peak, live, memory_order_relaxed,
-                                                memory_order_relaxed)) {
+static bool take_one(_Atomic uint64_t *counter) {
+  uint64_t value = atomic_load(counter);
+  while (value != 0) {
+    if (atomic_compare_exchange_weak(counter, &value, value - 1)) return true;
   }
+  return false;
 }
 
-qn_status qn_pool_take(size_t bytes, qn_block *block_out) {
+static bool refused_by_test(void) {
+  if (!atomic_load_explicit(&refusing, memory_order_relaxed)) return false;
+  if (take_one(&passes_left)) return false;
+  return take_one(&refusals_left);
+}
+
+/* ---- Rent and return -------------------------------------------------------- */
+
+/* The class of a request whose blocks are aligned to `alignment`, or QN_CLASS_COUNT:
+ * blocks of a class lie at multiples of its size from a multiple of 64 KiB. */
+static uint32_t class_for(size_t bytes, size_t alignment) {
+  if (bytes > QN_CLASS_MAX_BYTES) return QN_CLASS_COUNT;
+  uint32_t index = qn_class_of(bytes);
+  while (qn_class_bytes(index) % alignment != 0) index++; /* the last one is aligned */
+  return index;
+}
+
+static qn_status check_request(size_t bytes, size_t alignment, uint32_t isolate) {
   if (bytes == 0 || bytes > QN_POOL_MAX_BYTES) return QN_BAD_SIZE;
-  bool small = bytes <= QN_CLASS_MAX_BYTES;
-  uint32_t size_class = small ? qn_class_of(bytes) : 0;
-  size_t granted = small ? qn_class_bytes(size_class) : qn_large_granted(bytes);
-  uint64_t live;
-  if (!charge(granted, &live)) return QN_OVER_BUDGET;
-  qn_segment *segment = NULL;
-  void *address = small ? qn_small_rent(size_class, bytes, &segment)
-                        : qn_large_rent(bytes, &segment);
-  if (address == NULL) {
-    credit(granted);
-    return QN_OUT_OF_MEMORY;
-  }
-  raise_peak(live);
-  *block_out = (qn_block){address, granted, segment->base, segment->bytes};
-  return QN_OK;
+  bool power = alignment != 0 && (alignment & (alignment - 1)) == 0;
+  if (!power || alignment > QN_POOL_LARGEST_ALIGNMENT) return QN_BAD_ALIGNMENT;
+  return qn_isolate_is_open(isolate) ? QN_OK : QN_UNKNOWN_ISOLATE;
 }
 
-qn_status qn_pool_give(void *address) {
+static qn_status take(uint32_t index, size_t bytes, uint32_t isolate, qn_block *block_out) {
+  if (refused_by_test()) return QN_OUT_OF_MEMORY;
+  return index < QN_CLASS_COUNT ? qn_small_rent(index, bytes, isolate, block_out)
+                                : qn_large_rent(bytes, isolate, block_out);
+}
+
+static bool is_refusal(qn_status status) {
+  return status == QN_OVER_BUDGET || status == QN_OUT_OF_MEMORY;
+}
+
+qn_status qn_pool_take(size_t bytes, size_t alignment, uint32_t isolate, qn_block *block_out) {
+  qn_status status = check_request(bytes, alignment, isolate);
+  if (status != QN_OK) return status;
+  uint32_t index = class_for(bytes, alignment);
+  status = take(index, bytes, isolate, block_out);
+  if (is_refusal(status) && qn_pool_release_pages() != 0) {
+    status = take(index, bytes, isolate, block_out);
+  }
+  return status;
+}
+
+static qn_status give(qn_segment *segment, void *address, uint32_t generation, bool *shared_out) {
+  return segment->kind == QN_SEGMENT_SMALL
+             ? qn_small_return(segment, address, generation, shared_out)
+             : qn_large_return(segment, address, generation, shared_out);
+}
+
+qn_status qn_pool_give(void *address, uint32_t generation, uint32_t isolate) {
   if (address == NULL) return QN_NULL_POINTER;
   qn_segment *segment = qn_segment_of(address);
   if (segment == NULL) return QN_NOT_OWNED;
-  size_t granted = 0;
-  qn_status status = segment->kind == QN_SEGMENT_SMALL
-                         ? qn_small_return(segment, address, &granted)
-                         : qn_large_return(segment, address, &granted);
-  if (status == QN_OK) credit(granted);
+  bool shared = false;
+  qn_status status = give(segment, address, generation, &shared);
+  if (status != QN_OK || !shared) return status;
+  bool last = false;
+  status = qn_holds_release(address, isolate, &last);
+  if (last) qn_pool_give_shared(address);
   return status;
+}
+
+void qn_pool_give_shared(void *address) {
+  qn_segment *segment = qn_segment_of(address);
+  if (segment != NULL) (void)give(segment, address, 0, NULL);
 }
 
 qn_status qn_pool_alloc(size_t bytes, void **out) {
   qn_block block;
-  qn_status status = qn_pool_take(bytes, &block);
+  qn_status status = qn_pool_take(bytes, QN_POOL_ALIGNMENT, 0, &block);
   if (status == QN_OK) *out = block.address;
   return status;
 }
 
 void qn_pool_free(void *address) {
-  if (address != NULL) (void)qn_pool_give(address);
+  if (address != NULL) (void)qn_pool_give(address, 0, 0);
 }
 
-void qn_pool_statistics(uint64_t *values) {
-  qn_small_totals small = {0};
-  qn_large_totals large = {0};
-  qn_small_totals_add(&small);
-  qn_large_totals_get(&large);
-  uint64_t misses = small.misses + large.misses;
-  values[QN_STAT_RENTS] = small.rents + large.rents;
-  values[QN_STAT_RETURNS] = small.returns + large.returns;
-  values[QN_STAT_HITS] = values[QN_STAT_RENTS] - misses;
-  values[QN_STAT_MISSES] = misses;
-  values[QN_STAT_OUTSTANDING] = small.outstanding + large.outstanding;
-  values[QN_STAT_LIVE_BYTES] = small.live_bytes + large.live_bytes;
-  values[QN_STAT_CACHED_BYTES] = small.cached_bytes + large.cached_bytes;
-  values[QN_STAT_RESERVED_BYTES] = qn_segment_reserved_bytes();
-  values[QN_STAT_PEAK_BYTES] = atomic_load(&ledger.peak);
-  values[QN_STAT_REQUESTED_BYTES] = small.requested_bytes + large.requested_bytes;
-  values[QN_STAT_SEGMENTS] = qn_segment_count();
-  values[QN_STAT_BUDGET_BYTES] = atomic_load(&ledger.budget);
-  for (uint32_t i = QN_STAT_HELD_BYTES; i < QN_STAT_COUNT; i++) values[i] = 0;
+qn_status qn_pool_touch(void *address, uint64_t bytes) {
+  if (address == NULL) return QN_NULL_POINTER;
+  const qn_segment *segment = qn_segment_of(address);
+  if (segment == NULL) return QN_NOT_OWNED;
+  uint64_t after = segment->bytes - (uint64_t)((char *)address - segment->base);
+  if (bytes > after) return QN_NOT_OWNED;
+  for (uint64_t at = 0; at < bytes; at += QN_POOL_LARGEST_ALIGNMENT) {
+    ((volatile char *)address)[at] = 0;
+  }
+  return QN_OK;
 }
 
-void qn_pool_statistics_reset(void) {
-  qn_small_counters_reset();
-  qn_large_counters_reset();
-  atomic_store(&ledger.peak, atomic_load(&ledger.live));
+qn_status qn_pool_warm(size_t bytes, uint32_t count) {
+  if (bytes == 0 || bytes > QN_POOL_MAX_BYTES) return QN_BAD_SIZE;
+  if (refused_by_test()) return QN_OUT_OF_MEMORY;
+  return bytes <= QN_CLASS_MAX_BYTES ? qn_small_prewarm(qn_class_of(bytes), count)
+                                     : qn_large_prewarm(bytes, count);
 }
 
-void qn_pool_set_budget(size_t bytes) { atomic_store(&ledger.budget, bytes); }
+/* ---- Sharing ---------------------------------------------------------------- */
 
-uint64_t qn_pool_release_pages(void) { return qn_small_trim() + qn_large_trim(); }
+typedef struct found {
+  qn_segment *segment;
+  size_t bytes;
+  uint32_t isolate, generation;
+  bool shared;
+} found;
+
+/* The rented block that begins at an address, which lies in `at->segment`. */
+static qn_status find(const void *address, uint32_t generation, found *at) {
+  if (at->segment->kind == QN_SEGMENT_SMALL) {
+    qn_small_found small;
+    qn_status status = qn_small_find(at->segment, address, generation, &small);
+    if (status != QN_OK) return status;
+    *at = (found){at->segment, small.bytes, small.isolate, small.generation, small.shared};
+    return QN_OK;
+  }
+  qn_large_found large;
+  qn_status status = qn_large_find(at->segment, address, generation, &large);
+  if (status != QN_OK) return status;
+  *at = (found){at->segment, large.bytes, large.isolate, large.generation, large.shared};
+  return QN_OK;
+}
+
+static bool mark_shared(qn_segment *segment, const void *address) {
+  return segment->kind == QN_SEGMENT_SMALL ? qn_small_mark_shared(segment, address)
+                                           : qn_large_mark_shared(segment, address);
+}
+
+qn_status qn_pool_share(void *address, uint32_t generation, uint32_t isolate,
+                        uint32_t receivers) {
+  if (address == NULL) return QN_NULL_POINTER;
+  if (receivers == 0) return QN_BAD_ARGUMENT;
+  if (!qn_isolate_is_open(isolate)) return QN_UNKNOWN_ISOLATE;
+  found block = {.segment = qn_segment_of(address)};
+  if (block.segment == NULL) {
+    return qn_file_map_share(address, generation, isolate, receivers);
+  }
+  qn_status status = find(address, generation, &block);
+  if (status != QN_OK) return status;
+  if (!block.shared && block.isolate != isolate) return QN_NOT_OWNED;
+  status = qn_holds_share(address, isolate, receivers, !block.shared);
+  if (status != QN_OK || block.shared) return status;
+  if (mark_shared(block.segment, address)) return QN_OK;
+  qn_holds_forget(address); /* it was returned meanwhile */
+  return QN_ALREADY_RETURNED;
+}
+
+qn_status qn_pool_claim(void *address, uint32_t generation, uint32_t isolate,
+                        qn_block *block_out) {
+  if (address == NULL) return QN_NULL_POINTER;
+  if (!qn_isolate_is_open(isolate)) return QN_UNKNOWN_ISOLATE;
+  found block = {.segment = qn_segment_of(address)};
+  if (block.segment == NULL) {
+    qn_mapping mapping;
+    qn_status status = qn_file_map_claim(address, generation, isolate, &mapping);
+    if (status == QN_OK) {
+      *block_out = (qn_block){mapping.address, mapping.bytes, NULL, 0, mapping.generation};
+    }
+    return status;
+  }
+  qn_status status = find(address, generation, &block);
+  if (status == QN_ALREADY_RETURNED) return QN_STALE;
+  if (status != QN_OK) return status;
+  if (!block.shared) return QN_NOT_SHARED;
+  status = qn_holds_claim(address, isolate);
+  if (status == QN_OK) {
+    *block_out = (qn_block){address, block.bytes, block.segment->base, block.segment->bytes,
+                            block.generation};
+  }
+  return status;
+}
+
+void qn_pool_reclaim(uint32_t isolate) {
+  qn_small_reclaim(isolate);
+  qn_large_reclaim(isolate);
+  qn_file_map_reclaim(isolate);
+}
+
+/* ---- Trimming --------------------------------------------------------------- */
+
+uint64_t qn_pool_trim_older(uint32_t before) {
+  uint64_t released = qn_small_trim(before) + qn_large_trim(before);
+  qn_statistics_trimmed(released);
+  return released;
+}
+
+uint64_t qn_pool_release_pages(void) {
+  qn_thread *thread = qn_thread_get();
+  if (thread != NULL) qn_small_flush(thread);
+  return qn_pool_trim_older(qn_clock_update() + (1u << 30));
+}
+
+void qn_pool_set_budget(size_t bytes) {
+  qn_ledger_set_budget(bytes);
+  if (bytes == 0) return;
+  /* With a budget, what is retired gives its pages back at once; what kept them
+   * before does so now. */
+  if (qn_ledger_read().held > bytes) qn_isolate_ask_to_flush();
+  qn_pool_release_pages();
+}
+
+/* ---- Invariants, for tests -------------------------------------------------- */
 
 const char *qn_pool_check(void) {
   const char *wrong = qn_small_check();
   if (wrong == NULL) wrong = qn_large_check();
   if (wrong != NULL) return wrong;
+  qn_small_totals small;
+  qn_large_totals large;
+  qn_small_totals_get(&small);
+  qn_large_totals_get(&large);
+  uint64_t held = small.kept_bytes + large.live_bytes + large.cached_bytes;
+  for (uint32_t i = 0; i < QN_CLASS_COUNT; i++) held += small.held_bytes[i];
+  qn_ledger_values ledger = qn_ledger_read();
   uint64_t values[QN_STAT_COUNT];
   qn_pool_statistics(values);
-  if (values[QN_STAT_LIVE_BYTES] != atomic_load(&ledger.live)) return "the ledger is wrong";
-  if (values[QN_STAT_PEAK_BYTES] < values[QN_STAT_LIVE_BYTES]) return "the peak is below live";
+  if (ledger.held != held) return "the ledger of held bytes is wrong";
+  if (ledger.peak_held < ledger.held) return "the peak is below what is held";
+  if (ledger.out > ledger.held) return "more is handed out than held";
+  if (values[QN_STAT_LIVE_BYTES] + values[QN_STAT_SHELVED_BYTES] > ledger.out) {
+    return "more is live than handed out";
+  }
   return NULL;
 }

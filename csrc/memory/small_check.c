@@ -8,7 +8,7 @@
 static const char *check_list(uint32_t index) {
   size_class *class_ = &qn_small_classes[index];
   uint64_t length = 0;
-  for (uint32_t at = class_->head; at != NO_BLOCK; at = entry_of_ref(at)->next) {
+  for (uint32_t at = class_->head; at != NO_BLOCK; at = link_of(entry_of_ref(at))) {
     uint32_t word = load_word(entry_of_ref(at));
     if ((word & STATE_MASK) != STATE_FREE) return "a block on a free list is not free";
     if (class_of_word(word) != index) return "a block is on another class's list";
@@ -16,12 +16,12 @@ static const char *check_list(uint32_t index) {
     if (span_of_ref(at)->free_seen != 0) return "a count of retiring was left behind";
     if (++length > class_->carved) return "a free list is longer than the class";
   }
-  if (length + class_->rents - class_->returns != class_->carved) return "a block is lost";
+  if (length + class_->out != class_->carved) return "a block is lost";
   return NULL;
 }
 
 typedef struct class_sums {
-  uint64_t carved, rented, requested;
+  uint64_t carved, out, discarded;
 } class_sums;
 
 static const char *check_span(qn_small_segment *segment, span *at, class_sums *sums) {
@@ -39,9 +39,11 @@ static const char *check_span(qn_small_segment *segment, span *at, class_sums *s
     }
     if (state == STATE_NONE) return "a block has no entry";
     if ((word & PLACE_MASK) != word_of(state, at->size_class, offset)) return "an entry is wrong";
-    if (state == STATE_RENTED) {
-      sums[at->size_class].rented++;
-      sums[at->size_class].requested += request_of_word(word);
+    if (state != STATE_FREE) sums[at->size_class].out++;
+    if (word & DISCARDED_BIT) {
+      size_t unused;
+      if (state != STATE_FREE) return "a block in use has no pages";
+      sums[at->size_class].discarded += inner_pages(offset, bytes, &unused);
     }
   }
   return NULL;
@@ -76,8 +78,8 @@ const char *qn_small_check(void) {
     if (wrong != NULL) return wrong;
     size_class *class_ = &qn_small_classes[i];
     if (sums[i].carved != class_->carved) return "the count of blocks cut is wrong";
-    if (sums[i].rented != class_->rents - class_->returns) return "the count of rented is wrong";
-    if (sums[i].requested != class_->requested_bytes) return "the bytes asked for are wrong";
+    if (sums[i].out != class_->out) return "the count of blocks that are out is wrong";
+    if (sums[i].discarded != class_->discarded_bytes) return "the bytes given back are wrong";
   }
   return NULL;
 }

@@ -11,24 +11,34 @@
  *                   entry of a block is the one in which the block begins.
  *
  * No block is smaller than 256 bytes, so no two begin in one entry, and the
- * entry of an address is found by a shift. An entry says whether a block begins
- * there, at which of the four multiples of 64, of which class, and what was asked
- * for: enough to accept or refuse any address. Most entries are never touched,
- * and cost no memory.
+ * entry of an address is found by a shift. An entry is a quarter of a cache line
+ * and holds all that a rent or a return of its block writes: whether a block begins
+ * there, at which of the four multiples of 64, of which class, what was asked for,
+ * for whom, the block's generation, and when it came into its state: enough to
+ * accept or refuse any address. Most entries are never touched, and cost no memory.
  *
- * The free blocks of a class form a list through `next`, last in, first out, of
- * 32-bit references: segment index << 14 | entry index.
+ *   NONE ──carve──▶ FREE ──pop──▶ CACHED ──rent──▶ RENTED
+ *                    ▲              │  ▲              │
+ *                    └────flush─────┘  └────return────┘
+ *
+ * The free blocks of a class form a list through `link`, last in, first out, of
+ * 32-bit references: segment index << 14 | entry index. A cached block is on no
+ * list: its reference lies in a magazine of a thread, or on the stack of the
+ * thread that is passing it on.
  *
  * A span whose blocks are all free goes back to its segment (it is "retired")
  * when another class would otherwise need a new segment, and when the pool is
  * trimmed. That is found out by counting the free list then, so that renting
  * need not keep a count for each span. Entries of a retired span keep saying
- * that their blocks were returned, until its slices are used again.
+ * that their blocks were returned, until its slices are used again; generations
+ * are kept for ever.
  *
- * Locks: a class's lock protects its fields, the entries of its blocks and its
- * spans; `qn_small_slice_lock` protects which slices are free. A class's lock may be held
- * when qn_small_slice_lock is taken, never the other way, and never two qn_small_classes' locks.
- * An entry's word is read without a lock to learn the class, and again with it.
+ * Locks: a class's lock protects its fields, its spans and the entries of its FREE
+ * blocks; `qn_small_slice_lock` protects which slices are free. A class's lock may
+ * be held when qn_small_slice_lock is taken, never the other way, and never two
+ * classes' locks. A CACHED entry belongs to the thread that has its reference. A
+ * RENTED entry becomes CACHED by one compare-and-swap of its word, which exactly
+ * one of several returns of the same block wins.
  */
 #ifndef QN_MEMORY_SMALL_LAYOUT_H
 #define QN_MEMORY_SMALL_LAYOUT_H
@@ -37,6 +47,8 @@
 
 #include "base/os.h"
 #include "base/thread_os.h"
+#include "memory/keeper.h"
+#include "memory/ledger.h"
 #include "memory/size_class.h"
 #include "memory/small.h"
 
@@ -49,16 +61,19 @@
 #define NO_BLOCK UINT32_MAX
 
 /* The word of an entry, from its lowest bit: state 2, class 6, which multiple of
- * 64 within the 256 bytes 2, pages given back 1, bytes asked for - 1 20. */
-enum { STATE_NONE = 0, STATE_FREE = 1, STATE_RENTED = 2 };
+ * 64 within the 256 bytes 2, pages given back 1, bytes asked for - 1 20, shared 1. */
+enum { STATE_NONE = 0, STATE_FREE = 1, STATE_RENTED = 2, STATE_CACHED = 3 };
 #define STATE_MASK 3u
 #define DISCARDED_BIT (1u << 10)
 #define REQUEST_SHIFT 11
+#define SHARED_BIT (1u << 31)
 #define PLACE_MASK 0x3ffu /* state, class and multiple together are below this */
 
 typedef struct entry {
-  uint32_t next; /* of a free block: the next one of its class */
+  _Atomic uint32_t link; /* FREE: the next one of its class; RENTED: for which isolate */
   _Atomic uint32_t word;
+  _Atomic uint32_t generation; /* returns so far; a rent has the number of the next one */
+  _Atomic uint32_t stamp;      /* ticks when it came into its state */
 } entry;
 
 typedef struct qn_small_segment qn_small_segment;
@@ -85,18 +100,18 @@ struct qn_small_segment {
 };
 
 typedef struct size_class {
-  /* Every rent and return. */
+  /* Every group of blocks that comes or goes. */
   _Alignas(64) qn_lock lock;
   uint32_t head; /* of the free list */
-  uint64_t rents, returns;
-  uint64_t requested_bytes;
+  uint32_t out;  /* blocks that are cached or rented */
   /* Cutting, trimming and statistics. */
   _Alignas(64) span *fresh; /* the span that blocks are cut from, or null */
   qn_small_segment *fresh_segment;
   uint64_t carved; /* blocks cut, of active spans */
-  uint64_t misses;
+  _Atomic uint64_t misses;
   uint64_t discarded_bytes; /* of free blocks, given back to the system */
-  uint64_t rents_at_reset, returns_at_reset, misses_at_reset;
+  /* Where a thread has no record: what is counted there otherwise. */
+  _Atomic uint64_t rents, returns, requested_bytes;
 } size_class;
 
 /* The state of small.c; read and written by small_retire.c and small_check.c. */
@@ -106,10 +121,16 @@ extern uint64_t qn_small_free_slices[SEGMENT_MAX]; /* masks, by segment: searche
 extern uint32_t qn_small_segment_total;
 extern qn_small_segment *_Atomic qn_small_segments[SEGMENT_MAX];
 
+/* An age that every block has. */
+#define QN_ANY_AGE (qn_now() + (1u << 30))
+
 /* Retires every span whose blocks are all free, of every class. With `discard`,
- * gives their pages to the system and returns the bytes of blocks that went. No
- * lock of this layer may be held. */
-uint64_t qn_small_retire(bool discard);
+ * gives their pages to the system. Only blocks that were returned at `before` or
+ * earlier count. No lock of this layer may be held. */
+uint64_t qn_small_retire(bool discard, uint32_t before);
+
+/* Makes a rented block a cached one of this thread, if its word is still `word`. */
+bool qn_small_end_rent(entry *block, uint32_t word);
 
 /* ---- Entries ----------------------------------------------------------- */
 
@@ -121,7 +142,32 @@ static inline void store_word(entry *at, uint32_t word) {
 }
 static inline uint32_t class_of_word(uint32_t word) { return word >> 2 & 63; }
 static inline uint64_t request_of_word(uint32_t word) {
-  return (uint64_t)(word >> REQUEST_SHIFT) + 1;
+  return (uint64_t)(word >> REQUEST_SHIFT & 0xfffff) + 1;
+}
+
+static inline uint32_t link_of(entry *at) {
+  return atomic_load_explicit(&at->link, memory_order_relaxed);
+}
+static inline void store_link(entry *at, uint32_t link) {
+  atomic_store_explicit(&at->link, link, memory_order_relaxed);
+}
+static inline void stamp_entry(entry *at) {
+  atomic_store_explicit(&at->stamp, qn_now(), memory_order_relaxed);
+}
+/* What the present or next rent of the block is known by; never 0. */
+static inline uint32_t generation_of(entry *at) {
+  return atomic_load_explicit(&at->generation, memory_order_relaxed) % UINT32_MAX + 1;
+}
+/* Whether the memory of a block was used before, by any block, or warmed. */
+static inline bool was_ever_used(entry *at) {
+  return atomic_load_explicit(&at->generation, memory_order_relaxed) != 0;
+}
+static inline void mark_used(entry *at) {
+  if (!was_ever_used(at)) atomic_store_explicit(&at->generation, 1, memory_order_relaxed);
+}
+/* Whether it was stamped at `before` or earlier, on a clock that wraps around. */
+static inline bool is_older(entry *at, uint32_t before) {
+  return (int32_t)(before - atomic_load_explicit(&at->stamp, memory_order_relaxed)) >= 0;
 }
 
 static inline uint32_t word_of(uint32_t state, uint32_t size_class_index, size_t offset) {

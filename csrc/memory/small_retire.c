@@ -4,9 +4,9 @@
  */
 #include "memory/small_layout.h"
 
-/* Gives the slices of a retired span back to its segment. Returns the bytes of
- * blocks whose pages went to the system. */
-static uint64_t release_span(const span *retired, bool discard) {
+/* Gives the slices of a retired span back to its segment. Returns whether its pages
+ * went to the system; else its slices hold them. */
+static bool release_span(const span *retired, bool discard) {
   qn_small_segment *segment = retired->segment;
   uint32_t first = (uint32_t)(retired - segment->spans);
   size_t carved = retired->carved * qn_class_bytes(retired->size_class);
@@ -16,17 +16,18 @@ static uint64_t release_span(const span *retired, bool discard) {
   qn_lock_take(&qn_small_slice_lock);
   segment->used_slices |= used;
   if (!gone) segment->kept_slices |= used;
+  if (!gone) qn_ledger_hold_unchecked((uint64_t)__builtin_popcountll(used) * QN_SLICE_BYTES);
   qn_small_free_slices[segment->index] |= slice_mask(first, retired->slices);
   qn_lock_give(&qn_small_slice_lock);
-  return gone ? carved : 0;
+  return gone;
 }
 
 /* ---- Retiring ---------------------------------------------------------- */
 
-/* Counts the free blocks of each span, in the span. */
-static void count_free(const size_class *class_) {
-  for (uint32_t at = class_->head; at != NO_BLOCK; at = entry_of_ref(at)->next) {
-    span_of_ref(at)->free_seen++;
+/* Counts the free blocks of each span that are old enough, in the span. */
+static void count_free(const size_class *class_, uint32_t before) {
+  for (uint32_t at = class_->head; at != NO_BLOCK; at = link_of(entry_of_ref(at))) {
+    if (is_older(entry_of_ref(at), before)) span_of_ref(at)->free_seen++;
   }
 }
 
@@ -45,85 +46,81 @@ static void deactivate(size_class *class_, span *empty, span **retired) {
 static span *unlink_empty(uint32_t index, uint64_t *discarded_out) {
   size_class *class_ = &qn_small_classes[index];
   span *retired = NULL;
-  uint32_t *link = &class_->head;
-  for (uint32_t at = class_->head; at != NO_BLOCK; at = *link) {
+  uint32_t kept_last = NO_BLOCK;
+  for (uint32_t at = class_->head, next; at != NO_BLOCK; at = next) {
     entry *block = entry_of_ref(at);
     span *owner = span_of_ref(at);
+    next = link_of(block);
     if (owner->active && owner->free_seen == owner->carved) deactivate(class_, owner, &retired);
     if (owner->active) {
-      link = &block->next;
+      kept_last = at;
       continue;
     }
     size_t first;
     bool discarded = (load_word(block) & DISCARDED_BIT) != 0;
     if (discarded) *discarded_out += inner_pages(offset_of_ref(at), qn_class_bytes(index), &first);
-    *link = block->next;
+    if (kept_last == NO_BLOCK) {
+      class_->head = next;
+    } else {
+      store_link(entry_of_ref(kept_last), next);
+    }
   }
   return retired;
 }
 
-/* Retires every span of the class whose blocks are all free. */
-static uint64_t retire_class(uint32_t index, bool discard) {
+/* Retires every span of the class whose blocks are all free. Returns the bytes whose
+ * pages went. */
+static uint64_t retire_class(uint32_t index, bool discard, uint32_t before) {
   size_class *class_ = &qn_small_classes[index];
-  uint64_t released = 0;
+  uint64_t held = 0; /* by the spans retired */
+  uint64_t kept = 0; /* of that, what is still held */
   uint64_t discarded = 0;
   qn_lock_take(&class_->lock);
-  count_free(class_);
+  count_free(class_, before);
   span *retired = unlink_empty(index, &discarded);
   class_->discarded_bytes -= discarded;
-  for (uint32_t at = class_->head; at != NO_BLOCK; at = entry_of_ref(at)->next) {
+  for (uint32_t at = class_->head; at != NO_BLOCK; at = link_of(entry_of_ref(at))) {
     span_of_ref(at)->free_seen = 0;
   }
   while (retired != NULL) {
     span *next = retired->next_retired; /* read before another class may take the slices */
-    released += release_span(retired, discard);
+    uint64_t bytes = retired->carved * qn_class_bytes(index);
+    held += bytes;
+    if (!release_span(retired, discard)) kept += bytes;
     retired = next;
   }
   qn_lock_give(&class_->lock);
   /* What was given back before is not given back again. */
-  return released > discarded ? released - discarded : 0;
+  qn_ledger_drop(held - discarded);
+  return held - discarded > kept ? held - discarded - kept : 0;
 }
 
-uint64_t qn_small_retire(bool discard) {
+uint64_t qn_small_retire(bool discard, uint32_t before) {
   uint64_t released = 0;
-  for (uint32_t i = 0; i < QN_CLASS_COUNT; i++) released += retire_class(i, discard);
+  for (uint32_t i = 0; i < QN_CLASS_COUNT; i++) released += retire_class(i, discard, before);
   return released;
 }
 
 /* ---- Statistics and trimming ------------------------------------------- */
 
-void qn_small_totals_add(qn_small_totals *totals) {
+void qn_small_totals_get(qn_small_totals *totals_out) {
+  *totals_out = (qn_small_totals){.requested_bytes = 0};
   for (uint32_t i = 0; i < QN_CLASS_COUNT; i++) {
     size_class *class_ = &qn_small_classes[i];
     qn_lock_take(&class_->lock);
-    uint64_t outstanding = class_->rents - class_->returns;
-    totals->rents += class_->rents - class_->rents_at_reset;
-    totals->returns += class_->returns - class_->returns_at_reset;
-    totals->misses += class_->misses - class_->misses_at_reset;
-    totals->outstanding += outstanding;
-    totals->live_bytes += outstanding * qn_class_bytes(i);
-    totals->cached_bytes +=
-        (class_->carved - outstanding) * qn_class_bytes(i) - class_->discarded_bytes;
-    totals->requested_bytes += class_->requested_bytes;
+    totals_out->misses[i] = atomic_load(&class_->misses);
+    totals_out->held_bytes[i] = class_->carved * qn_class_bytes(i) - class_->discarded_bytes;
+    totals_out->rents[i] = atomic_load(&class_->rents);
+    totals_out->returns[i] = atomic_load(&class_->returns);
+    totals_out->requested_bytes += atomic_load(&class_->requested_bytes);
     qn_lock_give(&class_->lock);
   }
   qn_lock_take(&qn_small_slice_lock);
   for (uint32_t i = 0; i < qn_small_segment_total; i++) {
     uint64_t kept = segment_at(i)->kept_slices;
-    totals->cached_bytes += (uint64_t)__builtin_popcountll(kept) * QN_SLICE_BYTES;
+    totals_out->kept_bytes += (uint64_t)__builtin_popcountll(kept) * QN_SLICE_BYTES;
   }
   qn_lock_give(&qn_small_slice_lock);
-}
-
-void qn_small_counters_reset(void) {
-  for (uint32_t i = 0; i < QN_CLASS_COUNT; i++) {
-    size_class *class_ = &qn_small_classes[i];
-    qn_lock_take(&class_->lock);
-    class_->rents_at_reset = class_->rents;
-    class_->returns_at_reset = class_->returns;
-    class_->misses_at_reset = class_->misses;
-    qn_lock_give(&class_->lock);
-  }
 }
 
 /* Slices that were retired with their pages. */
@@ -140,30 +137,33 @@ static uint64_t discard_kept_slices(void) {
     }
   }
   qn_lock_give(&qn_small_slice_lock);
+  qn_ledger_drop(released);
   return released;
 }
 
-/* The whole pages inside free blocks whose neighbours are in use. */
-static uint64_t discard_inner_pages(uint32_t index) {
+/* The whole pages inside old free blocks whose neighbours are in use. */
+static uint64_t discard_inner_pages(uint32_t index, uint32_t before) {
   size_class *class_ = &qn_small_classes[index];
+  if (qn_class_bytes(index) < qn_os_page_size()) return 0;
   uint64_t released = 0;
   qn_lock_take(&class_->lock);
-  for (uint32_t at = class_->head; at != NO_BLOCK; at = entry_of_ref(at)->next) {
+  for (uint32_t at = class_->head; at != NO_BLOCK; at = link_of(entry_of_ref(at))) {
     size_t first;
     size_t bytes = inner_pages(offset_of_ref(at), qn_class_bytes(index), &first);
     uint32_t word = load_word(entry_of_ref(at));
-    if (bytes == 0 || (word & DISCARDED_BIT)) continue;
-    if (qn_os_discard(segment_of_ref(at)->head.base + first, bytes) == 0) continue;
+    bool wanted = bytes != 0 && !(word & DISCARDED_BIT) && is_older(entry_of_ref(at), before);
+    if (!wanted || qn_os_discard(segment_of_ref(at)->head.base + first, bytes) == 0) continue;
     store_word(entry_of_ref(at), word | DISCARDED_BIT);
     class_->discarded_bytes += bytes;
     released += bytes;
   }
   qn_lock_give(&class_->lock);
+  qn_ledger_drop(released);
   return released;
 }
 
-uint64_t qn_small_trim(void) {
-  uint64_t released = discard_kept_slices() + qn_small_retire(true);
-  for (uint32_t i = 0; i < QN_CLASS_COUNT; i++) released += discard_inner_pages(i);
+uint64_t qn_small_trim(uint32_t before) {
+  uint64_t released = discard_kept_slices() + qn_small_retire(true, before);
+  for (uint32_t i = 0; i < QN_CLASS_COUNT; i++) released += discard_inner_pages(i, before);
   return released;
 }

@@ -9,7 +9,7 @@
  */
 
 /** FNV-1a (64 bit) of the header's bytes; `qn_header_hash()` of a library that fits. */
-export const headerHash = 0x8f68a73f765313ebn;
+export const headerHash = 0xd1f5e59b7450e7a3n;
 
 /**
  * What went wrong. The text of each is in base/status.c.
@@ -464,8 +464,7 @@ export const symbols = {
   },
 
   /**
-   * Makes `count` blocks for requests of `bytes` ready, pages touched, besides what
-   * is ready already.
+   * Makes sure that `count` blocks for requests of `bytes` are ready, pages touched.
    *
    * `int32_t qn_pool_prewarm(size_t bytes, uint32_t count)`
    */

@@ -33,12 +33,14 @@ static inline void check_invariants(void) {
 }
 
 static inline qn_block rent(size_t bytes) {
-  uint64_t out[4] = {0, 0, 0, 0};
-  CHECK_EQ(qn_pool_rent(out, bytes), QN_OK);
+  uint64_t out[QN_POOL_BLOCK_VALUES] = {0};
+  CHECK_EQ(qn_pool_rent(out, bytes, 64, 0), QN_OK);
   return (qn_block){(void *)(uintptr_t)out[0], (size_t)out[1], (void *)(uintptr_t)out[2],
-                    (size_t)out[3]};
+                    (size_t)out[3], (uint32_t)out[4]};
 }
 
-static inline void *at(const qn_block *block, size_t offset) { return (char *)block->address + offset; }
+static inline void *at(const qn_block *block, size_t offset) {
+  return (char *)block->address + offset;
+}
 
 #endif

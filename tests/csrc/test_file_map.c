@@ -66,68 +66,68 @@ static void a_mapping_is_a_private_copy(const char *what) {
   char *content = malloc(100001);
   for (int i = 0; i < 100001; i += 1) content[i] = (char)(i * 7);
   CHECK(write_file(path, content, 100001));
-  uint64_t out[2] = {0, 0};
-  CHECK_EQ(qn_file_map(out, path), QN_OK);
+  uint64_t out[3] = {0, 0};
+  CHECK_EQ(qn_file_map(out, path, 0), QN_OK);
   CHECK_EQ(out[1], 100001);
   char *mapped = (char *)(uintptr_t)out[0];
   CHECK(mapped != NULL && memcmp(mapped, content, 100001) == 0);
   if (mapped != NULL) mapped[5] = 99, mapped[100000] = 98;
-  uint64_t other[2] = {0, 0};
-  CHECK_EQ(qn_file_map(other, path), QN_OK);
+  uint64_t other[3] = {0, 0};
+  CHECK_EQ(qn_file_map(other, path, 0), QN_OK);
   CHECK(other[0] != out[0]);
   CHECK(memcmp((char *)(uintptr_t)other[0], content, 100001) == 0);
-  CHECK_EQ(qn_file_unmap(mapped + 1, 100001), QN_NOT_OWNED);
-  CHECK_EQ(qn_file_unmap(mapped, 100000), QN_NOT_OWNED);
-  CHECK_EQ(qn_file_unmap(mapped, 100001), QN_OK);
-  CHECK_EQ(qn_file_unmap(mapped, 100001), QN_NOT_OWNED);
-  CHECK_EQ(qn_file_unmap((void *)(uintptr_t)other[0], 100001), QN_OK);
+  CHECK_EQ(qn_file_unmap(mapped + 1, 0, 0), QN_NOT_OWNED);
+  CHECK_EQ(qn_file_unmap(mapped, (uint32_t)out[2] + 100, 0), QN_STALE);
+  CHECK_EQ(qn_file_unmap(mapped, (uint32_t)out[2], 0), QN_OK);
+  CHECK_EQ(qn_file_unmap(mapped, 0, 0), QN_NOT_OWNED);
+  CHECK_EQ(qn_file_unmap((void *)(uintptr_t)other[0], 0, 0), QN_OK);
   remove_file(path);
   free(content);
 }
 
 static void what_cannot_be_mapped_is_told(void) {
-  uint64_t out[2] = {5, 5};
-  CHECK_EQ(qn_file_map(NULL, "x"), QN_NULL_POINTER);
-  CHECK_EQ(qn_file_map(out, NULL), QN_NULL_POINTER);
-  CHECK_EQ(qn_file_unmap(NULL, 1), QN_NULL_POINTER);
-  CHECK_EQ(qn_file_map(out, ""), QN_FILE_NOT_FOUND);
-  CHECK_EQ(qn_file_map(out, name_for("missing")), QN_FILE_NOT_FOUND);
-  CHECK_EQ(qn_file_map(out, name_for("missing/deep/file")), QN_FILE_NOT_FOUND);
+  uint64_t out[3] = {5, 5};
+  CHECK_EQ(qn_file_map(NULL, "x", 0), QN_NULL_POINTER);
+  CHECK_EQ(qn_file_map(out, NULL, 0), QN_NULL_POINTER);
+  CHECK_EQ(qn_file_unmap(NULL, 0, 0), QN_NULL_POINTER);
+  CHECK_EQ(qn_file_map(out, "", 0), QN_FILE_NOT_FOUND);
+  CHECK_EQ(qn_file_map(out, name_for("missing"), 0), QN_FILE_NOT_FOUND);
+  CHECK_EQ(qn_file_map(out, name_for("missing/deep/file"), 0), QN_FILE_NOT_FOUND);
   const char *path = name_for("empty");
   CHECK(write_file(path, "", 0));
-  CHECK_EQ(qn_file_map(out, path), QN_FILE_EMPTY);
+  CHECK_EQ(qn_file_map(out, path, 0), QN_FILE_EMPTY);
   remove_file(path);
   path = name_for("folder");
   (void)MAKE_FOLDER(path);
-  CHECK_EQ(qn_file_map(out, path), QN_FILE_ERROR);
+  CHECK_EQ(qn_file_map(out, path, 0), QN_FILE_ERROR);
   (void)REMOVE_FOLDER(path);
   CHECK_EQ(out[0], 5);
 }
 
 static void a_refused_mapping_is_out_of_memory(void) {
   const char *path = name_for("refused");
-  uint64_t out[2];
+  uint64_t out[3];
   CHECK(write_file(path, "abc", 3));
   qn_os_test_refuse(0, 1);
-  CHECK_EQ(qn_file_map(out, path), QN_OUT_OF_MEMORY);
-  CHECK_EQ(qn_file_map(out, path), QN_OK);
-  CHECK_EQ(qn_file_unmap((void *)(uintptr_t)out[0], 3), QN_OK);
+  CHECK_EQ(qn_file_map(out, path, 0), QN_OUT_OF_MEMORY);
+  CHECK_EQ(qn_file_map(out, path, 0), QN_OK);
+  CHECK_EQ(qn_file_unmap((void *)(uintptr_t)out[0], 0, 0), QN_OK);
   remove_file(path);
 }
 
 #if !defined(_WIN32)
 static void posix_files_of_other_kinds_are_refused(void) {
-  uint64_t out[2];
-  CHECK_EQ(qn_file_map(out, "/dev/null"), QN_FILE_ERROR);
+  uint64_t out[3];
+  CHECK_EQ(qn_file_map(out, "/dev/null", 0), QN_FILE_ERROR);
   const char *path = name_for("pipe");
   CHECK_EQ(mkfifo(path, 0600), 0);
-  CHECK_EQ(qn_file_map(out, path), QN_FILE_ERROR);
+  CHECK_EQ(qn_file_map(out, path, 0), QN_FILE_ERROR);
   remove_file(path);
   if (geteuid() == 0) return; /* root may read everything */
   path = name_for("secret");
   CHECK(write_file(path, "abc", 3));
   CHECK_EQ(chmod(path, 0), 0);
-  CHECK_EQ(qn_file_map(out, path), QN_FILE_DENIED);
+  CHECK_EQ(qn_file_map(out, path, 0), QN_FILE_DENIED);
   remove_file(path);
 }
 
@@ -138,15 +138,15 @@ static void a_file_over_4_gib_is_mapped_whole(void) {
   CHECK(write_file(path, "begin", 5));
   if (truncate(path, size) == 0) {
     FILE *file = open_file(path, "r+b");
-    uint64_t out[2] = {0, 0};
+    uint64_t out[3] = {0, 0};
     CHECK(fseeko(file, size - 3, SEEK_SET) == 0 && fwrite("end", 1, 3, file) == 3);
     fclose(file);
-    CHECK_EQ(qn_file_map(out, path), QN_OK);
+    CHECK_EQ(qn_file_map(out, path, 0), QN_OK);
     const char *mapped = (const char *)(uintptr_t)out[0];
     CHECK_EQ(out[1], size);
     CHECK(mapped != NULL && memcmp(mapped, "begin", 5) == 0);
     CHECK(mapped != NULL && memcmp(mapped + size - 3, "end", 3) == 0);
-    CHECK_EQ(qn_file_unmap((void *)(uintptr_t)out[0], (size_t)size), QN_OK);
+    CHECK_EQ(qn_file_unmap((void *)(uintptr_t)out[0], 0, 0), QN_OK);
   }
   remove_file(path);
 }

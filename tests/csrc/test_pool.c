@@ -24,7 +24,7 @@ static void check_grant(size_t bytes) {
   const char *segment = block.segment;
   CHECK(start >= segment && start + block.bytes <= segment + block.segment_bytes);
   memset(block.address, 0x5a, block.bytes);
-  CHECK_EQ(qn_pool_return(block.address), QN_OK);
+  CHECK_EQ(qn_pool_return(block.address, 0, 0), QN_OK);
 }
 
 static void every_grant_is_aligned_and_wastes_at_most_a_quarter(void) {
@@ -45,56 +45,56 @@ static void the_block_returned_last_is_rented_first(void) {
   for (size_t i = 0; i < sizeof sizes / sizeof *sizes; i += 1) {
     qn_block a = rent(sizes[i]);
     qn_block b = rent(sizes[i]);
-    qn_pool_return(a.address);
-    qn_pool_return(b.address);
+    qn_pool_return(a.address, 0, 0);
+    qn_pool_return(b.address, 0, 0);
     qn_block first = rent(sizes[i]);
     qn_block second = rent(sizes[i]);
     CHECK(first.address == b.address && second.address == a.address);
-    qn_pool_return(first.address);
-    qn_pool_return(second.address);
+    qn_pool_return(first.address, 0, 0);
+    qn_pool_return(second.address, 0, 0);
   }
 }
 
 /* ---- Refusals ------------------------------------------------------------ */
 
 static void sizes_out_of_range_are_refused(void) {
-  uint64_t out[4] = {7, 7, 7, 7};
+  uint64_t out[QN_POOL_BLOCK_VALUES] = {7, 7, 7, 7, 7};
   void *address = NULL;
   const size_t bad[] = {0, SIZE_MAX, SIZE_MAX - 63, SIZE_MAX / 2 + 1, QN_POOL_MAX_BYTES + 1};
   for (size_t i = 0; i < sizeof bad / sizeof *bad; i += 1) {
-    CHECK_EQ(qn_pool_rent(out, bad[i]), QN_BAD_SIZE);
+    CHECK_EQ(qn_pool_rent(out, bad[i], 64, 0), QN_BAD_SIZE);
     CHECK_EQ(qn_pool_alloc(bad[i], &address), QN_BAD_SIZE);
   }
   CHECK_EQ(out[0], 7);
-  CHECK_EQ(qn_pool_rent(NULL, 64), QN_NULL_POINTER);
+  CHECK_EQ(qn_pool_rent(NULL, 64, 64, 0), QN_NULL_POINTER);
   CHECK_EQ(qn_pool_stats(NULL), QN_NULL_POINTER);
   CHECK_EQ(qn_pool_trim(NULL), QN_NULL_POINTER);
-  CHECK_EQ(qn_pool_return(NULL), QN_NULL_POINTER);
+  CHECK_EQ(qn_pool_return(NULL, 0, 0), QN_NULL_POINTER);
 }
 
 static void check_wrong_addresses(size_t bytes) {
   qn_block block = rent(bytes);
   const size_t inside[] = {1, 8, 32, 63, 64, 128, 192, 200};
   for (size_t i = 0; i < sizeof inside / sizeof *inside; i += 1) {
-    CHECK_EQ(qn_pool_return(at(&block, inside[i])), QN_NOT_OWNED);
+    CHECK_EQ(qn_pool_return(at(&block, inside[i]), 0, 0), QN_NOT_OWNED);
   }
-  CHECK_EQ(qn_pool_return(at(&block, block.bytes / 2)), QN_NOT_OWNED);
-  CHECK_EQ(qn_pool_return(at(&block, block.bytes - 1)), QN_NOT_OWNED);
-  CHECK_EQ(qn_pool_return(block.address), QN_OK);
-  CHECK_EQ(qn_pool_return(block.address), QN_ALREADY_RETURNED);
+  CHECK_EQ(qn_pool_return(at(&block, block.bytes / 2), 0, 0), QN_NOT_OWNED);
+  CHECK_EQ(qn_pool_return(at(&block, block.bytes - 1), 0, 0), QN_NOT_OWNED);
+  CHECK_EQ(qn_pool_return(block.address, 0, 0), QN_OK);
+  CHECK_EQ(qn_pool_return(block.address, 0, 0), QN_ALREADY_RETURNED);
   qn_pool_trim((uint64_t[1]){0});
-  CHECK_EQ(qn_pool_return(block.address), QN_ALREADY_RETURNED);
+  CHECK_EQ(qn_pool_return(block.address, 0, 0), QN_ALREADY_RETURNED);
 }
 
 static void wrong_addresses_are_recognised(void) {
   int local = 0;
   void *foreign = malloc(100000);
   const uint64_t outstanding = stat(QN_STAT_OUTSTANDING);
-  CHECK_EQ(qn_pool_return(&local), QN_NOT_OWNED);
-  CHECK_EQ(qn_pool_return(foreign), QN_NOT_OWNED);
+  CHECK_EQ(qn_pool_return(&local, 0, 0), QN_NOT_OWNED);
+  CHECK_EQ(qn_pool_return(foreign, 0, 0), QN_NOT_OWNED);
   for (int bit = 0; bit < 64; bit += 1) {
-    CHECK_EQ(qn_pool_return((void *)(uintptr_t)((uint64_t)1 << bit)), QN_NOT_OWNED);
-    CHECK_EQ(qn_pool_return((void *)(uintptr_t)(UINT64_MAX << bit)), QN_NOT_OWNED);
+    CHECK_EQ(qn_pool_return((void *)(uintptr_t)((uint64_t)1 << bit), 0, 0), QN_NOT_OWNED);
+    CHECK_EQ(qn_pool_return((void *)(uintptr_t)(UINT64_MAX << bit), 0, 0), QN_NOT_OWNED);
   }
   const size_t sizes[] = {1, 320, 448, 1000, 40000, 300000, MIB, MIB + 1, 5 * MIB, 50 * MIB};
   for (size_t i = 0; i < sizeof sizes / sizeof *sizes; i += 1) check_wrong_addresses(sizes[i]);
@@ -121,7 +121,7 @@ static void statistics_are_exact(void) {
   CHECK_EQ(stat(QN_STAT_LIVE_BYTES), live + granted);
   CHECK_EQ(stat(QN_STAT_REQUESTED_BYTES), asked + 20 * 1000 + 190 * 150000);
   const uint64_t cached = stat(QN_STAT_CACHED_BYTES);
-  for (size_t i = 0; i < 20; i += 1) qn_pool_return(blocks[i].address);
+  for (size_t i = 0; i < 20; i += 1) qn_pool_return(blocks[i].address, 0, 0);
   CHECK_EQ(stat(QN_STAT_RETURNS), 20);
   CHECK_EQ(stat(QN_STAT_LIVE_BYTES), live);
   CHECK_EQ(stat(QN_STAT_REQUESTED_BYTES), asked);
@@ -133,32 +133,32 @@ static void statistics_are_exact(void) {
   CHECK_EQ(stat(QN_STAT_HITS), 20);
   CHECK_EQ(stat(QN_STAT_MISSES), 0);
   CHECK_EQ(stat(QN_STAT_RESERVED_BYTES), reserved);
-  for (size_t i = 0; i < 20; i += 1) qn_pool_return(blocks[i].address);
+  for (size_t i = 0; i < 20; i += 1) qn_pool_return(blocks[i].address, 0, 0);
   qn_pool_stats_reset();
   CHECK_EQ(stat(QN_STAT_RENTS) + stat(QN_STAT_RETURNS) + stat(QN_STAT_HITS), 0);
   CHECK_EQ(stat(QN_STAT_PEAK_BYTES), live);
 }
 
 static void the_budget_limits_what_is_rented(void) {
-  uint64_t out[4];
+  uint64_t out[QN_POOL_BLOCK_VALUES];
   CHECK_EQ(stat(QN_STAT_LIVE_BYTES), 0);
   qn_pool_budget_set(3 * MIB);
   CHECK_EQ(stat(QN_STAT_BUDGET_BYTES), 3 * MIB);
   qn_block a = rent(MIB);
   qn_block b = rent(2 * MIB);
   const uint64_t rents = stat(QN_STAT_RENTS);
-  CHECK_EQ(qn_pool_rent(out, 1), QN_OVER_BUDGET);
-  CHECK_EQ(qn_pool_rent(out, 2 * MIB), QN_OVER_BUDGET);
-  CHECK_EQ(qn_pool_rent(out, QN_POOL_MAX_BYTES), QN_OVER_BUDGET);
+  CHECK_EQ(qn_pool_rent(out, 1, 64, 0), QN_OVER_BUDGET);
+  CHECK_EQ(qn_pool_rent(out, 2 * MIB, 64, 0), QN_OVER_BUDGET);
+  CHECK_EQ(qn_pool_rent(out, QN_POOL_MAX_BYTES, 64, 0), QN_OVER_BUDGET);
   CHECK_EQ(stat(QN_STAT_RENTS), rents);
   CHECK_EQ(stat(QN_STAT_PEAK_BYTES), 3 * MIB);
   qn_pool_budget_set(1);
-  CHECK_EQ(qn_pool_return(a.address), QN_OK);
-  CHECK_EQ(qn_pool_rent(out, 1), QN_OVER_BUDGET);
+  CHECK_EQ(qn_pool_return(a.address, 0, 0), QN_OK);
+  CHECK_EQ(qn_pool_rent(out, 1, 64, 0), QN_OVER_BUDGET);
   qn_pool_budget_set(0);
   a = rent(4 * MIB);
-  CHECK_EQ(qn_pool_return(a.address), QN_OK);
-  CHECK_EQ(qn_pool_return(b.address), QN_OK);
+  CHECK_EQ(qn_pool_return(a.address, 0, 0), QN_OK);
+  CHECK_EQ(qn_pool_return(b.address, 0, 0), QN_OK);
   check_invariants();
 }
 
@@ -167,14 +167,14 @@ static void the_budget_limits_what_is_rented(void) {
 static void large_blocks_are_split_and_joined(void) {
   qn_block whole = rent(24 * MIB);
   const uint64_t reserved = stat(QN_STAT_RESERVED_BYTES);
-  qn_pool_return(whole.address);
+  qn_pool_return(whole.address, 0, 0);
   for (int round = 0; round < 3; round += 1) {
     qn_block part[12];
     for (int i = 0; i < 12; i += 1) part[i] = rent(2 * MIB);
-    for (int i = 0; i < 12; i += 1) qn_pool_return(part[(i * 5 + round) % 12].address);
+    for (int i = 0; i < 12; i += 1) qn_pool_return(part[(i * 5 + round) % 12].address, 0, 0);
     check_invariants();
     qn_block again = rent(24 * MIB);
-    CHECK_EQ(qn_pool_return(again.address), QN_OK);
+    CHECK_EQ(qn_pool_return(again.address, 0, 0), QN_OK);
   }
   CHECK_EQ(stat(QN_STAT_RESERVED_BYTES), reserved);
 }
@@ -184,13 +184,13 @@ static void the_smallest_range_that_fits_is_taken(void) {
   qn_block wall = rent(2 * MIB);
   qn_block snug = rent(2 * MIB);
   qn_block end = rent(2 * MIB);
-  qn_pool_return(hole.address);
-  qn_pool_return(snug.address);
+  qn_pool_return(hole.address, 0, 0);
+  qn_pool_return(snug.address, 0, 0);
   qn_block found = rent(2 * MIB);
   CHECK(found.address == snug.address);
-  qn_pool_return(found.address);
-  qn_pool_return(wall.address);
-  qn_pool_return(end.address);
+  qn_pool_return(found.address, 0, 0);
+  qn_pool_return(wall.address, 0, 0);
+  qn_pool_return(end.address, 0, 0);
   check_invariants();
 }
 
@@ -199,7 +199,7 @@ static void empty_spans_serve_other_classes(void) {
   enum { COUNT = 64 };
   qn_block blocks[COUNT];
   for (int i = 0; i < COUNT; i += 1) blocks[i] = rent(512 * 1024);
-  for (int i = 0; i < COUNT; i += 1) qn_pool_return(blocks[i].address);
+  for (int i = 0; i < COUNT; i += 1) qn_pool_return(blocks[i].address, 0, 0);
   const uint64_t reserved = stat(QN_STAT_RESERVED_BYTES);
   const uint64_t cached = stat(QN_STAT_CACHED_BYTES);
   for (int i = 0; i < COUNT; i += 1) blocks[i] = rent(200 * 1024);
@@ -211,7 +211,7 @@ static void empty_spans_serve_other_classes(void) {
   qn_pool_trim(&released);
   CHECK_EQ(released, left);
   check_invariants();
-  for (int i = 0; i < COUNT; i += 1) qn_pool_return(blocks[i].address);
+  for (int i = 0; i < COUNT; i += 1) qn_pool_return(blocks[i].address, 0, 0);
   check_invariants();
 }
 
@@ -235,7 +235,7 @@ static void trimming_gives_pages_back(size_t bytes, size_t count) {
     memset(block.address, 1, block.bytes);
   }
   const uint64_t before = resident();
-  for (size_t i = 0; i < count; i += 1) qn_pool_return(blocks[i]);
+  for (size_t i = 0; i < count; i += 1) qn_pool_return(blocks[i], 0, 0);
   uint64_t released = 0;
   const uint64_t cached = stat(QN_STAT_CACHED_BYTES);
   CHECK(cached >= bytes * count);
@@ -250,7 +250,7 @@ static void trimming_gives_pages_back(size_t bytes, size_t count) {
     blocks[i] = block.address;
     memset(block.address, 2, block.bytes);
   }
-  for (size_t i = 0; i < count; i += 1) qn_pool_return(blocks[i]);
+  for (size_t i = 0; i < count; i += 1) qn_pool_return(blocks[i], 0, 0);
   free(blocks);
 }
 
@@ -264,7 +264,7 @@ static void trimming_reaches_blocks_between_others(void) {
     blocks[i] = rent(60000);
     memset(blocks[i].address, i, blocks[i].bytes);
   }
-  for (int i = 0; i < COUNT; i += 2) qn_pool_return(blocks[i].address);
+  for (int i = 0; i < COUNT; i += 2) qn_pool_return(blocks[i].address, 0, 0);
   qn_pool_trim(&released);
   const size_t page = qn_os_page_size();
   CHECK(released > 0);
@@ -275,7 +275,7 @@ static void trimming_reaches_blocks_between_others(void) {
     CHECK(bytes[0] == i && bytes[blocks[i].bytes - 1] == i);
   }
   for (int i = 0; i < COUNT; i += 2) blocks[i] = rent(60000);
-  for (int i = 0; i < COUNT; i += 1) qn_pool_return(blocks[i].address);
+  for (int i = 0; i < COUNT; i += 1) qn_pool_return(blocks[i].address, 0, 0);
   check_invariants();
 }
 
@@ -312,12 +312,12 @@ static void refusals_leave_the_pool_whole(uint64_t after, bool for_ever) {
 
 /* Run first, on an empty pool: not even the registry is there. */
 static void a_pool_without_memory_says_so(void) {
-  uint64_t out[4];
+  uint64_t out[QN_POOL_BLOCK_VALUES];
   for (uint64_t after = 0; after < 3; after += 1) {
     qn_os_test_refuse(after, UINT64_MAX - after);
-    CHECK_EQ(qn_pool_rent(out, 64), QN_OUT_OF_MEMORY);
+    CHECK_EQ(qn_pool_rent(out, 64, 64, 0), QN_OUT_OF_MEMORY);
     qn_os_test_refuse(after, UINT64_MAX - after);
-    CHECK_EQ(qn_pool_rent(out, 2 * MIB), QN_OUT_OF_MEMORY);
+    CHECK_EQ(qn_pool_rent(out, 2 * MIB, 64, 0), QN_OUT_OF_MEMORY);
     CHECK_EQ(stat(QN_STAT_SEGMENTS) + stat(QN_STAT_LIVE_BYTES) + stat(QN_STAT_RENTS), 0);
     check_invariants();
   }

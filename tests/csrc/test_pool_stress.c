@@ -51,13 +51,13 @@ static void random_operations_agree_with_a_model(void) {
     held *slot = &slots[test_random(&state) % SLOTS];
     if (slot->bytes != 0) {
       damaged += !is_intact(slot);
-      refused += qn_pool_return(slot->block.address) != QN_OK;
+      refused += qn_pool_return(slot->block.address, 0, 0) != QN_OK;
       live -= slot->block.bytes, asked -= slot->bytes, count -= 1;
       slot->bytes = 0;
     } else {
       slot->bytes = random_size(&state);
       slot->seed = test_random(&state);
-      refused += qn_pool_take(slot->bytes, &slot->block) != QN_OK;
+      refused += qn_pool_take(slot->bytes, 64, 0, &slot->block) != QN_OK;
       stamp(slot);
       live += slot->block.bytes, asked += slot->bytes, count += 1, rents += 1;
     }
@@ -70,7 +70,7 @@ static void random_operations_agree_with_a_model(void) {
     CHECK_EQ(stat(QN_STAT_RENTS), rents);
   }
   for (int i = 0; i < SLOTS; i += 1) {
-    if (slots[i].bytes != 0) refused += qn_pool_return(slots[i].block.address) != QN_OK;
+    if (slots[i].bytes != 0) refused += qn_pool_return(slots[i].block.address, 0, 0) != QN_OK;
   }
   CHECK_EQ(damaged, 0);
   CHECK_EQ(refused, 0);
@@ -92,20 +92,20 @@ static void churn(void *argument) {
   for (int round = 0; round < rounds; round += 1) {
     held *item = &mine[test_random(&state) % HELD];
     if (item->bytes != 0) {
-      const bool good = is_intact(item) && qn_pool_give(item->block.address) == QN_OK;
+      const bool good = is_intact(item) && qn_pool_give(item->block.address, 0, 0) == QN_OK;
       thread_faults += !good;
       item->bytes = 0;
     } else {
       item->bytes = random_size(&state);
       item->seed = test_random(&state);
-      thread_faults += qn_pool_take(item->bytes, &item->block) != QN_OK;
+      thread_faults += qn_pool_take(item->bytes, 64, 0, &item->block) != QN_OK;
       stamp(item);
     }
     if (round % 997 == 0) (void)qn_pool_release_pages();
     if (round % 499 == 0) (void)stat(QN_STAT_CACHED_BYTES);
   }
   for (int i = 0; i < HELD; i += 1) {
-    if (mine[i].bytes != 0) thread_faults += qn_pool_give(mine[i].block.address) != QN_OK;
+    if (mine[i].bytes != 0) thread_faults += qn_pool_give(mine[i].block.address, 0, 0) != QN_OK;
   }
   threads_left -= 1;
 }
@@ -124,20 +124,20 @@ static void squeeze(void *argument) {
   (void)argument;
   for (int i = 0; i < 2000; i += 1) {
     qn_block block;
-    const qn_status status = qn_pool_take(4096, &block);
-    if (status == QN_OK) thread_faults += qn_pool_give(block.address) != QN_OK;
+    const qn_status status = qn_pool_take(4096, 64, 0, &block);
+    if (status == QN_OK) thread_faults += qn_pool_give(block.address, 0, 0) != QN_OK;
     thread_faults += status != QN_OK && status != QN_OVER_BUDGET;
   }
   threads_left -= 1;
 }
 
 static void threads_together_stay_within_the_budget(void) {
-  qn_pool_stats_reset();
   qn_pool_budget_set(3 * 4096);
+  qn_pool_stats_reset();
   threads_left = 6;
   for (int i = 0; i < 6; i += 1) CHECK(qn_thread_start(squeeze, NULL));
   while (threads_left != 0) qn_thread_yield();
-  CHECK(stat(QN_STAT_PEAK_BYTES) <= 3 * 4096);
+  CHECK(stat(QN_STAT_PEAK_HELD_BYTES) <= 3 * 4096);
   CHECK_EQ(thread_faults, 0);
   qn_pool_budget_set(0);
   check_invariants();

@@ -31,13 +31,28 @@ export {
 } from "./lib/ffi/mod.ts";
 export {
   type Block,
+  type BlockSnapshot,
+  debugMode,
+  type ForgottenBlock,
   keep,
   type Pool,
   pool,
+  type PoolClassStats,
+  type PooledBatch,
+  type PooledBuffer,
+  type PoolSnapshot,
   type PoolStats,
+  type PrewarmPlan,
   scope,
   type Scoped,
+  type SegmentSnapshot,
+  type SharedMemory,
+  snapshotPage,
+  type SnapshotState,
+  type SnapshotTensor,
   type Storage,
+  type TunedClass,
+  type TuneReport,
 } from "./lib/memory/mod.ts";
 export { type LineUse, type OperationUse, type Profile, profile } from "./lib/memory/profile.ts";
 export * from "./lib/ops/mod.ts";

@@ -2,116 +2,256 @@
  * The tensor pool as an isolate sees it.
  *
  * The pool itself is native and shared by the whole process. In front of it
- * each isolate keeps returned blocks on a shelf a size class, so that renting
- * in a loop makes no native call and no garbage: a block is an object that is
- * used again, with its address as a bigint made once.
+ * each isolate keeps returned blocks on shelves, so that renting in a loop makes
+ * no native call and no garbage:
  *
- *     rent(bytes) ── shelf of the class ── empty? ──▶ qn_pool_rent
- *     return      ─▶ shelf of the class ── full?  ──▶ qn_pool_return
+ *     acquire ── shelf of the size ── empty? ──▶ native pool
+ *     release ─▶ shelf of the size ── full?  ──▶ native pool
  *
- * Size classes are those of the native pool: 256 bytes, then four steps to a
- * doubling, up to 1 MiB. Larger blocks always go to the native pool, which
- * splits and joins them.
+ * There are two ways to hold memory. *Raw*, `acquire` and `release`: the block
+ * objects are used again, and one that is kept for too long shows the data of its
+ * next holder; for library code and hot loops. *Safe*, `rent` and everything
+ * above it, tensors included: a small handle each time, which is an error to use
+ * after its disposal, and which the finalisation net watches over.
  */
-import { OutOfMemoryError } from "../core/errors.ts";
-import { formatBytes, parseSize } from "../core/sizes.ts";
-import { check, native, Status, statusError } from "../ffi/mod.ts";
-import { PoolStat } from "../ffi/symbols.ts";
+import type { DType } from "../core/dtype.ts";
+import { parseSize } from "../core/sizes.ts";
+import { check, native } from "../ffi/mod.ts";
+import { IsolateField } from "../ffi/symbols.ts";
+import { planLimits, type TuneReport } from "./auto_tune.ts";
+import { PooledBatch } from "./batch.ts";
+import { Block } from "./block.ts";
+import { PooledBuffer } from "./buffer.ts";
+import { bufferBytes, checkAlignment, checkBatch, checkBytes, typeName } from "./checks.ts";
+import { DebugGuard, debugMode, setDebugMode } from "./debug.ts";
+import { debugBacking } from "./debug_backing.ts";
+import { isolate } from "./isolate.ts";
+import { type EpochToken, Net } from "./net.ts";
+import { type PoolClassStats, type PoolStats, readClassStats, readStats } from "./pool_stats.ts";
+import { plannedBytes, type PrewarmPlan } from "./prewarm.ts";
+import { blockAlignment } from "./size_class.ts";
+import { type KnownBlock, type PoolSnapshot, takeSnapshot } from "./snapshot.ts";
+import { Supply } from "./supply.ts";
 
-const smallestClassBytes = 256;
-const largestClassBytes = 1 << 20;
-/** What one shelf may hold; beyond it, blocks go back to the native pool. */
-const shelfBytes = 4 << 20;
+export { Block } from "./block.ts";
+export type { PoolClassStats, PoolStats } from "./pool_stats.ts";
 
-/** A piece of pool memory, aligned to 64 bytes. */
-export interface Block {
-  /** Its native address. */
-  readonly address: bigint;
-  /** The bytes it may hold, at least what was asked for. */
+/** Elements of float32 whose bytes are small enough to need no check. */
+const plainLength = 2 ** 28;
+/** Of the pool's clock. */
+const tickMs = 10;
+
+/** A block whose handle was collected before it was disposed of. */
+export interface ForgottenBlock {
+  /** The bytes that it was granted. */
   readonly byteLength: number;
-  /** The native address of the segment that holds it. */
-  readonly segmentAddress: bigint;
-  /** The bytes of that segment. */
-  readonly segmentBytes: number;
-  /** Where the block begins in its segment, in bytes. */
-  readonly segmentOffset: number;
+  /** The bytes that were asked for. */
+  readonly requestedBytes: number;
+  /** Milliseconds since it was rented. */
+  readonly ageMs: number;
+  /** In debug mode, where it was rented. */
+  readonly origin?: string;
 }
 
-/** What the pool has done and holds. Counters run since the last reset. */
-export interface PoolStats {
-  /** Blocks handed out. */
-  rents: number;
-  /** Blocks taken back. */
-  returns: number;
-  /** Rents served from memory that was used before. */
-  hits: number;
-  /** Rents that took memory never used before. */
-  misses: number;
-  /** hits / rents; 1 before the first rent. */
-  hitRate: number;
-  /** Blocks handed out now. */
-  outstanding: number;
-  /** Bytes of the blocks handed out now. */
-  liveBytes: number;
-  /** Bytes of returned blocks that are kept for reuse. */
-  cachedBytes: number;
-  /** Bytes obtained from the operating system. */
-  reservedBytes: number;
-  /** The most bytes handed out at one time, isolates' shelves included. */
-  peakBytes: number;
-  /** Segments obtained from the operating system, ever. */
-  segments: number;
-  /** The limit of bytes handed out; Infinity when there is none. */
-  budgetBytes: number;
-}
-
-/** Memory for tensors, shared by the process, with a cache for this isolate. */
+/** Memory for tensors, shared by the process, with shelves for this isolate. */
 export class Pool {
-  readonly #shelves: Block[][] = [];
-  readonly #mailbox: BigUint64Array<ArrayBuffer> = new BigUint64Array(PoolStat.COUNT);
-  #shelvedBlocks = 0;
-  #shelvedBytes = 0;
-  #shelfHits = 0;
-  #shelfReturns = 0;
+  /** Called with blocks that nobody gave back, after they were taken back. */
+  onForgotten: ((blocks: ForgottenBlock[]) => void) | undefined = undefined;
+  readonly #supply = new Supply(this);
+  readonly #net = new Net((blocks) => this.#takeForgotten(blocks));
+  #guard: DebugGuard | undefined = debugMode()
+    ? new DebugGuard(debugBacking(this.#supply))
+    : undefined;
+  #forgotten = 0;
+
+  // ---- Raw ----------------------------------------------------------------
 
   /**
-   * Rents memory. Its contents are unspecified.
+   * Takes a block, to be released by hand. Its contents are unspecified. The
+   * object is used again after its release: one that is kept for longer shows
+   * the data of its next holder. `rent` has handles without that danger.
    *
    * @param bytes How many bytes are needed, 1 or more.
+   * @param alignment Of the address: a power of two from 1 to 4096.
    * @returns A block of at least that size, to be given to `release` once.
+   * @throws {RangeError} When the size or the alignment is out of range.
    * @throws {OutOfMemoryError} When the budget or the system refuses it.
+   *
+   * @example
+   * ```ts
+   * import { pool } from "@quern/quern";
+   *
+   * const block = pool.acquire(16_384);
+   * try {
+   *   new Float32Array(block.buffer, block.bufferOffset, 4096).fill(1);
+   * } finally {
+   *   pool.release(block);
+   * }
+   * ```
    */
-  acquire(bytes: number): Block {
-    const index = sizeClass(bytes);
-    const block = this.#shelves[index]?.pop();
-    if (block === undefined) return this.#rentNative(bytes);
-    this.#shelfHits++;
-    this.#shelvedBlocks--;
-    this.#shelvedBytes -= block.byteLength;
-    return block;
+  acquire(bytes: number, alignment: number = blockAlignment): Block {
+    if (alignment !== blockAlignment || this.#guard !== undefined) {
+      return this.#acquireOther(bytes, alignment);
+    }
+    return this.#supply.take(bytes);
   }
 
   /**
    * Gives a block back.
    *
    * @param block What `acquire` returned; it must not be used any more.
+   * @throws {TypeError} When it is not a block of this pool.
+   * @throws {Error} When it was released before.
    */
   release(block: Block): void {
-    const index = sizeClass(block.byteLength);
-    const shelf = index < 0 ? undefined : (this.#shelves[index] ??= []);
-    if (shelf === undefined || (shelf.length + 1) * block.byteLength > shelfBytes) {
-      check(native().symbols.qn_pool_return(block.address, 0, 0), "pool.release");
+    if (!(block instanceof Block) || block.owner !== this) throw notABlock(block);
+    if (this.#guard !== undefined && block.native !== 0n) {
+      this.#releaseGuarded(this.#guard, block);
       return;
     }
-    this.#shelfReturns++;
-    this.#shelvedBlocks++;
-    this.#shelvedBytes += block.byteLength;
-    shelf.push(block);
+    if (!block.held) throw releasedTwice(block);
+    this.#supply.give(block);
   }
 
   /**
-   * What the pool has done and holds, over the whole process; blocks on this
-   * isolate's shelves count as cached.
+   * Takes several blocks of one size: all of them, or none.
+   *
+   * @param bytes How many bytes are needed in each, 1 or more.
+   * @param count How many blocks, from 0 to 65,536.
+   * @param into An array to put them in, in place of what it holds; otherwise a new one.
+   * @returns The array of exactly `count` blocks.
+   * @throws {RangeError} When the size or the count is out of range.
+   * @throws {OutOfMemoryError} When the budget or the system refuses them.
+   */
+  acquireBatch(bytes: number, count: number, into: Block[] = []): Block[] {
+    checkBatch(bytes, count, "pool.acquireBatch");
+    into.length = count;
+    if (this.#guard === undefined) this.#supply.takeBatch(bytes, into);
+    else this.#fillGuarded(bytes, into);
+    return into;
+  }
+
+  /**
+   * Gives several blocks back. One that cannot be released does not keep the
+   * others from it.
+   *
+   * @param blocks The blocks; of any sizes.
+   * @throws {TypeError} When one is not a block of this pool.
+   * @throws {Error} When one was released before.
+   */
+  releaseBatch(blocks: readonly Block[]): void {
+    let problem: unknown;
+    for (let i = 0; i < blocks.length; i++) {
+      try {
+        this.release(blocks[i]);
+      } catch (error) {
+        problem ??= error;
+      }
+    }
+    if (problem !== undefined) throw problem;
+  }
+
+  // ---- Safe ---------------------------------------------------------------
+
+  /**
+   * Rents memory for elements. Dispose of the buffer, or bind it with `using`.
+   *
+   * @param length The number of elements; 0 is allowed.
+   * @param dtype The element type; float32 when left out.
+   * @returns A new handle; its contents are unspecified.
+   * @throws {RangeError} When the length is out of range, or does not fill whole blocks of the dtype.
+   * @throws {TypeError} When there is no such dtype.
+   * @throws {OutOfMemoryError} When the budget or the system refuses it.
+   *
+   * @example
+   * ```ts
+   * import { pool } from "@quern/quern";
+   *
+   * using buffer = pool.rent(4096, "float32");
+   * buffer.data.fill(0.5);
+   * ```
+   */
+  rent<D extends DType = "float32">(length: number, dtype?: D): PooledBuffer<D> {
+    const type = dtype ?? ("float32" as D);
+    const bytes = type === "float32" && (length | 0) === length && length > 0 &&
+        length <= plainLength
+      ? length * 4
+      : bufferBytes(length, type, "pool.rent");
+    const block = this.acquire(bytes === 0 ? 1 : bytes);
+    return new PooledBuffer(block, this.#net.enter(block), length, type, bytes);
+  }
+
+  /**
+   * Rents memory for several buffers of one size, under one handle.
+   *
+   * @param count How many buffers, from 0 to 65,536.
+   * @param length The number of elements of each.
+   * @param dtype The element type; float32 when left out.
+   * @returns A new handle; all contents are unspecified.
+   * @throws {RangeError} When the count or the length is out of range.
+   * @throws {TypeError} When there is no such dtype.
+   * @throws {OutOfMemoryError} When the budget or the system refuses them.
+   *
+   * @example
+   * ```ts
+   * import { pool } from "@quern/quern";
+   *
+   * using heads = pool.rentBatch(12, 64 * 64);
+   * console.log(heads.count, heads.data(0).length); // 12 4096
+   * ```
+   */
+  rentBatch<D extends DType = "float32">(
+    count: number,
+    length: number,
+    dtype?: D,
+  ): PooledBatch<D> {
+    const type = dtype ?? ("float32" as D);
+    const bytes = Math.max(bufferBytes(length, type, "pool.rentBatch"), 1);
+    checkBatch(bytes, count, "pool.rentBatch");
+    const blocks = this.acquireBatch(bytes, count);
+    return new PooledBatch(this, blocks, this.#net.enterAll(blocks), length, type);
+  }
+
+  /**
+   * A block is held by a safe handle from now on.
+   *
+   * @param block A block that is handed out.
+   * @returns What the handle must hold on to until it gives the block back.
+   * @internal
+   */
+  watch(block: Block): EpochToken {
+    return this.#net.enter(block);
+  }
+
+  /**
+   * Takes a block back from a safe handle.
+   *
+   * @param block The block.
+   * @param token What `watch` gave for it.
+   * @internal
+   */
+  giveBack(block: Block, token: EpochToken): void {
+    this.#net.leave(block, token);
+    this.release(block);
+  }
+
+  /**
+   * Takes the blocks of a batch back.
+   *
+   * @param blocks The blocks.
+   * @param token What the net gave for them.
+   * @internal
+   */
+  giveBackAll(blocks: readonly Block[], token: EpochToken): void {
+    for (const block of blocks) this.#net.leave(block, token);
+    this.releaseBatch(blocks);
+  }
+
+  // ---- Looking ------------------------------------------------------------
+
+  /**
+   * What the pool has done and holds, over the whole process; blocks on the
+   * shelves of isolates count as cached.
    *
    * @returns A fresh object of plain numbers.
    *
@@ -123,35 +263,49 @@ export class Pool {
    * ```
    */
   stats(): PoolStats {
-    check(native().symbols.qn_pool_stats(this.#mailbox), "pool.stats");
-    const read = (stat: number) => Number(this.#mailbox[stat]);
-    const rents = read(PoolStat.RENTS) + this.#shelfHits;
-    const hits = read(PoolStat.HITS) + this.#shelfHits;
-    return {
-      rents,
-      returns: read(PoolStat.RETURNS) + this.#shelfReturns,
-      hits,
-      misses: read(PoolStat.MISSES),
-      hitRate: rents === 0 ? 1 : hits / rents,
-      outstanding: read(PoolStat.OUTSTANDING) - this.#shelvedBlocks,
-      liveBytes: read(PoolStat.LIVE_BYTES) - this.#shelvedBytes,
-      cachedBytes: read(PoolStat.CACHED_BYTES) + this.#shelvedBytes,
-      reservedBytes: read(PoolStat.RESERVED_BYTES),
-      peakBytes: read(PoolStat.PEAK_BYTES),
-      segments: read(PoolStat.SEGMENTS),
-      budgetBytes: read(PoolStat.BUDGET_BYTES) || Infinity,
-    };
+    return readStats(this.#forgotten);
   }
 
-  /** Sets the counters of `stats()` to zero, and the peak to what is live. */
+  /**
+   * The same by size of the blocks.
+   *
+   * @returns The classes of small blocks by size, then that of all blocks over 1 MiB.
+   *
+   * @example
+   * ```ts
+   * import { pool } from "@quern/quern";
+   *
+   * const busy = pool.classStats().filter(({ rents }) => rents > 0);
+   * console.table(busy);
+   * ```
+   */
+  classStats(): PoolClassStats[] {
+    return readClassStats();
+  }
+
+  /** Sets the counters of `stats()` to zero, and its peaks to what is held now. */
   resetStats(): void {
-    this.#shelfHits = 0;
-    this.#shelfReturns = 0;
+    this.#forgotten = 0;
     check(native().symbols.qn_pool_stats_reset(), "pool.resetStats");
   }
 
   /**
-   * Limits the bytes that may be handed out in the whole process.
+   * Every block of the process, with its size, state and age, and in debug mode
+   * where it was rented.
+   *
+   * @returns Plain data.
+   */
+  snapshot(): PoolSnapshot {
+    const known = this.#guard?.known() ?? new Map<bigint, KnownBlock>();
+    for (const block of this.#supply.shelves) known.set(block.address, { shelved: true });
+    return takeSnapshot({ stats: this.stats(), known });
+  }
+
+  // ---- Governing ----------------------------------------------------------
+
+  /**
+   * Limits the bytes of memory that the pool holds in the whole process, handed
+   * out or cached. What is over the limit already is trimmed where it is cached.
    *
    * @param size Bytes, or a text such as `"512MiB"`; Infinity for no limit.
    * @throws {RangeError} When the size is not a positive number of bytes.
@@ -161,72 +315,165 @@ export class Pool {
     if (size !== Infinity && bytes < 1) {
       throw new RangeError(`pool.setBudget: the budget is at least 1 byte, not ${size}`);
     }
-    this.#clearShelves();
+    this.#supply.shelves.clear();
     check(native().symbols.qn_pool_budget_set(BigInt(bytes)), "pool.setBudget", `${size}`);
   }
 
   /**
-   * Gives the memory of returned blocks back to the operating system.
+   * Gives the memory of returned blocks back to the operating system, and asks
+   * other isolates to give up what is on their shelves.
    *
    * @returns The number of bytes given back.
    */
   trim(): number {
-    this.#clearShelves();
-    check(native().symbols.qn_pool_trim(this.#mailbox), "pool.trim");
-    return Number(this.#mailbox[0]);
+    this.#guard?.flush();
+    return this.#supply.trim();
   }
 
-  #rentNative(bytes: number): Block {
-    if (!Number.isSafeInteger(bytes) || bytes < 1) {
-      throw new RangeError(`pool.acquire: a block has 1 or more bytes, not ${bytes}`);
+  /**
+   * Says how long returned memory may wait to be used again before it goes back
+   * to the operating system; 10 seconds unless it is set.
+   *
+   * @param milliseconds At least so long; Infinity: until `trim` is called.
+   * @throws {RangeError} When it is not an integer from 1 to 2^32 - 1, or Infinity.
+   */
+  setIdle(milliseconds: number): void {
+    const isForever = milliseconds === Infinity;
+    const isTime = Number.isInteger(milliseconds) && milliseconds >= 1 && milliseconds < 2 ** 32;
+    if (!isForever && !isTime) {
+      throw new RangeError(
+        "pool.setIdle: a time is an integer from 1 to 2^32 - 1 milliseconds, or Infinity, " +
+          `not ${milliseconds}`,
+      );
     }
-    const { symbols } = native();
-    const size = BigInt(bytes);
-    let status = symbols.qn_pool_rent(this.#mailbox, size, 64, 0);
-    if (status !== Status.OK && this.#shelvedBlocks > 0) {
-      this.#clearShelves();
-      status = symbols.qn_pool_rent(this.#mailbox, size, 64, 0);
-    }
-    if (status !== Status.OK) throw this.#rentError(status, bytes);
-    const [address, granted, segmentAddress, segmentBytes] = this.#mailbox;
-    return {
-      address,
-      byteLength: Number(granted),
-      segmentAddress,
-      segmentBytes: Number(segmentBytes),
-      segmentOffset: Number(address - segmentAddress),
-    };
+    check(native().symbols.qn_pool_idle_set(isForever ? 0 : milliseconds), "pool.setIdle");
   }
 
-  #rentError(status: number, bytes: number): Error {
-    const { liveBytes, cachedBytes, budgetBytes } = this.stats();
-    const budget = budgetBytes === Infinity ? "none" : formatBytes(budgetBytes);
-    const details = `asked for ${formatBytes(bytes)}, live ${formatBytes(liveBytes)}, ` +
-      `cached ${formatBytes(cachedBytes)}, budget ${budget}`;
-    const { message } = statusError(status, "pool.acquire", details);
-    return new OutOfMemoryError(`${message}: dispose of tensors, or raise the budget`);
+  /**
+   * Makes memory ready, pages touched, so that the first rents meet neither the
+   * operating system nor page faults.
+   *
+   * @param plans What will be needed at the same time.
+   * @throws {RangeError} When a size or a count is out of range.
+   * @throws {OutOfMemoryError} When the budget or the system refuses it.
+   *
+   * @example
+   * ```ts
+   * import { pool } from "@quern/quern";
+   *
+   * pool.prewarm([{ shape: [32, 512], count: 8 }, { bytes: 1 << 20, count: 2 }]);
+   * ```
+   */
+  prewarm(plans: PrewarmPlan | readonly PrewarmPlan[]): void {
+    const list = Array.isArray(plans) ? plans as readonly PrewarmPlan[] : [plans as PrewarmPlan];
+    const sizes = list.map(plannedBytes);
+    list.forEach(({ count }, index) => this.#supply.prewarm(sizes[index], count));
   }
 
-  #clearShelves(): void {
-    const { symbols } = native();
-    for (const shelf of this.#shelves) {
-      for (const block of shelf ?? []) {
-        check(symbols.qn_pool_return(block.address, 0, 0), "pool.trim");
-      }
+  /** How many blocks of each class of small ones this isolate's shelves may hold. */
+  get limits(): Int32Array<ArrayBuffer> {
+    return this.#supply.shelves.limits;
+  }
+
+  /**
+   * Changes how many blocks this isolate's shelves may hold, from what was rented
+   * since the last time.
+   *
+   * @param targetHitRate The part of all rents that shelves should serve, above 0 and up to 1.
+   * @returns What was changed.
+   * @throws {RangeError} When the target is no such number.
+   */
+  autoTune(targetHitRate = 0.99): TuneReport {
+    const { limits, report } = planLimits(this.#supply.shelves.use(), targetHitRate);
+    this.#supply.shelves.tune(limits);
+    return report;
+  }
+
+  /**
+   * Debug mode: poison, guards, buffers that are detached when they are returned,
+   * origins. It holds for blocks that are rented from now on.
+   */
+  get debug(): boolean {
+    return this.#guard !== undefined;
+  }
+
+  /** Turns debug mode on; or off, when no block that was rented in it is in use. */
+  set debug(on: boolean) {
+    if (on === this.debug) return;
+    if (!on) this.#guard?.[Symbol.dispose]();
+    setDebugMode(on);
+    this.#guard = on ? new DebugGuard(debugBacking(this.#supply)) : undefined;
+  }
+
+  /**
+   * Looks for writes outside blocks and after their return; debug mode only.
+   *
+   * @throws {Error} When there was one.
+   */
+  checkGuards(): void {
+    this.#guard?.checkGuards();
+  }
+
+  /**
+   * Where a block was rented and returned, in debug mode.
+   *
+   * @param block The block.
+   * @returns Words for an error, or undefined.
+   * @internal
+   */
+  historyOf(block: Block): string | undefined {
+    return block.native === 0n ? undefined : this.#guard?.history(block);
+  }
+
+  // ---- Slow paths ---------------------------------------------------------
+
+  #acquireOther(bytes: number, alignment: number): Block {
+    checkAlignment(alignment, "pool.acquire");
+    checkBytes(bytes, "pool.acquire");
+    return this.#guard?.acquire(bytes, alignment) ?? this.#supply.takeAligned(bytes, alignment);
+  }
+
+  #releaseGuarded(guard: DebugGuard, block: Block): void {
+    if (!block.shared) return guard.release(block);
+    const around = guard.surrender(block);
+    around.shared = true;
+    this.#supply.give(around);
+  }
+
+  #fillGuarded(bytes: number, into: Block[]): void {
+    const { length } = into;
+    into.length = 0;
+    try {
+      while (into.length < length) into.push(this.acquire(bytes));
+    } catch (error) {
+      this.releaseBatch(into.splice(0));
+      throw error;
     }
-    this.#shelves.length = 0;
-    this.#shelvedBlocks = 0;
-    this.#shelvedBytes = 0;
+  }
+
+  #takeForgotten(blocks: Block[]): void {
+    const now = isolate().fields[IsolateField.NOW];
+    const report = blocks.map((block) => ({
+      byteLength: block.byteLength,
+      requestedBytes: block.requested,
+      ageMs: ((now - block.since) | 0) * tickMs,
+      origin: this.#guard?.originOf(block),
+    }));
+    this.#forgotten += blocks.length;
+    this.releaseBatch(blocks);
+    this.onForgotten?.(report);
   }
 }
 
-/** The class of a size, or -1 for sizes that have none and for what is not a size. */
-function sizeClass(bytes: number): number {
-  if ((bytes | 0) !== bytes || bytes < 1 || bytes > largestClassBytes) return -1;
-  if (bytes <= smallestClassBytes) return 0;
-  const last = bytes - 1;
-  const exponent = 31 - Math.clz32(last);
-  return (exponent - 8) * 4 + ((last >> (exponent - 2)) & 3) + 1;
+function notABlock(value: unknown): TypeError {
+  return new TypeError(
+    `pool.release: only a block that pool.acquire() returned can be released, not ` +
+      (value instanceof Block ? "one of another pool" : typeName(value)),
+  );
+}
+
+function releasedTwice({ byteLength }: Block): Error {
+  return new Error(`pool.release: a block of ${byteLength} bytes was released twice`);
 }
 
 /**

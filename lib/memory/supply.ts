@@ -1,0 +1,173 @@
+/**
+ * The supply of blocks: shelves first, the native pool when they have none, and
+ * when that refuses too, once more after everything returned was given up.
+ *
+ * Debug mode lies on top: it takes its blocks from here and cuts its own out of
+ * them (see debug.ts).
+ */
+import { formatBytes } from "../core/sizes.ts";
+import { check, native, Status, statusError } from "../ffi/mod.ts";
+import type { Block, BlockOwner } from "./block.ts";
+import { checkBytes } from "./checks.ts";
+import { rentNative, rentNativeBatch, returnNative } from "./native_blocks.ts";
+import type { PoolStats } from "./pool_stats.ts";
+import { refusal } from "./refusal.ts";
+import { Shelves } from "./shelves.ts";
+import { alignedSizeClassOf, blockAlignment, sizeClassOf } from "./size_class.ts";
+import type { PoolSnapshot } from "./snapshot.ts";
+
+/** What the supply serves. */
+export interface SupplyOwner extends BlockOwner {
+  /** What is told when memory is refused. */
+  stats(): PoolStats;
+  /** Who is named when memory is refused. */
+  snapshot(): PoolSnapshot;
+  /** Gives up everything that was returned. */
+  trim(): number;
+}
+
+/** Blocks from shelves and from the native pool. */
+export class Supply {
+  /** Returned blocks. */
+  readonly shelves: Shelves = new Shelves();
+  readonly #owner: SupplyOwner;
+  #isOpen = false;
+
+  /**
+   * A supply that has taken nothing yet.
+   *
+   * @param owner The pool that the blocks go back to.
+   */
+  constructor(owner: SupplyOwner) {
+    this.#owner = owner;
+  }
+
+  /**
+   * Takes a block of the usual alignment.
+   *
+   * @param bytes How many bytes are needed.
+   * @returns A block, handed out.
+   */
+  take(bytes: number): Block {
+    return this.shelves.take(bytes, sizeClassOf(bytes)) ?? this.#takeNative(bytes, blockAlignment);
+  }
+
+  /**
+   * Takes a block of any alignment.
+   *
+   * @param bytes How many bytes are needed.
+   * @param alignment A power of two, checked.
+   * @returns A block, handed out.
+   */
+  takeAligned(bytes: number, alignment: number): Block {
+    if (alignment <= blockAlignment) return this.take(bytes);
+    const block = this.shelves.take(bytes, alignedSizeClassOf(bytes, alignment));
+    if (block === undefined) return this.#takeNative(bytes, alignment);
+    if (block.segmentOffset % alignment === 0) return block;
+    this.give(block);
+    return this.#takeNative(bytes, alignment);
+  }
+
+  /**
+   * Fills an array with blocks of one size: all, or none.
+   *
+   * @param bytes How many bytes are needed in each.
+   * @param into The array, as long as there are blocks to be.
+   */
+  takeBatch(bytes: number, into: Block[]): void {
+    const sizeClass = sizeClassOf(bytes);
+    const count = into.length;
+    let taken = 0;
+    while (taken < count) {
+      const block = this.shelves.take(bytes, sizeClass);
+      if (block === undefined) break;
+      into[taken++] = block;
+    }
+    if (taken < count) this.#takeNativeBatch(bytes, into, taken);
+  }
+
+  /**
+   * Takes a block back.
+   *
+   * @param block A block that was handed out.
+   */
+  give(block: Block): void {
+    block.held = false;
+    if (block.shared || !this.shelves.put(block)) returnNative([block], "pool.release");
+  }
+
+  /**
+   * Gives the memory of returned blocks back to the operating system.
+   *
+   * @returns The number of bytes given back in the whole process.
+   */
+  trim(): number {
+    this.shelves.clear();
+    const released = new BigUint64Array(1);
+    check(native().symbols.qn_pool_trim(released), "pool.trim");
+    return Number(released[0]);
+  }
+
+  /**
+   * Makes blocks ready in the native pool.
+   *
+   * @param bytes The bytes of each.
+   * @param count How many.
+   */
+  prewarm(bytes: number, count: number): void {
+    const warm = () => native().symbols.qn_pool_prewarm(BigInt(bytes), count);
+    this.#attempt(warm, "pool.prewarm", bytes, count);
+  }
+
+  #takeNative(bytes: number, alignment: number): Block {
+    checkBytes(bytes, "pool.acquire");
+    this.#open();
+    let block: Block | undefined;
+    const rent = () => {
+      const rented = rentNative(this.#owner, bytes, alignment);
+      if (typeof rented === "number") return rented;
+      block = rented;
+      return Status.OK;
+    };
+    this.#attempt(rent, "pool.acquire", bytes, 1);
+    return block!;
+  }
+
+  #takeNativeBatch(bytes: number, into: Block[], start: number): void {
+    const count = into.length - start;
+    this.#open();
+    const rent = () => rentNativeBatch(this.#owner, bytes, into, start, count);
+    try {
+      this.#attempt(rent, "pool.acquireBatch", bytes, count);
+    } catch (error) {
+      for (let i = 0; i < start; i++) this.give(into[i]);
+      into.length = 0;
+      throw error;
+    }
+  }
+
+  #open(): void {
+    if (this.#isOpen) return;
+    this.shelves.open();
+    this.#isOpen = true;
+  }
+
+  /** Tries once more, after all returned memory was given up, when memory is refused. */
+  #attempt(call: () => number, operation: string, bytes: number, count: number): void {
+    let status = call();
+    if (isRefusal(status)) {
+      this.#owner.trim();
+      status = call();
+    }
+    if (status === Status.OK) return;
+    const request = `${count === 1 ? "" : `${count} × `}${formatBytes(bytes)}`;
+    if (!isRefusal(status)) throw statusError(status, operation, request);
+    throw refusal(status, operation, request, this.#owner.stats(), this.#owner.snapshot());
+  }
+}
+
+/** A size that was checked here and is still refused is more than there can ever be. */
+function isRefusal(status: number): boolean {
+  return status === Status.OVER_BUDGET || status === Status.OUT_OF_MEMORY ||
+    status === Status.BAD_SIZE;
+}

@@ -34,6 +34,8 @@ const poisonByte = 0xff;
 /** What may wait to be used again. */
 const quarantinedBlocks = 64;
 const quarantinedBytes = 16 << 20;
+/** Forgotten blocks that a warning lists. */
+const shownForgotten = 20;
 
 let enabled = /^(?:1|true|on|yes)$/i.test(environment("QUERN_DEBUG") ?? "");
 
@@ -62,6 +64,44 @@ export function debugMode(): boolean {
  */
 export function setDebugMode(on: boolean): void {
   enabled = on;
+}
+
+/** What is told of a block that nobody gave back. */
+interface Forgotten {
+  readonly requestedBytes: number;
+  readonly ageMs: number;
+  readonly origin?: string;
+}
+
+/**
+ * Says on the console what was forgotten. This is what the pool does in debug
+ * mode while its `onForgotten` is not set, and the only text that the library
+ * writes by itself.
+ *
+ * @param blocks What nobody gave back until it was collected.
+ */
+export function warnForgotten(blocks: readonly Forgotten[]): void {
+  const { warn } = console;
+  warn(forgottenText(blocks));
+}
+
+/**
+ * Describes what was forgotten.
+ *
+ * @param blocks What nobody gave back until it was collected.
+ * @returns A line for all, and one for each.
+ */
+export function forgottenText(blocks: readonly Forgotten[]): string {
+  const bytes = blocks.reduce((sum, block) => sum + block.requestedBytes, 0);
+  const lines = blocks.slice(0, shownForgotten).map(({ requestedBytes, ageMs, origin }) =>
+    `  ${formatBytes(requestedBytes)}, ${(ageMs / 1000).toFixed(1)} s ago, rented by ${
+      origin ?? "code before debug mode"
+    }`
+  );
+  if (blocks.length > shownForgotten) lines.push(`  and ${blocks.length - shownForgotten} more`);
+  const what = blocks.length === 1 ? "1 block was" : `${blocks.length} blocks were`;
+  return `Quern: ${what} never disposed of (${formatBytes(bytes)}), and came back only with a ` +
+    `garbage collection. Bind tensors with \`using\`, or dispose of them:\n${lines.join("\n")}`;
 }
 
 /** What debug mode needs of the pool. */

@@ -3,7 +3,7 @@
  */
 import { assert, assertEquals, assertMatch, assertStringIncludes, assertThrows } from "@std/assert";
 import { Block } from "../../lib/memory/block.ts";
-import { DebugGuard } from "../../lib/memory/debug.ts";
+import { DebugGuard, forgottenText } from "../../lib/memory/debug.ts";
 import { rentNative, returnNative } from "../../lib/memory/native_blocks.ts";
 import "../support/native.ts";
 
@@ -256,4 +256,18 @@ Deno.test("known() describes blocks in use and in quarantine by their native add
   assertMatch(known.get(keptNative.address)?.origin ?? "", /debug_test\.ts/);
   assertEquals(known.get(goneNative.address)?.shelved, true);
   bench.guard.release(kept);
+});
+
+Deno.test("the text on forgotten blocks sums them, and lists where they were rented", () => {
+  const block = { requestedBytes: 1024, ageMs: 1500, origin: "linear at app.ts:1:2" };
+  assertEquals(
+    forgottenText([block]),
+    "Quern: 1 block was never disposed of (1.00 KiB), and came back only with a garbage " +
+      "collection. Bind tensors with `using`, or dispose of them:\n" +
+      "  1.00 KiB, 1.5 s ago, rented by linear at app.ts:1:2",
+  );
+  const many = forgottenText(new Array(30).fill({ ...block, origin: undefined }));
+  assertStringIncludes(many, "30 blocks were never disposed of (30.0 KiB)");
+  assertStringIncludes(many, "rented by code before debug mode");
+  assertMatch(many, /and 10 more$/);
 });

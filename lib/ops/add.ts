@@ -4,7 +4,16 @@
 import { colsOf, rowsOf } from "../core/shape.ts";
 import { native, Status } from "../ffi/mod.ts";
 import type { Tensor } from "../tensor/mod.ts";
-import { checkOperand, checkShapeIs, type OutOption, refuse, resultTensor } from "./operands.ts";
+import {
+  areDense,
+  checkInPlace,
+  checkOperand,
+  checkShapeIs,
+  type OutOption,
+  refuse,
+  resultTensor,
+  withDense,
+} from "./operands.ts";
 
 /**
  * Adds two tensors of the same shape: `a + b`.
@@ -54,7 +63,12 @@ function addInto(
   checkOperand(operation, "the first operand", a, "float32");
   checkOperand(operation, "the second operand", b, "float32");
   checkShapeIs(operation, "the second operand", b, a.shape);
+  if (!areDense(a, b)) {
+    return withDense([a, b], (a, b) => addInto(operation, a, b, out));
+  }
   const y = resultTensor(operation, out, a.shape);
+  checkInPlace(operation, out, "the first operand", a);
+  checkInPlace(operation, out, "the second operand", b);
   const [rows, cols] = [rowsOf(a.shape), colsOf(a.shape)];
   const status = native().symbols.qn_add_f32(y.address, a.address, b.address, rows, cols);
   return status === Status.OK ? y : refuse(operation, status, y, out, { a, b });

@@ -1,10 +1,10 @@
 /**
  * The position of the largest element.
  */
-import { colsOf, formatShape, rowsOf, sameShape } from "../core/shape.ts";
+import { colsOf, rowsOf } from "../core/shape.ts";
 import { native, Status } from "../ffi/mod.ts";
-import { Tensor } from "../tensor/mod.ts";
-import { checkOperand, refuse } from "./operands.ts";
+import type { Tensor } from "../tensor/mod.ts";
+import { checkApart, checkOperand, refuse, resultTensor, withDense } from "./operands.ts";
 
 /**
  * The index of the first largest element of each row; NaN counts as largest.
@@ -28,17 +28,10 @@ export function argmax(
   options: { out?: Tensor<"int32"> } = {},
 ): Tensor<"int32"> {
   checkOperand("argmax", "x", x, "float32");
+  if (!x.isContiguous) return withDense([x], (x) => argmax(x, options));
   const { out } = options;
-  const shape = x.shape.slice(0, -1);
-  if (out !== undefined) {
-    checkOperand("argmax", "out", out, "int32");
-    if (!sameShape(out.shape, shape)) {
-      throw new RangeError(
-        `argmax: out is ${formatShape(out.shape)}, expected ${formatShape(shape)}`,
-      );
-    }
-  }
-  const y = out ?? Tensor.empty(shape, "int32");
+  const y = resultTensor("argmax", out, x.shape.slice(0, -1), "int32");
+  checkApart("argmax", out, "x", x);
   const [rows, cols] = [rowsOf(x.shape), colsOf(x.shape)];
   const status = native().symbols.qn_argmax_f32(y.address, x.address, rows, cols);
   return status === Status.OK ? y : refuse("argmax", status, y, out, { x });

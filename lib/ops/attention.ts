@@ -6,7 +6,15 @@
 import { formatShape } from "../core/shape.ts";
 import { native, Status } from "../ffi/mod.ts";
 import type { Tensor } from "../tensor/mod.ts";
-import { checkApart, checkOperand, type OutOption, refuse, resultTensor } from "./operands.ts";
+import {
+  areDense,
+  checkApart,
+  checkOperand,
+  type OutOption,
+  refuse,
+  resultTensor,
+  withDense,
+} from "./operands.ts";
 
 /** Options of {@linkcode attention}. */
 export interface AttentionOptions extends OutOption {
@@ -26,7 +34,8 @@ export interface AttentionOptions extends OutOption {
  * @param q `[tokens, heads, headSize]`, float32; headSize is at most 512.
  * @param k `[keys, keyHeads, headSize]`, float32.
  * @param v The shape of `k`, float32.
- * @param options Masking, scale and how many keys are in use; `out` must be none of the operands.
+ * @param options Masking, scale and how many keys are in use; `out` must share no memory with
+ * the operands.
  * @returns `[tokens, heads, headSize]`, float32.
  * @throws {RangeError} When the shapes do not fit.
  *
@@ -52,10 +61,16 @@ export function attention(
   checkOperand("attention", "v", v, "float32");
   const keyTokens = options.keyTokens ?? k.shape[0];
   checkAttentionShapes(q, k, v, keyTokens);
+  if (!areDense(q, k, v)) {
+    return withDense([q, k, v], (q, k, v) => attention(q, k, v, options));
+  }
+  const { out } = options;
   const [tokens, heads, headSize] = q.shape;
   const scale = options.scale ?? 1 / Math.sqrt(headSize);
-  const y = resultTensor("attention", options.out, q.shape);
-  if (options.out !== undefined) checkApart("attention", y, { q, k, v });
+  const y = resultTensor("attention", out, q.shape);
+  checkApart("attention", out, "q", q);
+  checkApart("attention", out, "k", k);
+  checkApart("attention", out, "v", v);
   const status = native().symbols.qn_attention_f32(
     y.address,
     q.address,
@@ -70,7 +85,7 @@ export function attention(
     options.causal ? 1 : 0,
   );
   if (status === Status.OK) return y;
-  return refuse("attention", status, y, options.out, { q, k, v }, { keyTokens, scale });
+  return refuse("attention", status, y, out, { q, k, v }, { keyTokens, scale });
 }
 
 function checkAttentionShapes(q: Tensor, k: Tensor, v: Tensor, keyTokens: number): void {

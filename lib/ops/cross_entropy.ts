@@ -4,7 +4,16 @@
 import { colsOf, rowsOf } from "../core/shape.ts";
 import { native, Status } from "../ffi/mod.ts";
 import type { Tensor } from "../tensor/mod.ts";
-import { checkOperand, checkShapeIs, type OutOption, refuse, resultTensor } from "./operands.ts";
+import {
+  areDense,
+  checkApart,
+  checkOperand,
+  checkShapeIs,
+  type OutOption,
+  refuse,
+  resultTensor,
+  withDense,
+} from "./operands.ts";
 
 /**
  * The negative log likelihood of one target a row:
@@ -35,7 +44,15 @@ export function crossEntropy(
   checkOperand("crossEntropy", "targets", targets, "int32");
   const shape = logits.shape.slice(0, -1);
   checkShapeIs("crossEntropy", "targets", targets, shape);
-  const y = resultTensor("crossEntropy", options.out, shape);
+  if (!areDense(logits, targets)) {
+    return withDense([logits, targets], (logits, targets) => {
+      return crossEntropy(logits, targets, options);
+    });
+  }
+  const { out } = options;
+  const y = resultTensor("crossEntropy", out, shape);
+  checkApart("crossEntropy", out, "logits", logits);
+  checkApart("crossEntropy", out, "targets", targets);
   const status = native().symbols.qn_cross_entropy_f32(
     y.address,
     logits.address,
@@ -44,5 +61,5 @@ export function crossEntropy(
     colsOf(logits.shape),
   );
   if (status === Status.OK) return y;
-  return refuse("crossEntropy", status, y, options.out, { logits, targets });
+  return refuse("crossEntropy", status, y, out, { logits, targets });
 }

@@ -5,7 +5,15 @@ import type { DType } from "../core/dtype.ts";
 import { colsOf, rowsOf } from "../core/shape.ts";
 import { native, Status } from "../ffi/mod.ts";
 import type { Tensor } from "../tensor/mod.ts";
-import { checkOperand, dtypeCodes, type OutOption, refuse, resultTensor } from "./operands.ts";
+import {
+  checkApart,
+  checkOperand,
+  dtypeCodes,
+  type OutOption,
+  refuse,
+  resultTensor,
+  withDense,
+} from "./operands.ts";
 
 /**
  * Widens all elements of a tensor to float32.
@@ -26,7 +34,10 @@ import { checkOperand, dtypeCodes, type OutOption, refuse, resultTensor } from "
  */
 export function dequantize(x: Tensor<DType>, options: OutOption = {}): Tensor<"float32"> {
   checkOperand("dequantize", "x", x);
-  const y = resultTensor("dequantize", options.out, x.shape);
+  if (!x.isContiguous) return withDense([x], (x) => dequantize(x, options));
+  const { out } = options;
+  const y = resultTensor("dequantize", out, x.shape);
+  checkApart("dequantize", out, "x", x);
   const status = native().symbols.qn_dequantize_f32(
     y.address,
     x.address,
@@ -34,5 +45,5 @@ export function dequantize(x: Tensor<DType>, options: OutOption = {}): Tensor<"f
     colsOf(x.shape),
     dtypeCodes[x.dtype],
   );
-  return status === Status.OK ? y : refuse("dequantize", status, y, options.out, { x });
+  return status === Status.OK ? y : refuse("dequantize", status, y, out, { x });
 }

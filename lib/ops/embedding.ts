@@ -5,7 +5,16 @@ import type { DType } from "../core/dtype.ts";
 import { formatShape } from "../core/shape.ts";
 import { native, Status } from "../ffi/mod.ts";
 import type { Tensor } from "../tensor/mod.ts";
-import { checkOperand, dtypeCodes, type OutOption, refuse, resultTensor } from "./operands.ts";
+import {
+  areDense,
+  checkApart,
+  checkOperand,
+  dtypeCodes,
+  type OutOption,
+  refuse,
+  resultTensor,
+  withDense,
+} from "./operands.ts";
 
 /**
  * Takes rows of a table, widened to float32.
@@ -40,7 +49,13 @@ export function embedding(
     );
   }
   const [vocabulary, cols] = table.shape;
-  const y = resultTensor("embedding", options.out, [ids.size, cols]);
+  if (!areDense(table, ids)) {
+    return withDense([table, ids], (table, ids) => embedding(table, ids, options));
+  }
+  const { out } = options;
+  const y = resultTensor("embedding", out, [ids.size, cols]);
+  checkApart("embedding", out, "table", table);
+  checkApart("embedding", out, "ids", ids);
   const status = native().symbols.qn_embedding_f32(
     y.address,
     table.address,
@@ -51,5 +66,5 @@ export function embedding(
     dtypeCodes[table.dtype],
   );
   if (status === Status.OK) return y;
-  return refuse("embedding", status, y, options.out, { table, ids });
+  return refuse("embedding", status, y, out, { table, ids });
 }

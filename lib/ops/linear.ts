@@ -6,12 +6,14 @@ import { colsOf, formatShape, rowsOf } from "../core/shape.ts";
 import { native, NativePrecision, Status } from "../ffi/mod.ts";
 import type { Tensor } from "../tensor/mod.ts";
 import {
+  areDense,
   checkApart,
   checkOperand,
   dtypeCodes,
   type OutOption,
   refuse,
   resultTensor,
+  withDense,
 } from "./operands.ts";
 
 /**
@@ -47,7 +49,7 @@ function precisionCode(precision: Precision): number {
  *
  * @param x `[…, inputs]`, float32.
  * @param weight `[outputs, inputs]`, any dtype but int32.
- * @param options `precision`; `out` must not be `x`.
+ * @param options `precision`; `out` must share no memory with the operands.
  * @returns `[…, outputs]`, float32.
  * @throws {RangeError} When the inner sizes differ.
  * @throws {OutOfMemoryError} When there is no memory for the result or for scratch.
@@ -70,11 +72,16 @@ export function linear(
   checkOperand("linear", "x", x, "float32");
   checkOperand("linear", "weight", weight);
   checkLinearShapes(x, weight);
+  if (!areDense(x, weight)) {
+    return withDense([x, weight], (x, weight) => linear(x, weight, options));
+  }
+  const { out } = options;
   const [outputs, inputs] = weight.shape;
   const shape = x.shape.with(-1, outputs);
   const precision = precisionCode(options.precision ?? "exact");
-  const y = resultTensor("linear", options.out, shape);
-  if (options.out !== undefined) checkApart("linear", y, { x, weight });
+  const y = resultTensor("linear", out, shape);
+  checkApart("linear", out, "x", x);
+  checkApart("linear", out, "weight", weight);
   const status = native().symbols.qn_linear_f32(
     y.address,
     x.address,
@@ -86,7 +93,7 @@ export function linear(
     precision,
   );
   if (status === Status.OK) return y;
-  return refuse("linear", status, y, options.out, { x, weight });
+  return refuse("linear", status, y, out, { x, weight });
 }
 
 function checkLinearShapes(x: Tensor, weight: Tensor): void {

@@ -1,16 +1,19 @@
 /**
  * What operations check before they call a kernel, so that every operation
- * refuses the same mistakes in the same words.
+ * refuses the same mistakes in the same words, and takes operands of any strides.
+ *
+ * Kernels read and write dense memory. An operand that is not dense is copied
+ * into memory of the pool, which goes back before the operation ends, also when
+ * it throws. A result never is: `out` must be dense.
  */
 import type { DType } from "../core/dtype.ts";
-import { DisposedError } from "../core/errors.ts";
 import { formatShape, sameShape, type Shape } from "../core/shape.ts";
 import { NativeDType, statusError } from "../ffi/mod.ts";
-import { Tensor } from "../tensor/mod.ts";
+import { endedError, overlaps, Tensor } from "../tensor/mod.ts";
 
 /** The option that every operation with a tensor as its result takes. */
 export interface OutOption {
-  /** Where to write the result; a new tensor when left out. */
+  /** Where to write the result, which must be contiguous; a new tensor when left out. */
   out?: Tensor<"float32">;
 }
 
@@ -41,15 +44,18 @@ export function checkOperand(
   tensor: Tensor,
   dtype?: DType,
 ): void {
-  if (tensor.disposed) {
-    throw new DisposedError(
-      `${operation}: ${name}, a tensor ${tensor.dtype} ${formatShape(tensor.shape)}, ` +
-        `was disposed of before`,
-    );
+  if (!(tensor instanceof Tensor)) {
+    throw new TypeError(`${operation}: ${name} is ${kindOf(tensor)}, expected a tensor`);
   }
+  if (tensor.disposed) throw endedError(tensor, operation, name);
   if (dtype !== undefined && tensor.dtype !== dtype) {
     throw new TypeError(`${operation}: ${name} is ${tensor.dtype}, expected ${dtype}`);
   }
+}
+
+function kindOf(value: unknown): string {
+  if (typeof value !== "object" || value === null) return String(value);
+  return `of type ${value.constructor?.name ?? "object"}`;
 }
 
 /**
@@ -70,44 +76,112 @@ export function checkShapeIs(operation: string, name: string, tensor: Tensor, sh
 }
 
 /**
+ * Whether kernels can read operands where they are.
+ *
+ * @param a An operand; one that was left out is no obstacle.
+ * @param b Another.
+ * @param c Another.
+ * @returns False when {@linkcode withDense} must copy one of them.
+ */
+export function areDense(a: Tensor | undefined, b?: Tensor, c?: Tensor): boolean {
+  return (a === undefined || a.isContiguous) && (b === undefined || b.isContiguous) &&
+    (c === undefined || c.isContiguous);
+}
+
+/**
+ * Runs an operation on dense copies of the operands that are not dense.
+ *
+ * @param operands The operands, checked; those left out are undefined.
+ * @param run The operation.
+ * @returns What it returned; the copies are back in the pool by then.
+ */
+export function withDense<T extends (Tensor | undefined)[], R>(
+  operands: readonly [...T],
+  run: (...dense: T) => R,
+): R {
+  const copies: Tensor[] = [];
+  try {
+    const dense = operands.map((operand) => {
+      if (operand === undefined || operand.isContiguous) return operand;
+      const copy = operand.clone();
+      copies.push(copy);
+      return copy;
+    });
+    return run(...dense as T);
+  } finally {
+    for (const copy of copies) copy.dispose();
+  }
+}
+
+/**
  * The tensor that a result goes to: the caller's, checked, or a new one.
  *
  * @param operation Named in an error.
  * @param out What the caller passed.
  * @param shape The result's shape.
- * @returns A float32 tensor of that shape.
+ * @param dtype The result's dtype; float32 when left out.
+ * @returns A dense tensor of that shape.
  * @throws {RangeError} When the caller's tensor has another shape.
- * @throws {TypeError} When it has another dtype.
+ * @throws {TypeError} When it has another dtype, or is not dense.
  */
-export function resultTensor(
+export function resultTensor<D extends DType = "float32">(
   operation: string,
-  out: Tensor<"float32"> | undefined,
+  out: Tensor<D> | undefined,
   shape: Shape,
-): Tensor<"float32"> {
-  if (out === undefined) return Tensor.empty(shape);
-  checkOperand(operation, "out", out, "float32");
+  dtype?: D,
+): Tensor<D> {
+  if (out === undefined) return Tensor.empty<D>(shape, dtype);
+  checkOperand(operation, "out", out, dtype ?? "float32");
   checkShapeIs(operation, "out", out, shape);
+  if (!out.isContiguous) {
+    throw new TypeError(
+      `${operation}: out is a view with strides ${formatShape(out.strides)}, whose elements do ` +
+        `not lie side by side; write into a contiguous tensor, then use copyFrom()`,
+    );
+  }
   return out;
 }
 
 /**
- * Checks that a result does not begin where an operand does that is read while
- * the result is written; views of one tensor are told by their address.
+ * Checks that a result shares no memory with an operand that is read while the
+ * result is written.
  *
  * @param operation Named in the error.
- * @param result Where the result goes.
- * @param operands The operands by name.
+ * @param out What the caller passed; nothing to check when left out.
+ * @param name The operand's name, for the error.
+ * @param operand The operand.
  * @throws {RangeError} When they share memory.
  */
 export function checkApart(
   operation: string,
-  result: Tensor,
-  operands: Record<string, Tensor>,
+  out: Tensor | undefined,
+  name: string,
+  operand: Tensor | undefined,
 ): void {
-  for (const name in operands) {
-    if (result.address === operands[name].address) {
-      throw new RangeError(`${operation}: out must not be ${name}, nor a view of it`);
-    }
+  if (out !== undefined && operand !== undefined && overlaps(out, operand)) {
+    throw new RangeError(`${operation}: out must not be ${name}, nor a view of its memory`);
+  }
+}
+
+/**
+ * Checks that a result shares either all of its memory with an operand of the
+ * same shape and dtype, or none.
+ *
+ * @param operation Named in the error.
+ * @param out What the caller passed; nothing to check when left out.
+ * @param name The operand's name, for the error.
+ * @param operand The operand.
+ * @throws {RangeError} When they share a part.
+ */
+export function checkInPlace(
+  operation: string,
+  out: Tensor | undefined,
+  name: string,
+  operand: Tensor,
+): void {
+  if (out === undefined || out === operand || !overlaps(out, operand)) return;
+  if (out.address !== operand.address) {
+    throw new RangeError(`${operation}: out may be ${name}, but must not share a part of it`);
   }
 }
 

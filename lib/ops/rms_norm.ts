@@ -4,7 +4,17 @@
 import { colsOf, rowsOf } from "../core/shape.ts";
 import { native, Status } from "../ffi/mod.ts";
 import type { Tensor } from "../tensor/mod.ts";
-import { checkOperand, checkShapeIs, type OutOption, refuse, resultTensor } from "./operands.ts";
+import {
+  areDense,
+  checkApart,
+  checkInPlace,
+  checkOperand,
+  checkShapeIs,
+  type OutOption,
+  refuse,
+  resultTensor,
+  withDense,
+} from "./operands.ts";
 
 /** Options of {@linkcode rmsNorm}. */
 export interface RmsNormOptions extends OutOption {
@@ -36,14 +46,19 @@ export function rmsNorm(
   weight?: Tensor<"float32">,
   options: RmsNormOptions = {},
 ): Tensor<"float32"> {
-  const { epsilon = 1e-5 } = options;
-  const cols = colsOf(x.shape);
+  const { epsilon = 1e-5, out } = options;
   checkOperand("rmsNorm", "x", x, "float32");
+  const cols = colsOf(x.shape);
   if (weight !== undefined) {
     checkOperand("rmsNorm", "weight", weight, "float32");
     checkShapeIs("rmsNorm", "weight", weight, [cols]);
   }
-  const y = resultTensor("rmsNorm", options.out, x.shape);
+  if (!areDense(x, weight)) {
+    return withDense([x, weight], (x, weight) => rmsNorm(x, weight, options));
+  }
+  const y = resultTensor("rmsNorm", out, x.shape);
+  checkInPlace("rmsNorm", out, "x", x);
+  checkApart("rmsNorm", out, "weight", weight);
   const status = native().symbols.qn_rms_norm_f32(
     y.address,
     x.address,
@@ -53,5 +68,5 @@ export function rmsNorm(
     epsilon,
   );
   if (status === Status.OK) return y;
-  return refuse("rmsNorm", status, y, options.out, { x, weight }, { epsilon });
+  return refuse("rmsNorm", status, y, out, { x, weight }, { epsilon });
 }

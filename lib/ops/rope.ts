@@ -7,7 +7,17 @@
 import { formatShape, type Shape } from "../core/shape.ts";
 import { native, RopeLayout, Status } from "../ffi/mod.ts";
 import type { Tensor } from "../tensor/mod.ts";
-import { checkOperand, checkShapeIs, type OutOption, refuse, resultTensor } from "./operands.ts";
+import {
+  areDense,
+  checkApart,
+  checkInPlace,
+  checkOperand,
+  checkShapeIs,
+  type OutOption,
+  refuse,
+  resultTensor,
+  withDense,
+} from "./operands.ts";
 
 /** Options of {@linkcode ropeTable}. */
 export interface RopeTableOptions {
@@ -63,7 +73,13 @@ export function ropeTable(
   if (!Number.isInteger(start) || start < 0 || start > 0xffffffff) {
     throw new RangeError(`ropeTable: start is an integer from 0 to 2^32 - 1, not ${start}`);
   }
+  if (!areDense(factors)) {
+    return withDense([factors], (factors) => ropeTable(tokens, pairs, { ...options, factors }));
+  }
   const { cosines, sines } = resultTable([tokens, pairs], out);
+  checkApart("ropeTable", out?.cosines, "factors", factors);
+  checkApart("ropeTable", out?.sines, "factors", factors);
+  checkApart("ropeTable", out?.sines, "out.cosines", out?.cosines);
   const status = native().symbols.qn_rope_table_f32(
     cosines.address,
     sines.address,
@@ -137,7 +153,16 @@ export function rope(
   if (code === undefined) {
     throw new TypeError(`rope: layout is "interleaved" or "halves", not ${JSON.stringify(layout)}`);
   }
-  const y = resultTensor("rope", options.out, x.shape);
+  if (!areDense(x, cosines, sines)) {
+    return withDense([x, cosines, sines], (x, cosines, sines) => {
+      return rope(x, { cosines, sines }, options);
+    });
+  }
+  const { out } = options;
+  const y = resultTensor("rope", out, x.shape);
+  checkInPlace("rope", out, "x", x);
+  checkApart("rope", out, "cosines", cosines);
+  checkApart("rope", out, "sines", sines);
   const status = native().symbols.qn_rope_f32(
     y.address,
     x.address,
@@ -149,5 +174,5 @@ export function rope(
     pairs,
     code,
   );
-  return status === Status.OK ? y : refuse("rope", status, y, options.out, { x, cosines });
+  return status === Status.OK ? y : refuse("rope", status, y, out, { x, cosines });
 }

@@ -3,8 +3,8 @@
  */
 import { colsOf, formatShape } from "../core/shape.ts";
 import { native, Status } from "../ffi/mod.ts";
-import { Tensor } from "../tensor/mod.ts";
-import { checkOperand, checkShapeIs, refuse } from "./operands.ts";
+import type { Tensor } from "../tensor/mod.ts";
+import { areDense, checkApart, checkOperand, refuse, resultTensor, withDense } from "./operands.ts";
 
 /** How a token is drawn; the steps are taken in this order. */
 export interface SampleOptions {
@@ -56,16 +56,19 @@ export function sample(
   if (logits.size !== cols) {
     throw new RangeError(`sample: logits ${formatShape(logits.shape)} are more than one row`);
   }
-  if (out !== undefined) {
-    checkOperand("sample", "out", out, "int32");
-    checkShapeIs("sample", "out", out, [1]);
-  }
   if (!(uniform >= 0 && uniform < 1)) {
     throw new RangeError(`sample: uniform is a number from 0, below 1, not ${uniform}`);
   }
   checkSampleOptions(options);
   const historyLength = checkHistory(history, options.historyLength);
-  const y = out ?? Tensor.empty([1], "int32");
+  if (!areDense(logits, history)) {
+    return withDense([logits, history], (logits, history) => {
+      return sample(logits, uniform, { ...options, history });
+    });
+  }
+  const y = resultTensor("sample", out, [1], "int32");
+  checkApart("sample", out, "logits", logits);
+  checkApart("sample", out, "history", history);
   const status = native().symbols.qn_sample_f32(
     y.address,
     logits.address,

@@ -4,7 +4,14 @@
 import { colsOf, rowsOf } from "../core/shape.ts";
 import { native, Status } from "../ffi/mod.ts";
 import type { Tensor } from "../tensor/mod.ts";
-import { checkOperand, type OutOption, refuse, resultTensor } from "./operands.ts";
+import {
+  checkInPlace,
+  checkOperand,
+  type OutOption,
+  refuse,
+  resultTensor,
+  withDense,
+} from "./operands.ts";
 
 /**
  * `exp(x) / sum(exp(x))` over each row, with the row's maximum taken off first.
@@ -24,8 +31,11 @@ import { checkOperand, type OutOption, refuse, resultTensor } from "./operands.t
  */
 export function softmax(x: Tensor<"float32">, options: OutOption = {}): Tensor<"float32"> {
   checkOperand("softmax", "x", x, "float32");
-  const y = resultTensor("softmax", options.out, x.shape);
+  const { out } = options;
+  if (!x.isContiguous) return withDense([x], (x) => softmax(x, options));
+  const y = resultTensor("softmax", out, x.shape);
+  checkInPlace("softmax", out, "x", x);
   const [rows, cols] = [rowsOf(x.shape), colsOf(x.shape)];
   const status = native().symbols.qn_softmax_f32(y.address, x.address, rows, cols);
-  return status === Status.OK ? y : refuse("softmax", status, y, options.out, { x });
+  return status === Status.OK ? y : refuse("softmax", status, y, out, { x });
 }

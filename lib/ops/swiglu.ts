@@ -4,7 +4,16 @@
 import { colsOf, rowsOf } from "../core/shape.ts";
 import { native, Status } from "../ffi/mod.ts";
 import type { Tensor } from "../tensor/mod.ts";
-import { checkOperand, checkShapeIs, type OutOption, refuse, resultTensor } from "./operands.ts";
+import {
+  areDense,
+  checkInPlace,
+  checkOperand,
+  checkShapeIs,
+  type OutOption,
+  refuse,
+  resultTensor,
+  withDense,
+} from "./operands.ts";
 
 /**
  * `silu(gate) · up`, element by element, where silu(v) = v / (1 + exp(-v)).
@@ -33,8 +42,14 @@ export function swiglu(
   checkOperand("swiglu", "gate", gate, "float32");
   checkOperand("swiglu", "up", up, "float32");
   checkShapeIs("swiglu", "up", up, gate.shape);
-  const y = resultTensor("swiglu", options.out, gate.shape);
+  if (!areDense(gate, up)) {
+    return withDense([gate, up], (gate, up) => swiglu(gate, up, options));
+  }
+  const { out } = options;
+  const y = resultTensor("swiglu", out, gate.shape);
+  checkInPlace("swiglu", out, "gate", gate);
+  checkInPlace("swiglu", out, "up", up);
   const [rows, cols] = [rowsOf(gate.shape), colsOf(gate.shape)];
   const status = native().symbols.qn_swiglu_f32(y.address, gate.address, up.address, rows, cols);
-  return status === Status.OK ? y : refuse("swiglu", status, y, options.out, { gate, up });
+  return status === Status.OK ? y : refuse("swiglu", status, y, out, { gate, up });
 }

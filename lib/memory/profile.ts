@@ -76,6 +76,12 @@ export interface Profile<T> {
  * ```
  */
 export function profile<T>(fn: () => Promise<T>): Promise<Profile<T>>;
+/**
+ * Runs a function that is not asynchronous and tells what it allocated.
+ *
+ * @param fn What to run.
+ * @returns What it returned, how much it allocated and where.
+ */
 export function profile<T>(fn: () => T): Profile<T>;
 export function profile<T>(fn: () => T | Promise<T>): Profile<T> | Promise<Profile<T>> {
   const recorder = new Recorder();

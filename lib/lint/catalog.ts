@@ -1,0 +1,114 @@
+/**
+ * What of Quern's functions and classes gives something that must be disposed
+ * of. This is the one list of it; a test compares it with the types of all that
+ * the package exports.
+ */
+
+/** What becomes of the memory behind a result. */
+export type Ownership =
+  /** New: whoever gets it disposes of it. */
+  | "new"
+  /** It belongs to what the method was called on. */
+  | "borrowed"
+  /** It is the very thing that the method was called on, or the first argument. */
+  | "same";
+
+/** What a call gives. */
+export interface Result {
+  /** The name of its class or interface. */
+  readonly kind: string;
+  /** Whose it is. */
+  readonly ownership: Ownership;
+  /** The position of the options, whose `out` is the result where it is given. */
+  readonly options?: number;
+  /** Whether a promise of it is given. */
+  readonly asynchronous?: boolean;
+}
+
+/** What a class or an interface offers. */
+export interface Kind {
+  /** Whether `using` can hold it. */
+  readonly disposable: boolean;
+  /** Whether `new` makes one that its maker disposes of. */
+  readonly constructible?: boolean;
+  /** Static methods that give something listed here. */
+  readonly statics?: Readonly<Record<string, Result>>;
+  /** Methods that give something listed here. */
+  readonly methods?: Readonly<Record<string, Result>>;
+  /** Methods after which there is nothing left to dispose of, besides `dispose`. */
+  readonly ending?: readonly string[];
+  /** Properties that hold something listed here. */
+  readonly parts?: Readonly<Record<string, string>>;
+}
+
+const tensor: Result = { kind: "Tensor", ownership: "new" };
+const operation = (options: number): Result => ({ ...tensor, options });
+
+/** Functions, by the name that they are exported under. */
+export const functions: Readonly<Record<string, Result>> = {
+  add: operation(2),
+  addInPlace: { kind: "Tensor", ownership: "same" },
+  argmax: operation(1),
+  attention: operation(3),
+  crossEntropy: operation(2),
+  dequantize: operation(1),
+  embedding: operation(2),
+  linear: operation(2),
+  loadModel: { kind: "LanguageModel", ownership: "new", asynchronous: true },
+  rmsNorm: operation(2),
+  rope: operation(2),
+  ropeTable: { kind: "RopeTable", ownership: "new", options: 2 },
+  sample: operation(1),
+  softmax: operation(1),
+  swiglu: operation(2),
+};
+
+/** Values, by the name that they are exported under: what they are. */
+export const values: Readonly<Record<string, string>> = {
+  pool: "Pool",
+};
+
+/** Classes and interfaces, by name. */
+export const kinds: Readonly<Record<string, Kind>> = {
+  LanguageModel: {
+    disposable: true,
+    methods: { createSession: { kind: "Session", ownership: "new" } },
+  },
+  Pool: { disposable: false },
+  RopeTable: { disposable: false, parts: { cosines: "Tensor", sines: "Tensor" } },
+  Session: { disposable: true },
+  Tensor: {
+    disposable: true,
+    constructible: true,
+    statics: {
+      empty: tensor,
+      from: tensor,
+      full: tensor,
+      ones: tensor,
+      randn: tensor,
+      zeros: tensor,
+    },
+    methods: {
+      clone: tensor,
+      copyFrom: { kind: "Tensor", ownership: "same" },
+      reshape: tensor,
+      slice: tensor,
+    },
+  },
+  Workspace: {
+    disposable: true,
+    constructible: true,
+    methods: {
+      get: { kind: "Tensor", ownership: "borrowed" },
+      zeros: { kind: "Tensor", ownership: "borrowed" },
+    },
+  },
+};
+
+/** Functions whose callback runs before they return, or are awaited. */
+export const callbackTakers: ReadonlySet<string> = new Set([
+  "assertNoLeaks",
+  "profile",
+  "scope",
+  "withoutLeaks",
+]);

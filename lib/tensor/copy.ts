@@ -5,8 +5,7 @@ import { dtypeLayout } from "../core/dtype.ts";
 import { formatShape, sameShape, type Shape } from "../core/shape.ts";
 import { check, native } from "../ffi/mod.ts";
 import { endedError } from "./lifetime.ts";
-import { overlaps } from "./overlap.ts";
-import type { Tensor } from "./tensor.ts";
+import { overlaps, type Tensor } from "./tensor.ts";
 
 /** The most bytes that one native row may have. */
 const maxRowBytes = 2 ** 30;

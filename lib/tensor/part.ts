@@ -6,6 +6,12 @@ import { formatShape, type Shape, sizeOf } from "../core/shape.ts";
 import type { Storage } from "../memory/mod.ts";
 import { isDense, spanOf } from "./layout.ts";
 
+/** Which part of a tensor a slice shows. */
+export interface SliceOptions {
+  /** The axis that is cut; 0, the first, when left out; negative ones count from the end. */
+  axis?: number;
+}
+
 /** What a tensor needs that is not at the start of a storage, or not dense. */
 export class Part {
   /** Where the first element is in the storage. */
@@ -74,6 +80,20 @@ export function checkPlace(
  */
 export function isNumeric(dtype: DType): dtype is "float32" | "float16" | "int32" {
   return dtype === "float32" || dtype === "float16" || dtype === "int32";
+}
+
+/**
+ * Checks that numbers can be written into a dtype.
+ *
+ * @param dtype What a caller passed.
+ * @param operation Named in the error.
+ * @throws {TypeError} When its typed array shows raw storage, or there is none.
+ */
+export function checkNumeric(dtype: DType, operation: string): void {
+  if (isNumeric(dtype)) return;
+  throw new TypeError(
+    `${operation}: the dtype is float32, float16 or int32, not ${JSON.stringify(dtype)}`,
+  );
 }
 
 /**

@@ -29,13 +29,19 @@ import {
 } from "./layout.ts";
 import { endedError, endOf, noteEnded, noteMade, noteMoved } from "./lifetime.ts";
 import { flatten, inferShape, nest, type NestedNumbers } from "./nested.ts";
-import { checkPlace, isNumeric, noDataError, notNumericError, Part } from "./part.ts";
+import {
+  checkNumeric,
+  checkPlace,
+  isNumeric,
+  noDataError,
+  notNumericError,
+  Part,
+  type SliceOptions,
+} from "./part.ts";
+import { claimTicket, type SharedTensor, type ShareOptions, ticketOf } from "./share.ts";
 
-/** Which part of a tensor a slice shows. */
-export interface SliceOptions {
-  /** The axis that is cut; 0, the first, when left out; negative ones count from the end. */
-  axis?: number;
-}
+/** Whether two tensors' ranges of memory, from first to last element, have a byte in common. */
+export let overlaps: (a: Tensor, b: Tensor) => boolean;
 
 /**
  * An array of numbers in pool memory. Dispose of it, or bind it with `using`,
@@ -56,10 +62,21 @@ export class Tensor<D extends DType = DType> implements Scoped {
   /** The element type. */
   readonly dtype: D;
   #storage: Storage | undefined;
-  /** Undefined for a dense tensor at the start of its storage, as all new ones are. */
+  /** Undefined for a dense tensor at the start of its storage, as new ones are. */
   readonly #part: Part | undefined;
   /** The memory from the first element to the last, made when it is first asked for. */
   #data: DataOf[D] | undefined;
+
+  static {
+    overlaps = (a, b) => {
+      const [first, second] = [a.#live("overlaps"), b.#live("overlaps")];
+      // The same memory begins at the same address, also when it was claimed a second time.
+      if (first !== second && first.address !== second.address) return false;
+      const start = a.#part === undefined ? 0 : a.#part.byteOffset;
+      const other = b.#part === undefined ? 0 : b.#part.byteOffset;
+      return start < other + b.#spanBytes() && other < start + a.#spanBytes();
+    };
+  }
 
   /**
    * A tensor over part of a storage, which it takes over one reference of.
@@ -163,25 +180,13 @@ export class Tensor<D extends DType = DType> implements Scoped {
    * @returns A new tensor.
    * @throws {RangeError} When the rows differ in length.
    * @throws {TypeError} When something in it is not a number, or the dtype is another.
-   *
-   * @example
-   * ```ts
-   * import { Tensor } from "@quern/quern";
-   *
-   * using ids = Tensor.from([3, 1, 2], "int32");
-   * console.log(ids.dtype, ids.shape);
-   * ```
    */
   static from<D extends "float32" | "float16" | "int32" = "float32">(
     values: NestedNumbers | Float32Array | Int32Array,
     dtype?: D,
   ): Tensor<D> {
     const type = dtype ?? ("float32" as D);
-    if (!isNumeric(type)) {
-      throw new TypeError(
-        `Tensor.from: the dtype is float32, float16 or int32, not ${JSON.stringify(type)}`,
-      );
-    }
+    checkNumeric(type, "Tensor.from");
     const tensor = make("Tensor.from", inferShape(values, "Tensor.from"), type);
     flatten(values, tensor.data as DataOf["float32" | "float16" | "int32"]);
     return tensor;
@@ -190,6 +195,21 @@ export class Tensor<D extends DType = DType> implements Scoped {
   /** The number of elements. */
   get size(): number {
     return sizeOf(this.shape);
+  }
+
+  /**
+   * A tensor over memory that another isolate shared; both see what either writes.
+   *
+   * @param ticket What `share` returned there.
+   * @returns A tensor, to be disposed of by itself.
+   * @throws {TypeError} When it is not a ticket.
+   * @throws {Error} When it was claimed as often as it was shared for, or the memory was given back.
+   */
+  static fromShared(ticket: SharedTensor): Tensor {
+    return claimTicket(ticket, (storage) => {
+      const { byteOffset, shape, dtype, strides } = ticket;
+      return new Tensor(storage, byteOffset, shape, dtype, strides);
+    });
   }
 
   /** Elements between neighbours along each axis. */
@@ -280,16 +300,6 @@ export class Tensor<D extends DType = DType> implements Scoped {
    * @param options The axis, the first when left out.
    * @returns A view, to be disposed of by itself.
    * @throws {RangeError} When there is no such axis, or an index is not an integer.
-   *
-   * @example
-   * ```ts
-   * import { Tensor } from "@quern/quern";
-   *
-   * using x = Tensor.from([[1, 2, 3], [4, 5, 6]]);
-   * using rows = x.slice(0, 1);
-   * using columns = x.slice(1, 3, { axis: -1 });
-   * console.log(rows.toArray(), columns.toArray()); // [[1, 2, 3]] [[2, 3], [5, 6]]
-   * ```
    */
   slice(start: number, end?: number, options: SliceOptions = {}): Tensor<D> {
     this.#live("Tensor.slice");
@@ -314,9 +324,8 @@ export class Tensor<D extends DType = DType> implements Scoped {
    * import { Tensor } from "@quern/quern";
    *
    * using x = Tensor.zeros([2, 3, 4]);
-   * using reversed = x.transpose();
    * using swapped = x.transpose(0, 2, 1);
-   * console.log(reversed.shape, swapped.shape); // [4, 3, 2] [2, 4, 3]
+   * console.log(swapped.shape); // [2, 4, 3]
    * ```
    */
   transpose(...axes: number[]): Tensor<D> {
@@ -373,9 +382,8 @@ export class Tensor<D extends DType = DType> implements Scoped {
   }
 
   /**
-   * Passes the elements on to a new handle, without a copy. This one counts as
-   * disposed of from then on, so that whoever still uses it gets an error. The new
-   * handle belongs to the scope that `move` is called in.
+   * Passes the elements on to a new handle, which belongs to the scope that `move` is
+   * called in. This one counts as disposed of: whoever still uses it gets an error.
    *
    * @returns A tensor with the same elements.
    */
@@ -386,6 +394,30 @@ export class Tensor<D extends DType = DType> implements Scoped {
     noteMoved(this);
     this.#leave();
     return moved;
+  }
+
+  /**
+   * Lets other isolates (workers) use the same elements. The memory stays until all
+   * have claimed it, also when this tensor is disposed of or this isolate ends before.
+   *
+   * @param options How many will claim it; 1 when left out.
+   * @returns A ticket for `postMessage`, good for one `Tensor.fromShared` in each receiver.
+   * @throws {RangeError} When the number of receivers is not an integer of 1 or more.
+   *
+   * @example
+   * ```ts
+   * import { Tensor } from "@quern/quern";
+   *
+   * const x = Tensor.from([1, 2, 3]);
+   * const ticket = x.share();
+   * x.dispose();
+   * using same = Tensor.fromShared(ticket); // usually in a worker, after postMessage(ticket)
+   * console.log(same.toArray()); // [1, 2, 3]
+   * ```
+   */
+  share(options: ShareOptions = {}): SharedTensor {
+    const memory = this.#live("Tensor.share").share(options.receivers ?? 1);
+    return ticketOf(memory, this.#part?.byteOffset ?? 0, this);
   }
 
   /** Gives the memory back. Doing so again is harmless; using the tensor is an error. */
@@ -440,10 +472,16 @@ export class Tensor<D extends DType = DType> implements Scoped {
     return view;
   }
 
+  #spanBytes(): number {
+    const strides = this.#part?.strides;
+    return strides === undefined
+      ? this.byteLength
+      : byteLengthOf(this.dtype, spanOf(this.shape, strides));
+  }
+
   #show(storage: Storage): DataOf[D] {
     const offset = storage.bufferOffset + (this.#part?.byteOffset ?? 0);
-    const elements = this.isContiguous ? this.size : spanOf(this.shape, this.strides);
-    return dataView(this.dtype, storage.buffer, offset, byteLengthOf(this.dtype, elements));
+    return dataView(this.dtype, storage.buffer, offset, this.#spanBytes());
   }
 
   #numbers(operation: string): ArrayLike<number> {

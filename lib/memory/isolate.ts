@@ -19,6 +19,9 @@ import { check, native } from "../ffi/mod.ts";
 import { IsolateField } from "../ffi/symbols.ts";
 import { bufferAt } from "./block.ts";
 
+/** The unit of the pool's clock. */
+const tickMs = 10;
+
 /** An account. */
 export interface Isolate {
   /** Its number, never 0. */
@@ -36,6 +39,26 @@ let opened: Isolate | undefined;
  */
 export function isolate(): Isolate {
   return opened ??= open();
+}
+
+/**
+ * A time on the pool's clock.
+ *
+ * @param milliseconds How long.
+ * @returns At least 1.
+ */
+export function ticksOf(milliseconds: number): number {
+  return Math.max(Math.ceil(milliseconds / tickMs), 1);
+}
+
+/**
+ * How long ago something was.
+ *
+ * @param since What the clock said then, as a 32-bit integer.
+ * @returns Milliseconds.
+ */
+export function ageMs(since: number): number {
+  return ((isolate().fields[IsolateField.NOW] - since) | 0) * tickMs;
 }
 
 function open(): Isolate {

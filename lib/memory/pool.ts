@@ -17,7 +17,6 @@
 import type { DType } from "../core/dtype.ts";
 import { parseSize } from "../core/sizes.ts";
 import { check, native } from "../ffi/mod.ts";
-import { IsolateField } from "../ffi/symbols.ts";
 import { planLimits, type TuneReport } from "./auto_tune.ts";
 import { PooledBatch } from "./batch.ts";
 import { Block } from "./block.ts";
@@ -25,21 +24,19 @@ import { PooledBuffer } from "./buffer.ts";
 import { bufferBytes, checkAlignment, checkBatch, checkBytes, typeName } from "./checks.ts";
 import { DebugGuard, debugMode, setDebugMode } from "./debug.ts";
 import { debugBacking } from "./debug_backing.ts";
-import { isolate } from "./isolate.ts";
+import { ageMs } from "./isolate.ts";
 import { type EpochToken, Net } from "./net.ts";
 import { type PoolClassStats, type PoolStats, readClassStats, readStats } from "./pool_stats.ts";
 import { plannedBytes, type PrewarmPlan } from "./prewarm.ts";
 import { blockAlignment } from "./size_class.ts";
 import { type KnownBlock, type PoolSnapshot, takeSnapshot } from "./snapshot.ts";
-import { Supply } from "./supply.ts";
+import { releasedTwice, Supply } from "./supply.ts";
 
 export { Block } from "./block.ts";
 export type { PoolClassStats, PoolStats } from "./pool_stats.ts";
 
 /** Elements of float32 whose bytes are small enough to need no check. */
 const plainLength = 2 ** 28;
-/** Of the pool's clock. */
-const tickMs = 10;
 
 /** A block whose handle was collected before it was disposed of. */
 export interface ForgottenBlock {
@@ -140,15 +137,11 @@ export class Pool {
    * @throws {Error} When one was released before.
    */
   releaseBatch(blocks: readonly Block[]): void {
-    let problem: unknown;
-    for (let i = 0; i < blocks.length; i++) {
-      try {
-        this.release(blocks[i]);
-      } catch (error) {
-        problem ??= error;
-      }
+    if (this.#guard === undefined && blocks.every((block) => this.#isOut(block))) {
+      this.#supply.giveBatch(blocks);
+    } else {
+      this.#releaseEach(blocks);
     }
-    if (problem !== undefined) throw problem;
   }
 
   // ---- Safe ---------------------------------------------------------------
@@ -347,6 +340,7 @@ export class Pool {
       );
     }
     check(native().symbols.qn_pool_idle_set(isForever ? 0 : milliseconds), "pool.setIdle");
+    this.#supply.shelves.setIdle(milliseconds);
   }
 
   /**
@@ -370,8 +364,8 @@ export class Pool {
     list.forEach(({ count }, index) => this.#supply.prewarm(sizes[index], count));
   }
 
-  /** How many blocks of each class of small ones this isolate's shelves may hold. */
-  get limits(): Int32Array<ArrayBuffer> {
+  /** How many blocks this isolate's shelf of each class of small ones may hold; `autoTune` changes it. */
+  get limits(): number[] {
     return this.#supply.shelves.limits;
   }
 
@@ -440,6 +434,23 @@ export class Pool {
     this.#supply.give(around);
   }
 
+  /** Whether a block may be released, as far as one can tell from it alone. */
+  #isOut(block: Block): boolean {
+    return block instanceof Block && block.owner === this && block.held;
+  }
+
+  #releaseEach(blocks: readonly Block[]): void {
+    let problem: unknown;
+    for (const block of blocks) {
+      try {
+        this.release(block);
+      } catch (error) {
+        problem ??= error;
+      }
+    }
+    if (problem !== undefined) throw problem;
+  }
+
   #fillGuarded(bytes: number, into: Block[]): void {
     const { length } = into;
     into.length = 0;
@@ -452,11 +463,10 @@ export class Pool {
   }
 
   #takeForgotten(blocks: Block[]): void {
-    const now = isolate().fields[IsolateField.NOW];
     const report = blocks.map((block) => ({
       byteLength: block.byteLength,
       requestedBytes: block.requested,
-      ageMs: ((now - block.since) | 0) * tickMs,
+      ageMs: ageMs(block.since),
       origin: this.#guard?.originOf(block),
     }));
     this.#forgotten += blocks.length;
@@ -470,10 +480,6 @@ function notABlock(value: unknown): TypeError {
     `pool.release: only a block that pool.acquire() returned can be released, not ` +
       (value instanceof Block ? "one of another pool" : typeName(value)),
   );
-}
-
-function releasedTwice({ byteLength }: Block): Error {
-  return new Error(`pool.release: a block of ${byteLength} bytes was released twice`);
 }
 
 /**

@@ -3,9 +3,7 @@
  * process, the shelves of every isolate included.
  */
 import { check, native } from "../ffi/mod.ts";
-import { ClassStat, IsolateField, PoolSize, PoolStat } from "../ffi/symbols.ts";
-import { isolate } from "./isolate.ts";
-import { classBytes } from "./size_class.ts";
+import { ClassStat, PoolSize, PoolStat } from "../ffi/symbols.ts";
 
 /** What the pool has done and holds. Counters run since the last reset. */
 export interface PoolStats {
@@ -82,7 +80,6 @@ const classMailbox = new BigUint64Array(ClassStat.STAT_COUNT * (PoolSize.CLASSES
  */
 export function readStats(forgotten: number): PoolStats {
   check(native().symbols.qn_pool_stats(mailbox), "pool.stats");
-  if (mailbox[PoolStat.ISOLATES] === 0n) countShelves();
   const read = (stat: number) => Number(mailbox[stat]);
   const rents = read(PoolStat.RENTS);
   const hits = read(PoolStat.HITS);
@@ -130,25 +127,4 @@ export function readClassStats(): PoolClassStats[] {
       cachedBytes: read(ClassStat.CACHED_BYTES),
     };
   });
-}
-
-/** For a native pool that does not look at the account of this isolate. */
-function countShelves(): void {
-  const { fields } = isolate();
-  const add = (stat: number, value: number) => (mailbox[stat] += BigInt(value));
-  for (let sizeClass = 0; sizeClass <= PoolSize.CLASSES; sizeClass++) {
-    const rents = fields[IsolateField.RENTS + sizeClass];
-    const shelved = fields[IsolateField.RETURNS + sizeClass] - rents;
-    const bytes = sizeClass < PoolSize.CLASSES
-      ? shelved * classBytes(sizeClass)
-      : fields[IsolateField.LARGE_SHELVED];
-    add(PoolStat.RENTS, rents);
-    add(PoolStat.HITS, rents);
-    add(PoolStat.RETURNS, rents + shelved);
-    add(PoolStat.OUTSTANDING, -shelved);
-    add(PoolStat.LIVE_BYTES, -bytes);
-    add(PoolStat.CACHED_BYTES, bytes);
-    add(PoolStat.SHELVED_BYTES, bytes);
-  }
-  mailbox[PoolStat.HELD_BYTES] = mailbox[PoolStat.LIVE_BYTES] + mailbox[PoolStat.CACHED_BYTES];
 }

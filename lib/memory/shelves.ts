@@ -1,54 +1,50 @@
 /**
  * The shelves of an isolate: returned blocks that are rented again without a
- * native call, last in, first out, so that the warmest memory comes first.
+ * native call.
  *
- * There is a shelf for each class of small blocks, and one for large blocks. The
- * shelf of a class holds `limits[class]` blocks: at first as many as make 1 MiB,
- * but at least 4 and at most 256. That is 49 MiB if every shelf is full,
- * and 32 MiB of large blocks on top: the most that an isolate keeps to itself.
+ * There is a shelf for each class of small blocks, at first of 1 MiB or 4 blocks,
+ * and one for large blocks. That is 49 MiB if every shelf is full, and 32 MiB of
+ * large blocks on top: the most that an isolate keeps to itself. A shelf that
+ * served nobody for some time is emptied, and all are when the native pool asks
+ * for it, at the next return of a block.
  *
  * Every change is counted in the isolate's account (see isolate.ts), here alone.
  *
  * Invariants: a block on a shelf has `held` false and `requested` 0; class c has
- * `RETURNS[c] − RENTS[c]` blocks on its shelf.
+ * `RETURNS[c] − RENTS[c]` blocks on its shelf, or kept by debug mode.
  */
 import { IsolateField } from "../ffi/symbols.ts";
-import { ShelfDemand, type ShelfUse } from "./auto_tune.ts";
+import type { ShelfUse } from "./auto_tune.ts";
 import type { Block } from "./block.ts";
-import { isolate } from "./isolate.ts";
+import { isolate, ticksOf } from "./isolate.ts";
 import { LargeShelf } from "./large_shelf.ts";
 import { returnNative } from "./native_blocks.ts";
-import { classBytes, largeClass, smallClasses } from "./size_class.ts";
-
-const shelfBytes = 1 << 20;
-const fewestBlocks = 4;
-const mostBlocks = 256;
+import { Shelf } from "./shelf.ts";
+import { largeClass, smallClasses } from "./size_class.ts";
 
 const { NOW, FLUSHES, REQUESTED, LARGE_SHELVED, RENTS, RETURNS } = IsolateField;
+const defaultIdleMs = 10_000;
 
 /** Returned blocks of one isolate. */
 export class Shelves {
-  /** How many blocks the shelf of each class of small blocks may hold. */
-  readonly limits: Int32Array<ArrayBuffer> = Int32Array.from(
-    { length: smallClasses },
-    (_, sizeClass) => defaultLimit(sizeClass),
-  );
-  readonly #counts = new Int32Array(smallClasses);
-  readonly #small: Block[][] = Array.from({ length: smallClasses }, () => []);
+  readonly #small = Array.from({ length: smallClasses }, (_, sizeClass) => new Shelf(sizeClass));
   readonly #large = new LargeShelf();
   /** Until the account is open there is nothing to count. */
   #fields = new Float64Array(IsolateField.FIELDS);
   #flushes = 0;
-  readonly #demands = Array.from({ length: smallClasses }, () => new ShelfDemand());
-  readonly #misses = new Float64Array(smallClasses);
+  #idleTicks = ticksOf(defaultIdleMs);
+  /** When to look for shelves that served nobody, and their rents at the last look. */
+  #lookAt = Infinity;
+  #rentsBefore = new Float64Array(smallClasses + 1);
   /** Rents of each class when the limits were last changed. */
-  readonly #tunedAt = new Float64Array(smallClasses);
+  readonly #rentsTuned = new Float64Array(smallClasses);
 
   /** Begins to count in the isolate's account. */
   open(): void {
     this.#fields = isolate().fields;
     this.#flushes = this.#fields[FLUSHES];
-    this.#markTuned();
+    this.#rentsTuned.set(this.#rents().subarray(0, smallClasses));
+    this.#lookLater();
   }
 
   /**
@@ -60,7 +56,7 @@ export class Shelves {
    */
   take(bytes: number, sizeClass: number): Block | undefined {
     if (sizeClass < 0) return undefined;
-    const block = sizeClass === largeClass ? this.#takeLarge(bytes) : this.#takeSmall(sizeClass);
+    const block = sizeClass === largeClass ? this.#takeLarge(bytes) : this.#small[sizeClass].pop();
     if (block === undefined) return undefined;
     const fields = this.#fields;
     fields[RENTS + sizeClass]++;
@@ -72,19 +68,52 @@ export class Shelves {
   }
 
   /**
-   * Puts a block back, unless its shelf is full. Empties all shelves first when
-   * the native pool asked for it.
+   * Takes blocks of one size, as many as there are.
+   *
+   * @param bytes The bytes that are needed in each.
+   * @param sizeClass Their class; -1: none.
+   * @param into Where they go, from the first position to at most the last.
+   * @returns How many there were.
+   */
+  takeMany(bytes: number, sizeClass: number, into: Block[]): number {
+    let taken = 0;
+    if (sizeClass < 0 || sizeClass === largeClass) {
+      for (; taken < into.length; taken++) {
+        const block = this.take(bytes, sizeClass);
+        if (block === undefined) break;
+        into[taken] = block;
+      }
+      return taken;
+    }
+    const fields = this.#fields;
+    const shelf = this.#small[sizeClass];
+    const since = fields[NOW] | 0;
+    for (; taken < into.length; taken++) {
+      const block = shelf.pop();
+      if (block === undefined) break;
+      block.requested = bytes;
+      block.since = since;
+      block.held = true;
+      into[taken] = block;
+    }
+    fields[RENTS + sizeClass] += taken;
+    fields[REQUESTED] += taken * bytes;
+    return taken;
+  }
+
+  /**
+   * Puts a block back, unless its shelf is full.
    *
    * @param block A block that is no longer held.
    * @returns Whether it is on a shelf now.
    */
   put(block: Block): boolean {
     const fields = this.#fields;
-    if (fields[FLUSHES] !== this.#flushes) this.#flush();
+    if (fields[FLUSHES] !== this.#flushes || fields[NOW] >= this.#lookAt) this.#tidy();
     const { sizeClass } = block;
     const fits = sizeClass === largeClass
       ? this.#putLarge(block)
-      : this.#putSmall(block, sizeClass);
+      : this.#small[sizeClass].push(block);
     if (!fits) return false;
     fields[RETURNS + sizeClass]++;
     fields[REQUESTED] -= block.requested;
@@ -120,73 +149,54 @@ export class Shelves {
 
   /** Gives every block back to the native pool. */
   clear(): void {
+    this.#flushes = this.#fields[FLUSHES];
     const blocks: Block[] = [];
-    for (let sizeClass = 0; sizeClass < smallClasses; sizeClass++) {
-      const shelf = this.#small[sizeClass];
-      for (let i = 0; i < this.#counts[sizeClass]; i++) blocks.push(shelf[i]);
-      this.#counts[sizeClass] = 0;
-      shelf.length = 0;
-    }
+    for (const shelf of this.#small) shelf.clear(blocks);
     this.#large.clear(blocks);
     this.passOn(blocks);
   }
 
   /**
-   * What each shelf of small blocks did since its limit was last changed.
+   * Says when a shelf that serves nobody is emptied.
+   *
+   * @param milliseconds After so long, or twice; Infinity: never.
+   */
+  setIdle(milliseconds: number): void {
+    this.#idleTicks = ticksOf(milliseconds);
+    this.#lookLater();
+  }
+
+  /** How many blocks the shelf of each class may hold. */
+  get limits(): number[] {
+    return this.#small.map(({ limit }) => limit);
+  }
+
+  /**
+   * What each shelf of small blocks did since it was last tuned.
    *
    * @returns One entry a class.
    */
   use(): ShelfUse[] {
-    return Array.from(this.limits, (limit, sizeClass) => ({
-      bytes: classBytes(sizeClass),
-      limit,
-      hits: this.#fields[RENTS + sizeClass] - this.#tunedAt[sizeClass],
-      misses: this.#misses[sizeClass],
-      avoidable: this.#demands[sizeClass].avoidable,
-      needed: limit + this.#demands[sizeClass].missing,
-    }));
+    const rents = this.#rents();
+    return this.#small.map((shelf, sizeClass) =>
+      shelf.use(rents[sizeClass] - this.#rentsTuned[sizeClass])
+    );
   }
 
   /**
-   * Changes the limits. Shelves that hold more shrink as they are used.
+   * Changes the limits.
    *
    * @param limits One a class of small blocks.
    */
   tune(limits: readonly number[]): void {
-    this.limits.set(limits);
-    this.#misses.fill(0);
-    for (const demand of this.#demands) demand.reset();
-    this.#markTuned();
+    this.#small.forEach((shelf, sizeClass) => shelf.tune(limits[sizeClass]));
+    this.#rentsTuned.set(this.#rents().subarray(0, smallClasses));
   }
 
   /** The blocks on all shelves. */
   *[Symbol.iterator](): Generator<Block> {
-    for (let sizeClass = 0; sizeClass < smallClasses; sizeClass++) {
-      yield* this.#small[sizeClass].slice(0, this.#counts[sizeClass]);
-    }
+    for (const shelf of this.#small) yield* shelf;
     yield* this.#large;
-  }
-
-  #takeSmall(sizeClass: number): Block | undefined {
-    const count = this.#counts[sizeClass];
-    if (count === 0) {
-      this.#misses[sizeClass]++;
-      this.#demands[sizeClass].missed();
-      return undefined;
-    }
-    this.#counts[sizeClass] = count - 1;
-    return this.#small[sizeClass][count - 1];
-  }
-
-  #putSmall(block: Block, sizeClass: number): boolean {
-    const count = this.#counts[sizeClass];
-    if (count >= this.limits[sizeClass]) {
-      this.#demands[sizeClass].passedOn();
-      return false;
-    }
-    this.#small[sizeClass][count] = block;
-    this.#counts[sizeClass] = count + 1;
-    return true;
   }
 
   #takeLarge(bytes: number): Block | undefined {
@@ -196,33 +206,36 @@ export class Shelves {
   }
 
   #putLarge(block: Block): boolean {
-    displaced.length = 0;
     const fits = this.#large.push(block, displaced);
     if (fits) this.#fields[LARGE_SHELVED] += block.byteLength;
-    if (displaced.length > 0) this.passOn(displaced);
+    if (displaced.length > 0) this.passOn(displaced.splice(0));
     return fits;
   }
 
-  #markTuned(): void {
-    this.#tunedAt.set(this.#fields.subarray(RENTS, RENTS + smallClasses));
+  /** Rents from the shelf of each class, that of large blocks last. */
+  #rents(): Float64Array<ArrayBuffer> {
+    return this.#fields.subarray(RENTS, RENTS + smallClasses + 1);
   }
 
-  #flush(): void {
-    this.#flushes = this.#fields[FLUSHES];
-    this.clear();
+  #tidy(): void {
+    if (this.#fields[FLUSHES] !== this.#flushes) this.clear();
+    if (this.#fields[NOW] < this.#lookAt) return;
+    const rents = this.#rents();
+    const blocks: Block[] = [];
+    for (let sizeClass = 0; sizeClass <= smallClasses; sizeClass++) {
+      if (rents[sizeClass] !== this.#rentsBefore[sizeClass]) continue;
+      if (sizeClass === largeClass) this.#large.clear(blocks);
+      else this.#small[sizeClass].clear(blocks);
+    }
+    this.passOn(blocks);
+    this.#lookLater();
+  }
+
+  #lookLater(): void {
+    this.#lookAt = this.#fields[NOW] + this.#idleTicks;
+    this.#rentsBefore.set(this.#rents());
   }
 }
 
 /** What one large block displaces; used again, since it is nearly always nothing. */
 const displaced: Block[] = [];
-
-/**
- * How many blocks a shelf holds at first.
- *
- * @param sizeClass A class of small blocks.
- * @returns As many as make 1 MiB, but at least 4 and at most 256.
- */
-export function defaultLimit(sizeClass: number): number {
-  const blocks = Math.floor(shelfBytes / classBytes(sizeClass));
-  return Math.min(Math.max(blocks, fewestBlocks), mostBlocks);
-}

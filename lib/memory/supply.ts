@@ -75,15 +75,8 @@ export class Supply {
    * @param into The array, as long as there are blocks to be.
    */
   takeBatch(bytes: number, into: Block[]): void {
-    const sizeClass = sizeClassOf(bytes);
-    const count = into.length;
-    let taken = 0;
-    while (taken < count) {
-      const block = this.shelves.take(bytes, sizeClass);
-      if (block === undefined) break;
-      into[taken++] = block;
-    }
-    if (taken < count) this.#takeNativeBatch(bytes, into, taken);
+    const taken = this.shelves.takeMany(bytes, sizeClassOf(bytes), into);
+    if (taken < into.length) this.#takeNativeBatch(bytes, into, taken);
   }
 
   /**
@@ -94,6 +87,26 @@ export class Supply {
   give(block: Block): void {
     block.held = false;
     if (block.shared || !this.shelves.put(block)) returnNative([block], "pool.release");
+  }
+
+  /**
+   * Takes blocks back; those for which the shelves have no room in one native call.
+   *
+   * @param blocks Blocks that were handed out.
+   * @throws {Error} When one is there twice; the others were taken back.
+   */
+  giveBatch(blocks: readonly Block[]): void {
+    const rest: Block[] = [];
+    let twice: Block | undefined;
+    for (const block of blocks) {
+      if (!block.held) twice = block;
+      else {
+        block.held = false;
+        if (block.shared || !this.shelves.put(block)) rest.push(block);
+      }
+    }
+    returnNative(rest, "pool.releaseBatch");
+    if (twice !== undefined) throw releasedTwice(twice);
   }
 
   /**
@@ -170,4 +183,14 @@ export class Supply {
 function isRefusal(status: number): boolean {
   return status === Status.OVER_BUDGET || status === Status.OUT_OF_MEMORY ||
     status === Status.BAD_SIZE;
+}
+
+/**
+ * The error for a block that is not handed out.
+ *
+ * @param block The block.
+ * @returns The error, not thrown.
+ */
+export function releasedTwice(block: Block): Error {
+  return new Error(`pool.release: a block of ${block.byteLength} bytes was released twice`);
 }

@@ -398,7 +398,36 @@ interface Damage {
   readonly count: number;
 }
 
+/** Looks at four bytes at a time, and at single ones where they are not as they were filled. */
 function findDamage(
+  bytes: Uint8Array<ArrayBuffer>,
+  start: number,
+  end: number,
+  filled: number,
+): Damage | undefined {
+  const [firstWord, lastWord] = [Math.ceil(start / 4), Math.floor(end / 4)];
+  if (firstWord >= lastWord) return countDamage(bytes, start, end, filled);
+  const isWhole = areWords(bytes, firstWord, lastWord, filled) &&
+    countDamage(bytes, start, firstWord * 4, filled) === undefined &&
+    countDamage(bytes, lastWord * 4, end, filled) === undefined;
+  return isWhole ? undefined : countDamage(bytes, start, end, filled);
+}
+
+function areWords(
+  bytes: Uint8Array<ArrayBuffer>,
+  first: number,
+  last: number,
+  filled: number,
+): boolean {
+  const words = new Int32Array(bytes.buffer, bytes.byteOffset, last);
+  const word = Math.imul(filled, 0x01010101);
+  for (let at = first; at < last; at++) {
+    if (words[at] !== word) return false;
+  }
+  return true;
+}
+
+function countDamage(
   bytes: Uint8Array,
   start: number,
   end: number,

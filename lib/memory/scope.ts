@@ -3,7 +3,19 @@
  * kept or returned; also when it throws, and across `await`.
  *
  * A scope follows the asynchronous call that opened it, not the clock: two
- * scopes that run at the same time each see only their own tensors.
+ * scopes that run at the same time each see only their own members.
+ *
+ *     scope(() => {              members: a
+ *       const a = make();
+ *       return scope(() => {     members: b, c     b is disposed of; c goes to the
+ *         const b = make();                        outer scope, which returns it,
+ *         return make(); // c                      and out of that to nobody
+ *       });
+ *     });
+ *
+ * Invariants: a member belongs to one scope; a scope that has ended has no
+ * members and gets none, so what is made after the end, in a call that nobody
+ * awaited, belongs to the next scope around it, or to the caller.
  */
 import { AsyncLocalStorage } from "node:async_hooks";
 
@@ -16,19 +28,41 @@ export interface Scoped extends Disposable {
 class Scope {
   readonly parent: Scope | undefined;
   readonly members = new Set<Scoped>();
+  ended = false;
 
   constructor(parent: Scope | undefined) {
     this.parent = parent;
   }
 
-  /** Hands a member over to the scope around this one, if there is one. */
-  release(member: Scoped): void {
-    if (this.members.delete(member)) this.parent?.members.add(member);
+  /** Hands what a value holds over to the scope around this one, if there is one. */
+  release(value: unknown): void {
+    const { members } = this;
+    if (members.size === 0) return;
+    const around = openScope(this.parent);
+    visit(value, (member) => {
+      if (members.delete(member)) around?.members.add(member);
+      return members.size > 0;
+    });
   }
 
-  close(): void {
-    for (const member of this.members) member[Symbol.dispose]();
+  /** Disposes of all members, the last made first, whatever one of them throws. */
+  end(): void {
+    openScopes--;
+    this.ended = true;
+    if (this.members.size === 0) return;
+    const failures: unknown[] = [];
+    for (const member of [...this.members].reverse()) {
+      try {
+        member[Symbol.dispose]();
+      } catch (error) {
+        failures.push(error);
+      }
+    }
     this.members.clear();
+    if (failures.length === 1) throw failures[0];
+    if (failures.length > 1) {
+      throw new AggregateError(failures, `scope: ${failures.length} members were not disposed of`);
+    }
   }
 }
 
@@ -38,8 +72,13 @@ let openScopes = 0;
 
 /**
  * Runs a function and disposes of everything made inside it, except what it
- * returns (a tensor, or an array or plain object that holds tensors, at any
- * depth) and what was passed to {@linkcode keep}.
+ * returns and what was passed to {@linkcode keep}. What is returned belongs to the
+ * scope around this one, or to the caller.
+ *
+ * Tensors are found in a result at any depth of arrays, maps, sets, plain
+ * objects and the public fields of other objects. What an object holds in
+ * private fields cannot be seen: an object that owns tensors should pass them to
+ * `keep` when it takes them, and dispose of them itself.
  *
  * @param fn What to run; it may be asynchronous.
  * @returns What the function returned.
@@ -63,25 +102,23 @@ export function scope<T>(fn: () => T): T {
   try {
     result = storage.run(inner, fn);
   } catch (error) {
-    endScope(inner);
-    throw error;
+    throw endAfter(inner, error);
   }
-  if (isPromise(result)) {
-    return result.then(
-      (value) => finish(inner, value),
-      (error) => {
-        endScope(inner);
-        throw error;
-      },
-    ) as T;
-  }
-  return finish(inner, result);
+  if (!isThenable(result)) return finish(inner, result);
+  const promise = storage.run(inner, () => Promise.resolve(result));
+  return promise.then(
+    (value) => finish(inner, value),
+    (error) => {
+      throw endAfter(inner, error);
+    },
+  ) as T;
 }
 
 /**
- * Takes a value out of the current scope: its end will not dispose of it.
+ * Takes a value out of all scopes: their ends will not dispose of it. A view that
+ * is kept keeps the memory of the tensor it came from.
  *
- * @param value A tensor, or an array or plain object that holds tensors.
+ * @param value A tensor, or what holds tensors; they are found as in what a scope returns.
  * @returns The same value.
  *
  * @example
@@ -95,11 +132,12 @@ export function scope<T>(fn: () => T): T {
  * ```
  */
 export function keep<T>(value: T): T {
-  let current = currentScope();
-  while (current !== undefined) {
-    const { members } = current;
-    visitOwned(value, (member) => members.delete(member));
-    current = current.parent;
+  const inner = currentScope();
+  if (inner !== undefined) {
+    visit(value, (member) => {
+      forget(inner, member);
+      return true;
+    });
   }
   return value;
 }
@@ -119,52 +157,80 @@ export function enterScope(member: Scoped): void {
  * @param member What was disposed of.
  */
 export function leaveScope(member: Scoped): void {
-  if (openScopes > 0) currentScope()?.members.delete(member);
+  if (openScopes > 0) forget(currentScope(), member);
 }
 
 function currentScope(): Scope | undefined {
-  return openScopes > 0 ? storage.getStore() : undefined;
+  return openScopes > 0 ? openScope(storage.getStore()) : undefined;
+}
+
+/** The innermost scope that has not ended. */
+function openScope(from: Scope | undefined): Scope | undefined {
+  let scope = from;
+  while (scope?.ended) scope = scope.parent;
+  return scope;
+}
+
+/** Takes a member out of the one scope that has it. */
+function forget(from: Scope | undefined, member: Scoped): void {
+  for (let scope = from; scope !== undefined; scope = scope.parent) {
+    if (scope.members.delete(member)) return;
+  }
 }
 
 function finish<T>(inner: Scope, value: T): T {
   try {
-    visitOwned(value, (member) => inner.release(member));
-  } finally {
-    endScope(inner);
+    inner.release(value);
+  } catch (error) {
+    throw endAfter(inner, error);
   }
+  inner.end();
   return value;
 }
 
-function endScope(inner: Scope): void {
-  openScopes--;
-  inner.close();
+/** Ends a scope because of an error, which its own errors must not hide. */
+function endAfter(inner: Scope, error: unknown): unknown {
+  try {
+    inner.end();
+    return error;
+  } catch (later) {
+    return new SuppressedError(later, error, "scope: disposal failed after an error");
+  }
 }
 
-function isPromise<T>(value: T): value is T & Promise<unknown> {
-  return value instanceof Promise;
+function isThenable(value: unknown): value is PromiseLike<unknown> {
+  return typeof value === "object" && value !== null && "then" in value &&
+    typeof value.then === "function";
+}
+
+function isScoped(value: object): value is Scoped {
+  return Symbol.dispose in value && "disposed" in value;
 }
 
 /**
- * Finds what a value owns: itself, or, in arrays and plain objects at any depth,
- * all that can be disposed of. Looks at every object once, since objects may
- * hold each other.
- *
- * @param value Anything.
- * @param found Called for each.
- * @param seen What was looked at before.
+ * Finds what can be a member of a scope, once each, since objects may hold each
+ * other, until `found` returns false.
  */
-export function visitOwned(
-  value: unknown,
-  found: (member: Scoped) => void,
-  seen: Set<object> = new Set(),
-): void {
-  if (typeof value !== "object" || value === null || seen.has(value)) return;
-  seen.add(value);
-  if (Symbol.dispose in value && "disposed" in value) {
-    found(value as Scoped);
-  } else if (Array.isArray(value)) {
-    for (const element of value) visitOwned(element, found, seen);
-  } else if (Object.getPrototypeOf(value) === Object.prototype) {
-    for (const element of Object.values(value)) visitOwned(element, found, seen);
+function visit(value: unknown, found: (member: Scoped) => boolean): void {
+  const seen = new Set<object>();
+  const waiting: unknown[] = [value];
+  while (waiting.length > 0) {
+    const next = waiting.pop();
+    if (typeof next !== "object" || next === null || seen.has(next)) continue;
+    seen.add(next);
+    if (isScoped(next) && !found(next)) return;
+    for (const part of partsOf(next)) {
+      if (typeof part === "object" && part !== null) waiting.push(part);
+    }
   }
+}
+
+/** What an object holds where everyone may look. */
+function partsOf(value: object): Iterable<unknown> {
+  if (Array.isArray(value)) return value;
+  if (ArrayBuffer.isView(value) || value instanceof ArrayBuffer) return [];
+  const fields = Object.values(value);
+  if (value instanceof Map) return [...fields, ...value.keys(), ...value.values()];
+  if (value instanceof Set) return [...fields, ...value];
+  return fields;
 }

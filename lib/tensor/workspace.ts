@@ -132,9 +132,9 @@ export class Workspace implements Scoped {
     const entry = this.#entries.get(key);
     if (entry !== undefined) {
       const { tensor } = entry;
-      if (
-        tensor.dtype === (dtype ?? "float32") && isShape(entry.extents, shape) && !tensor.disposed
-      ) {
+      // A tensor's shape is frozen, and so the same one means the same extents.
+      const isSame = tensor.shape === shape || isShape(entry.extents, shape);
+      if (isSame && tensor.dtype === (dtype ?? "float32") && !tensor.disposed) {
         entry.used = ++this.#clock;
         this.#hits++;
         return tensor as Tensor as Tensor<D>;

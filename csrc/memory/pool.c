@@ -60,7 +60,7 @@ static bool refused_by_test(void) {
 static uint32_t class_for(size_t bytes, size_t alignment) {
   if (bytes > QN_CLASS_MAX_BYTES) return QN_CLASS_COUNT;
   uint32_t index = qn_class_of(bytes);
-  while (qn_class_bytes(index) % alignment != 0) index++; /* the last one is aligned */
+  while ((qn_class_bytes(index) & (alignment - 1)) != 0) index++; /* the last one is aligned */
   return index;
 }
 

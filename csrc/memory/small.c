@@ -229,8 +229,7 @@ static qn_status take_one(qn_thread *thread, uint32_t index, uint32_t *ref_out) 
 
 /* Passes a cached block on: to the magazine, of which half goes to the class when
  * it is full. */
-static void put_one(uint32_t index, uint32_t ref) {
-  qn_thread *thread = qn_thread_get();
+static void put_one(qn_thread *thread, uint32_t index, uint32_t ref) {
   uint32_t limit = thread != NULL ? qn_magazine_limit(index) : 0;
   if (limit == 0) {
     qn_small_put(index, &ref, 1);
@@ -257,8 +256,7 @@ static void count_rent(qn_thread *thread, uint32_t index, uint64_t bytes, bool m
   atomic_fetch_add(&qn_small_classes[index].requested_bytes, bytes);
 }
 
-static void count_return(uint32_t index, uint64_t bytes) {
-  qn_thread *thread = qn_thread_get();
+static void count_return(qn_thread *thread, uint32_t index, uint64_t bytes) {
   if (thread != NULL) {
     qn_count_add(&thread->requested, 0 - bytes);
     qn_count_add(&thread->counts[index].returns, 1);
@@ -304,19 +302,21 @@ static qn_status check_rented(entry *block, uint32_t word, size_t offset, uint32
   return generation == 0 || generation == generation_of(block) ? QN_OK : QN_STALE;
 }
 
-bool qn_small_end_rent(entry *block, uint32_t word) {
+bool qn_small_end_rent(qn_thread *thread, entry *block, uint32_t word) {
   bool mine = atomic_compare_exchange_strong_explicit(&block->word, &word,
                                                       (word & PLACE_MASK) | STATE_CACHED,
                                                       memory_order_acquire, memory_order_relaxed);
   if (!mine) return false;
-  atomic_fetch_add_explicit(&block->generation, 1, memory_order_relaxed);
+  uint32_t before = atomic_load_explicit(&block->generation, memory_order_relaxed);
+  atomic_store_explicit(&block->generation, before + 1, memory_order_relaxed);
   stamp_entry(block);
-  count_return(class_of_word(word), request_of_word(word));
+  count_return(thread, class_of_word(word), request_of_word(word));
   return true;
 }
 
 qn_status qn_small_return(qn_segment *head, void *address, uint32_t generation,
                           bool *shared_out) {
+  qn_thread *thread = qn_thread_get();
   size_t offset;
   entry *block = entry_at(head, address, &offset);
   uint32_t word;
@@ -328,9 +328,9 @@ qn_status qn_small_return(qn_segment *head, void *address, uint32_t generation,
       *shared_out = true;
       return QN_OK;
     }
-  } while (!qn_small_end_rent(block, word));
+  } while (!qn_small_end_rent(thread, block, word));
   uint32_t segment_index = ((qn_small_segment *)head)->index;
-  put_one(class_of_word(word), segment_index << ENTRY_BITS | (uint32_t)(offset >> ENTRY_SHIFT));
+  put_one(thread, class_of_word(word), segment_index << ENTRY_BITS | (uint32_t)(offset >> ENTRY_SHIFT));
   return QN_OK;
 }
 

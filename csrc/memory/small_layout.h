@@ -130,7 +130,7 @@ extern qn_small_segment *_Atomic qn_small_segments[SEGMENT_MAX];
 uint64_t qn_small_retire(bool discard, uint32_t before);
 
 /* Makes a rented block a cached one of this thread, if its word is still `word`. */
-bool qn_small_end_rent(entry *block, uint32_t word);
+bool qn_small_end_rent(qn_thread *thread, entry *block, uint32_t word);
 
 /* ---- Entries ----------------------------------------------------------- */
 

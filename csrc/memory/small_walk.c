@@ -100,7 +100,7 @@ static void reclaim_block(uint32_t ref, size_t bytes, void *context) {
   uint32_t word = load_word(block);
   bool wanted = (word & STATE_MASK) == STATE_RENTED && !(word & SHARED_BIT) &&
                 link_of(block) == into->isolate;
-  if (!wanted || !qn_small_end_rent(block, word)) return;
+  if (!wanted || !qn_small_end_rent(qn_thread_get(), block, word)) return;
   store_link(block, into->chain);
   into->chain = ref;
 }

@@ -24,7 +24,6 @@
  * the lock of a class is nothing beside the use of such a block. */
 #define QN_MAGAZINE_CLASSES 33u
 #define QN_MAGAZINE_BLOCKS 16u
-#define QN_MAGAZINE_BYTES ((size_t)128 << 10)
 
 typedef struct qn_magazine {
   uint32_t count;
@@ -49,11 +48,11 @@ qn_thread *qn_thread_get(void);
 /* Adds the counts of all threads, those that ended included: QN_CLASS_COUNT counts. */
 void qn_thread_sum(uint64_t *rents, uint64_t *returns, uint64_t *requested_out);
 
-/* Blocks that a magazine of the class may hold; 0 for classes without one. */
+/* Blocks that a magazine of the class may hold; 0 for classes without one. Halved
+ * with each doubling of the size beyond 8 KiB, class 20, up to 64 KiB, class 32. */
 static inline uint32_t qn_magazine_limit(uint32_t size_class) {
   if (size_class >= QN_MAGAZINE_CLASSES) return 0;
-  size_t fitting = QN_MAGAZINE_BYTES / qn_class_bytes(size_class);
-  return fitting < QN_MAGAZINE_BLOCKS ? (uint32_t)fitting : QN_MAGAZINE_BLOCKS;
+  return size_class <= 20 ? QN_MAGAZINE_BLOCKS : QN_MAGAZINE_BLOCKS >> (size_class - 17) / 4;
 }
 
 /* Adds to a count that only this thread writes. */

@@ -10,7 +10,7 @@ import { formatShape } from "../core/shape.ts";
 import { formatBytes } from "../core/sizes.ts";
 import { captureOrigin } from "./call_site.ts";
 import type { AllocationObserver, ObservedTensor } from "./observer.ts";
-import { visitOwned } from "./scope.ts";
+import { visitScoped } from "./scope.ts";
 import { track } from "./tracking.ts";
 
 /** Something that was made and not disposed of. */
@@ -131,7 +131,10 @@ class Recorder implements AllocationObserver {
 
   leaks(returned: unknown): Leak[] {
     const owned = new Set<object>();
-    visitOwned(returned, (member) => owned.add(member));
+    visitScoped(returned, (member) => {
+      owned.add(member);
+      return true;
+    });
     const leaks: Leak[] = [];
     for (const [holder, held] of this.#held) leaks.push(...leaksOf(holder, held, owned));
     return leaks;

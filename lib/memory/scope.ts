@@ -39,7 +39,7 @@ class Scope {
     const { members } = this;
     if (members.size === 0) return;
     const around = openScope(this.parent);
-    visit(value, (member) => {
+    visitScoped(value, (member) => {
       if (members.delete(member)) around?.members.add(member);
       return members.size > 0;
     });
@@ -134,7 +134,7 @@ export function scope<T>(fn: () => T): T {
 export function keep<T>(value: T): T {
   const inner = currentScope();
   if (inner !== undefined) {
-    visit(value, (member) => {
+    visitScoped(value, (member) => {
       forget(inner, member);
       return true;
     });
@@ -210,8 +210,11 @@ function isScoped(value: object): value is Scoped {
 /**
  * Finds what can be a member of a scope, once each, since objects may hold each
  * other, until `found` returns false.
+ *
+ * @param value Where to look.
+ * @param found Called for each; whether to go on.
  */
-function visit(value: unknown, found: (member: Scoped) => boolean): void {
+export function visitScoped(value: unknown, found: (member: Scoped) => boolean): void {
   const seen = new Set<object>();
   const waiting: unknown[] = [value];
   while (waiting.length > 0) {

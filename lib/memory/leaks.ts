@@ -1,10 +1,10 @@
 /**
  * Leak checks: what a function made and did not dispose of, tensor by tensor.
  *
- * What the function returns is its caller's, and so is what `scope()` would take
- * for returned: tensors in arrays and plain objects. Everything else that was
- * made inside must have been disposed of at the end, views included. What the
- * function kept on purpose, in a cache for example, is made before the check.
+ * What the function returns is its caller's, by the rule of `scope()`: what is
+ * found in arrays, maps, sets and fields of what it returns. Everything else that
+ * was made inside must have been disposed of at the end, views included. What the
+ * function keeps on purpose, in a cache for example, is made before the check.
  */
 import { formatShape } from "../core/shape.ts";
 import { formatBytes } from "../core/sizes.ts";
@@ -43,8 +43,9 @@ export class LeakError extends Error {
 
 /**
  * Runs a function and throws when it leaves tensors or buffers behind: made
- * inside, neither disposed of nor returned. What it returns, also in arrays and
- * plain objects, belongs to the caller and is no leak.
+ * inside, neither disposed of nor returned. What it returns, also in arrays,
+ * maps, sets and fields, belongs to the caller and is no leak. A function that
+ * throws is not checked: its error is passed on.
  *
  * @param fn What to run; it may be asynchronous.
  * @returns What the function returned.

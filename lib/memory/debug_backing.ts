@@ -3,7 +3,8 @@
  * that it cuts out of them.
  */
 import { Block } from "./block.ts";
-import type { DebugBacking } from "./debug.ts";
+import type { DebugBacking, DebugGuard } from "./debug.ts";
+import { blockAlignment } from "./size_class.ts";
 import type { Supply } from "./supply.ts";
 
 /**
@@ -35,4 +36,37 @@ function partOf(native: Block, offset: number, bytes: number, buffer: ArrayBuffe
   part.requested = bytes;
   part.since = since;
   return part;
+}
+
+/**
+ * Takes a block of debug mode back; one that other isolates hold too keeps its
+ * contents, and only this isolate's hold of it is given up.
+ *
+ * @param guard Debug mode.
+ * @param block What it rented.
+ * @param supply Where native blocks go to.
+ */
+export function giveGuarded(guard: DebugGuard, block: Block, supply: Supply): void {
+  if (!block.shared) return guard.release(block);
+  const around = guard.surrender(block);
+  around.shared = true;
+  supply.give(around);
+}
+
+/**
+ * Fills an array with blocks of debug mode: all, or none.
+ *
+ * @param guard Debug mode.
+ * @param bytes How many bytes are needed in each.
+ * @param into The array, as long as there are blocks to be.
+ */
+export function takeGuardedBatch(guard: DebugGuard, bytes: number, into: Block[]): void {
+  let taken = 0;
+  try {
+    for (; taken < into.length; taken++) into[taken] = guard.acquire(bytes, blockAlignment);
+  } catch (error) {
+    for (const block of into.slice(0, taken)) guard.release(block);
+    into.length = 0;
+    throw error;
+  }
 }

@@ -22,9 +22,10 @@ import { PooledBatch } from "./batch.ts";
 import { Block } from "./block.ts";
 import { PooledBuffer } from "./buffer.ts";
 import { bufferBytes, checkAlignment, checkBatch, checkBytes, typeName } from "./checks.ts";
-import { DebugGuard, debugMode, setDebugMode } from "./debug.ts";
-import { debugBacking } from "./debug_backing.ts";
-import { ageMs } from "./isolate.ts";
+import { DebugGuard, debugMode, setDebugMode, warnForgotten } from "./debug.ts";
+import { debugBacking, giveGuarded, takeGuardedBatch } from "./debug_backing.ts";
+import { describePool } from "./diagnostics.ts";
+import { describeForgotten, type ForgottenBlock } from "./forgotten.ts";
 import { type EpochToken, Net } from "./net.ts";
 import { type PoolClassStats, type PoolStats, readClassStats, readStats } from "./pool_stats.ts";
 import { plannedBytes, type PrewarmPlan } from "./prewarm.ts";
@@ -37,18 +38,6 @@ export type { PoolClassStats, PoolStats } from "./pool_stats.ts";
 
 /** Elements of float32 whose bytes are small enough to need no check. */
 const plainLength = 2 ** 28;
-
-/** A block whose handle was collected before it was disposed of. */
-export interface ForgottenBlock {
-  /** The bytes that it was granted. */
-  readonly byteLength: number;
-  /** The bytes that were asked for. */
-  readonly requestedBytes: number;
-  /** Milliseconds since it was rented. */
-  readonly ageMs: number;
-  /** In debug mode, where it was rented. */
-  readonly origin?: string;
-}
 
 /** Memory for tensors, shared by the process, with shelves for this isolate. */
 export class Pool {
@@ -103,7 +92,7 @@ export class Pool {
   release(block: Block): void {
     if (!(block instanceof Block) || block.owner !== this) throw notABlock(block);
     if (this.#guard !== undefined && block.native !== 0n) {
-      this.#releaseGuarded(this.#guard, block);
+      giveGuarded(this.#guard, block, this.#supply);
       return;
     }
     if (!block.held) throw releasedTwice(block);
@@ -124,7 +113,7 @@ export class Pool {
     checkBatch(bytes, count, "pool.acquireBatch");
     into.length = count;
     if (this.#guard === undefined) this.#supply.takeBatch(bytes, into);
-    else this.#fillGuarded(bytes, into);
+    else takeGuardedBatch(this.#guard, bytes, into);
     return into;
   }
 
@@ -294,6 +283,23 @@ export class Pool {
     return takeSnapshot({ stats: this.stats(), known });
   }
 
+  /**
+   * How the pool is doing, in words: what needs attention, and how memory is used.
+   *
+   * @returns Lines of text.
+   *
+   * @example
+   * ```ts
+   * import { pool } from "@quern/quern";
+   *
+   * console.log(pool.diagnostics());
+   * ```
+   */
+  diagnostics(): string {
+    const shelves = this.#supply.shelves.use();
+    return describePool({ stats: this.stats(), snapshot: this.snapshot(), shelves });
+  }
+
   // ---- Governing ----------------------------------------------------------
 
   /**
@@ -427,13 +433,6 @@ export class Pool {
     return this.#guard?.acquire(bytes, alignment) ?? this.#supply.takeAligned(bytes, alignment);
   }
 
-  #releaseGuarded(guard: DebugGuard, block: Block): void {
-    if (!block.shared) return guard.release(block);
-    const around = guard.surrender(block);
-    around.shared = true;
-    this.#supply.give(around);
-  }
-
   /** Whether a block may be released, as far as one can tell from it alone. */
   #isOut(block: Block): boolean {
     return block instanceof Block && block.owner === this && block.held;
@@ -451,27 +450,15 @@ export class Pool {
     if (problem !== undefined) throw problem;
   }
 
-  #fillGuarded(bytes: number, into: Block[]): void {
-    const { length } = into;
-    into.length = 0;
-    try {
-      while (into.length < length) into.push(this.acquire(bytes));
-    } catch (error) {
-      this.releaseBatch(into.splice(0));
-      throw error;
-    }
-  }
-
   #takeForgotten(blocks: Block[]): void {
-    const report = blocks.map((block) => ({
-      byteLength: block.byteLength,
-      requestedBytes: block.requested,
-      ageMs: ageMs(block.since),
-      origin: this.#guard?.originOf(block),
-    }));
+    const report = describeForgotten(blocks, this.#guard);
     this.#forgotten += blocks.length;
-    this.releaseBatch(blocks);
-    this.onForgotten?.(report);
+    try {
+      this.releaseBatch(blocks);
+    } finally {
+      const tell = this.onForgotten ?? (this.debug ? warnForgotten : undefined);
+      tell?.(report);
+    }
   }
 }
 

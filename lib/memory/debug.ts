@@ -139,6 +139,13 @@ export interface DebugBacking {
   part(native: Block, offset: number, bytes: number, buffer: ArrayBuffer): Block;
 }
 
+/** What tells its dtype and its shape or length. */
+interface Labelled {
+  readonly dtype?: unknown;
+  readonly shape?: unknown;
+  readonly length?: unknown;
+}
+
 /** A block in use. */
 interface Rented {
   readonly native: Block;
@@ -179,12 +186,9 @@ export class DebugGuard implements Disposable {
   constructor(backing: DebugBacking) {
     this.#backing = backing;
     this.#observing = addObserver({
-      allocated() {},
+      allocated: (holder) => this.#label(holder, holder),
       freed() {},
-      tensorMade: ({ dtype, shape }, holder) => {
-        const rented = "address" in holder && this.#byAddress.get(holder.address as bigint);
-        if (rented) rented.tensor = { dtype, shape: [...shape] };
-      },
+      tensorMade: (tensor, holder) => this.#label(holder, tensor),
     });
   }
 
@@ -314,10 +318,20 @@ export class DebugGuard implements Disposable {
   /** Passes the quarantine on and stops listening; no block may be in use. */
   [Symbol.dispose](): void {
     if (this.#rented.size > 0) {
-      throw new Error(`${this.#rented.size} blocks are still in use: release them first`);
+      const blocks = this.#rented.size === 1 ? "1 block is" : `${this.#rented.size} blocks are`;
+      throw new Error(`Debug mode cannot end: ${blocks} still in use; release or dispose first`);
     }
     this.#observing[Symbol.dispose]();
     this.flush();
+  }
+
+  /** Notes what a block serves: a tensor over a storage, or a buffer, which tells it itself. */
+  #label(holder: { address?: unknown }, what: Labelled): void {
+    const { dtype, shape, length } = what;
+    if (typeof dtype !== "string" || typeof holder.address !== "bigint") return;
+    const rented = this.#byAddress.get(holder.address);
+    const sizes = Array.isArray(shape) ? shape : [length];
+    if (rented !== undefined) rented.tensor = { dtype, shape: [...sizes] };
   }
 
   /** Rents a native block, with the quarantine as the last reserve. */

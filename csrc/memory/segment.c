@@ -53,6 +53,13 @@ static size_t round_up_to_page(size_t bytes) {
   return (bytes + page - 1) & ~(page - 1);
 }
 
+/* Huge pages make the first touch several times faster and the rest a little, but a
+ * program that needs a few small blocks would pay megabytes for them: the first
+ * small segment goes without. */
+static bool huge_pages_pay(qn_segment_kind kind) {
+  return kind == QN_SEGMENT_LARGE || qn_segment_count() != 0;
+}
+
 void *qn_segment_create(qn_segment_kind kind, size_t bytes, size_t metadata_bytes) {
   size_t metadata_pages = round_up_to_page(metadata_bytes);
   qn_segment *segment = qn_os_reserve(metadata_pages, qn_os_page_size());
@@ -62,7 +69,7 @@ void *qn_segment_create(qn_segment_kind kind, size_t bytes, size_t metadata_byte
     qn_os_release(segment, metadata_pages);
     return NULL;
   }
-  qn_os_prefer_huge_pages(base, bytes);
+  if (huge_pages_pay(kind)) qn_os_prefer_huge_pages(base, bytes);
   segment->base = base;
   segment->bytes = bytes;
   segment->kind = kind;

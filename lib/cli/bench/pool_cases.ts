@@ -28,7 +28,7 @@ export interface PoolCase {
   readonly loop: Loop;
 }
 
-/** Handles that are held at the same time. */
+/** Blocks of a batch, and handles that are held at the same time. */
 const MANY = 64;
 
 /**
@@ -62,6 +62,8 @@ interface NamedLoop {
 function ownCases(length: number): NamedLoop[] {
   return [
     ...rawCases(length),
+    ...safeCases(length),
+    ...batchCases(length),
     ...tensorCases(length),
     ...workspaceCases(length),
   ];
@@ -74,6 +76,25 @@ function rawCases(length: number): NamedLoop[] {
     loop(count) {
       for (let i = 0; i < count; i++) pool.release(pool.acquire(bytes));
     },
+  }];
+}
+
+function safeCases(length: number): NamedLoop[] {
+  return [{
+    name: "rent",
+    loop(count) {
+      for (let i = 0; i < count; i++) pool.rent(length, "float32").dispose();
+    },
+  }, {
+    name: "rent using",
+    loop(count) {
+      for (let i = 0; i < count; i++) {
+        using _buffer = pool.rent(length, "float32");
+      }
+    },
+  }, {
+    name: `rent, ${MANY} held`,
+    loop: heldLoop(() => pool.rent(length, "float32")),
   }];
 }
 
@@ -96,6 +117,35 @@ function heldLoop(make: () => Held): Loop {
     }
     for (const held of ring) held?.dispose();
   };
+}
+
+function batchCases(length: number): NamedLoop[] {
+  const bytes = length * 4;
+  return [{
+    name: `batch raw of ${MANY}`,
+    multiple: MANY,
+    loop(count) {
+      const blocks = pool.acquireBatch(bytes, MANY);
+      pool.releaseBatch(blocks);
+      for (let i = MANY; i < count; i += MANY) {
+        pool.releaseBatch(pool.acquireBatch(bytes, MANY, blocks));
+      }
+    },
+  }, {
+    name: `batch of ${MANY}`,
+    multiple: MANY,
+    loop(count) {
+      for (let i = 0; i < count; i += MANY) pool.rentBatch(MANY, length, "float32").dispose();
+    },
+  }, {
+    name: `batch using of ${MANY}`,
+    multiple: MANY,
+    loop(count) {
+      for (let i = 0; i < count; i += MANY) {
+        using _batch = pool.rentBatch(MANY, length, "float32");
+      }
+    },
+  }];
 }
 
 function tensorCases(length: number): NamedLoop[] {

@@ -1,0 +1,100 @@
+/**
+ * Counts what a program allocates: JavaScript objects and array buffers, as V8 counts
+ * them, and memory that the pool had to take because it had none to reuse.
+ *
+ * The steady state is counted: a program runs many times before, until V8 has compiled
+ * it and the pool is warm. Then it is counted several times and the least is taken,
+ * because what V8's compiler allocates in between is not the program's.
+ *
+ * Array buffers are counted while the program still holds them, so a program that makes
+ * some gives them to `hold`.
+ */
+import { GCProfiler } from "node:v8";
+import { usedHeapBytes } from "../../lib/cli/garbage.ts";
+import { pool } from "../../lib/memory/mod.ts";
+
+/** What one run of a program allocated. */
+export interface Counts {
+  /** Bytes of JavaScript objects, those that were collected included. */
+  readonly heapBytes: number;
+  /** Bytes behind array buffers. */
+  readonly bufferBytes: number;
+  /** Rents from the pool. */
+  readonly rents: number;
+  /** Rents that took memory which was never used before. */
+  readonly misses: number;
+  /** Collections of any kind. */
+  readonly collections: number;
+}
+
+/** Takes an array so that it lives until the run was counted. */
+export type Hold = (array: ArrayBufferView) => void;
+
+/** A program to count. */
+export type Program = (hold: Hold) => void | Promise<void>;
+
+/** V8 compiles on another thread, so what counts is time, not runs. */
+const WARM_UP_MS = 400;
+const COUNTED_RUNS = 7;
+
+/** Runs a program until it is warm, and counts what one run allocates. */
+export async function countProgram(program: Program): Promise<Counts> {
+  const held: ArrayBufferView[] = [];
+  const hold: Hold = (array) => void held.push(array);
+  const run = () => program(hold);
+  for (const end = performance.now() + WARM_UP_MS; performance.now() < end;) {
+    await run();
+    clear(held);
+  }
+  const runs: Counts[] = [];
+  for (let i = 0; i < COUNTED_RUNS; i++) {
+    runs.push(await countRun(run));
+    clear(held);
+  }
+  return runs.reduce((best, one) => totalBytes(one) < totalBytes(best) ? one : best);
+}
+
+/** Bytes that V8 counted. */
+export function totalBytes(counts: Counts): number {
+  return counts.heapBytes + counts.bufferBytes;
+}
+
+/** By how much fewer bytes one program allocates than another: 0 none, 1 all. */
+export function saving(counts: Counts, against: Counts): number {
+  return 1 - totalBytes(counts) / totalBytes(against);
+}
+
+const NOTHING = new Float32Array(0);
+
+/** Lets the arrays go, but keeps the list's own memory: growing it would be counted. */
+function clear(held: ArrayBufferView[]): void {
+  held.fill(NOTHING);
+  held.length = 0;
+}
+
+async function countRun(run: () => void | Promise<void>): Promise<Counts> {
+  usedHeapBytes();
+  const pooled = pool.stats();
+  const profiler = new GCProfiler();
+  profiler.start();
+  // Looking takes bytes too, each time as many but the first.
+  Deno.memoryUsage();
+  const look = Deno.memoryUsage();
+  const before = Deno.memoryUsage();
+  const running = run();
+  if (running !== undefined) await running;
+  const after = Deno.memoryUsage();
+  const collections = profiler.stop()?.statistics ?? [];
+  let heapBytes = after.heapUsed - before.heapUsed - (before.heapUsed - look.heapUsed);
+  for (const { beforeGC, afterGC } of collections) {
+    heapBytes += beforeGC.heapStatistics.usedHeapSize - afterGC.heapStatistics.usedHeapSize;
+  }
+  const { rents, misses } = pool.stats();
+  return {
+    heapBytes,
+    bufferBytes: Math.max(0, after.external - before.external),
+    rents: rents - pooled.rents,
+    misses: misses - pooled.misses,
+    collections: collections.length,
+  };
+}

@@ -46,7 +46,10 @@ export interface BlockSnapshot {
   address: string;
   /** Bytes that it holds. */
   bytes: number;
-  /** Bytes that were asked for; 0 unless it is in use. */
+  /**
+   * Bytes that were asked for, 0 unless it is in use. Outside debug mode they are
+   * those of the first holder, where later ones had the block from a shelf.
+   */
   requested: number;
   /** What it is doing. */
   state: SnapshotState;
@@ -66,8 +69,8 @@ export interface SegmentSnapshot {
   address: string;
   /** Bytes that it spans. */
   bytes: number;
-  /** Small blocks of equal sizes side by side, ranges of any size, or mapped files. */
-  kind: "small" | "large" | "mapped";
+  /** Whether it is divided into small blocks, of up to 1 MiB, or into larger ones. */
+  kind: "small" | "large";
   /** Its blocks, by address. */
   blocks: BlockSnapshot[];
 }
@@ -159,8 +162,8 @@ function segmentOf(
   let segment = segments.get(address);
   if (segment === undefined) {
     const bytes = Number(record[BlockField.SEGMENT_BYTES]);
-    const kind = address === 0n ? "mapped" : "small";
-    segments.set(address, segment = { address: hexadecimal(address), bytes, kind, blocks: [] });
+    segment = { address: hexadecimal(address), bytes, kind: "small", blocks: [] };
+    segments.set(address, segment);
   }
   return segment;
 }

@@ -117,7 +117,9 @@ function segmentsSection({ segments }: PoolSnapshot): string {
   const note = left === 0
     ? ""
     : `<p class="quiet">${left.toLocaleString("en")} smaller segments are not drawn.</p>`;
-  const empty = segments.length === 0 ? `<p class="quiet">There are none yet.</p>` : "";
+  const empty = segments.length === 0
+    ? `<p class="quiet">There are none yet.</p>`
+    : `<p class="quiet">Point at a block to read about it. Gaps hold no block.</p>`;
   return `<section>\n<h2>Segments</h2>\n${empty}${note}${figures.join("\n")}\n</section>`;
 }
 
@@ -132,9 +134,9 @@ function mostBytes(segments: SegmentSnapshot[]): SegmentSnapshot[] {
 function segmentFigure(segment: SegmentSnapshot, columns: number): string {
   const { address, kind, blocks } = segment;
   const used = sum(blocks.filter((block) => block.state === "live" || block.state === "shared"));
-  const places = placesOf(segment);
-  const extent = Math.max(segment.bytes, ...places.slice(-1).map((place) => place.end), 1);
-  const shapes = joinNarrow(places, extent / columns).map((shape) => shapeRect(shape, extent));
+  const extent = segment.bytes;
+  const places = joinNarrow(placesOf(segment), extent / columns);
+  const shapes = places.map((place) => placeRect(place, extent));
   const caption = `<code>${escape(address)}</code> ${escape(kind)}, ${formatBytes(extent)}, ` +
     `${blocks.length.toLocaleString("en")} blocks, ${percent(used, extent)} in use`;
   return `<figure>\n<figcaption>${caption}</figcaption>\n` +
@@ -149,14 +151,11 @@ interface Place {
   blocks: BlockSnapshot[];
 }
 
-/** Where the blocks lie; mapped files are no part of a segment and are drawn in a row. */
-function placesOf({ address, kind, blocks }: SegmentSnapshot): Place[] {
+function placesOf({ address, blocks }: SegmentSnapshot): Place[] {
   const base = BigInt(address);
-  let next = 0;
   return blocks.map((block) => {
-    const start = kind === "mapped" ? next : Number(BigInt(block.address) - base);
-    next = start + block.bytes;
-    return { start, end: next, blocks: [block] };
+    const start = Number(BigInt(block.address) - base);
+    return { start, end: start + block.bytes, blocks: [block] };
   });
 }
 
@@ -177,7 +176,7 @@ function joinNarrow(places: readonly Place[], column: number): Place[] {
   return joined;
 }
 
-function shapeRect({ start, end, blocks }: Place, extent: number): string {
+function placeRect({ start, end, blocks }: Place, extent: number): string {
   const x = (start / extent) * barWidth;
   const width = Math.max(((end - start) / extent) * barWidth, 0.4);
   const text = blocks.length === 1 ? blockText(blocks[0]) : groupText(blocks);

@@ -95,12 +95,6 @@ Deno.test("an unknown state is an error, not a block", () => {
   assertThrows(() => decodeSegments(BigUint64Array.from(all), unknown), Error, "state 99");
 });
 
-Deno.test("mapped files, which lie in no segment, are a group of their own", () => {
-  const all = records(0n, 0, [{ offset: 0x7000, bytes: 5000, state: BlockState.LIVE }]);
-  const [{ kind, blocks }] = decodeSegments(BigUint64Array.from(all), unknown);
-  assertEquals([kind, blocks.length], ["mapped", 1]);
-});
-
 Deno.test("what the isolate knows is added to its blocks by address", () => {
   const tensor = { dtype: "float32", shape: [2, 3] };
   const known = new Map<bigint, KnownBlock>([

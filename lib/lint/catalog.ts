@@ -58,7 +58,7 @@ export const functions: Readonly<Record<string, Result>> = {
   rmsNorm: operation(2),
   rope: operation(2),
   ropeTable: { kind: "RopeTable", ownership: "new", options: 2 },
-  sample: operation(1),
+  sample: operation(2),
   softmax: operation(1),
   swiglu: operation(2),
 };
@@ -74,7 +74,15 @@ export const kinds: Readonly<Record<string, Kind>> = {
     disposable: true,
     methods: { createSession: { kind: "Session", ownership: "new" } },
   },
-  Pool: { disposable: false },
+  Pool: {
+    disposable: false,
+    methods: {
+      rent: { kind: "PooledBuffer", ownership: "new" },
+      rentBatch: { kind: "PooledBatch", ownership: "new" },
+    },
+  },
+  PooledBatch: { disposable: true },
+  PooledBuffer: { disposable: true },
   RopeTable: { disposable: false, parts: { cosines: "Tensor", sines: "Tensor" } },
   Session: { disposable: true },
   Tensor: {
@@ -83,6 +91,7 @@ export const kinds: Readonly<Record<string, Kind>> = {
     statics: {
       empty: tensor,
       from: tensor,
+      fromShared: tensor,
       full: tensor,
       ones: tensor,
       randn: tensor,
@@ -90,10 +99,14 @@ export const kinds: Readonly<Record<string, Kind>> = {
     },
     methods: {
       clone: tensor,
+      contiguous: tensor,
       copyFrom: { kind: "Tensor", ownership: "same" },
+      move: tensor,
       reshape: tensor,
       slice: tensor,
+      transpose: tensor,
     },
+    ending: ["move"],
   },
   Workspace: {
     disposable: true,

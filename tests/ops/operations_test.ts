@@ -9,10 +9,8 @@ import { pool } from "../../lib/memory/mod.ts";
 import {
   add,
   addInPlace,
-  argmax,
   attention,
   crossEntropy,
-  dequantize,
   embedding,
   linear,
   rmsNorm,
@@ -23,111 +21,7 @@ import {
   swiglu,
 } from "../../lib/ops/mod.ts";
 import { Tensor } from "../../lib/tensor/mod.ts";
-
-type Floats = Tensor<"float32">;
-type Ids = Tensor<"int32">;
-
-interface Case {
-  name: string;
-  /** The operands, made anew for each check. */
-  make: () => Tensor[];
-  run: (operands: Tensor[], out?: Tensor) => Tensor;
-  /** The result's shape. */
-  shape: number[];
-  /** Operands that `out` may be. */
-  inPlace?: number[];
-}
-
-const f = (shape: number[]) => Tensor.randn(shape, { seed: 1 });
-const i = (values: number[]) => Tensor.from(values, "int32");
-
-const cases: Case[] = [
-  {
-    name: "add",
-    make: () => [f([2, 3]), f([2, 3])],
-    run: ([a, b], out) => add(a as Floats, b as Floats, { out: out as Floats }),
-    shape: [2, 3],
-    inPlace: [0, 1],
-  },
-  {
-    name: "rmsNorm",
-    make: () => [f([2, 3]), f([3])],
-    run: ([x, w], out) => rmsNorm(x as Floats, w as Floats, { out: out as Floats }),
-    shape: [2, 3],
-    inPlace: [0],
-  },
-  {
-    name: "linear",
-    make: () => [f([2, 3]), f([4, 3])],
-    run: ([x, w], out) => linear(x as Floats, w, { out: out as Floats }),
-    shape: [2, 4],
-  },
-  {
-    name: "embedding",
-    make: () => [f([5, 3]), i([4, 0])],
-    run: ([table, ids], out) => embedding(table, ids as Ids, { out: out as Floats }),
-    shape: [2, 3],
-  },
-  {
-    name: "dequantize",
-    make: () => [f([2, 3])],
-    run: ([x], out) => dequantize(x, { out: out as Floats }),
-    shape: [2, 3],
-  },
-  {
-    name: "rope",
-    make: () => [f([2, 3, 8]), f([2, 4]), f([2, 4])],
-    run: ([x, cosines, sines], out) =>
-      rope(x as Floats, { cosines: cosines as Floats, sines: sines as Floats }, {
-        out: out as Floats,
-      }),
-    shape: [2, 3, 8],
-    inPlace: [0],
-  },
-  {
-    name: "attention",
-    make: () => [f([2, 4, 8]), f([3, 2, 8]), f([3, 2, 8])],
-    run: ([q, k, v], out) =>
-      attention(q as Floats, k as Floats, v as Floats, { out: out as Floats, causal: true }),
-    shape: [2, 4, 8],
-  },
-  {
-    name: "swiglu",
-    make: () => [f([2, 3]), f([2, 3])],
-    run: ([gate, up], out) => swiglu(gate as Floats, up as Floats, { out: out as Floats }),
-    shape: [2, 3],
-    inPlace: [0, 1],
-  },
-  {
-    name: "softmax",
-    make: () => [f([2, 3])],
-    run: ([x], out) => softmax(x as Floats, { out: out as Floats }),
-    shape: [2, 3],
-    inPlace: [0],
-  },
-  {
-    name: "argmax",
-    make: () => [f([2, 3])],
-    run: ([x], out) => argmax(x as Floats, { out: out as Ids }),
-    shape: [2],
-  },
-  {
-    name: "crossEntropy",
-    make: () => [f([2, 3]), i([0, 2])],
-    run: ([x, t], out) => crossEntropy(x as Floats, t as Ids, { out: out as Floats }),
-    shape: [2],
-  },
-  {
-    name: "sample",
-    make: () => [f([3])],
-    run: ([x], out) => sample(x as Floats, 0.5, { temperature: 1, out: out as Ids }),
-    shape: [1],
-  },
-];
-
-function dispose(tensors: Tensor[]): void {
-  for (const tensor of tensors) tensor.dispose();
-}
+import { cases, dispose, f, i } from "./cases.ts";
 
 for (const { name, make, run, shape, inPlace = [] } of cases) {
   Deno.test(

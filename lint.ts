@@ -2,10 +2,11 @@
  * A plugin for `deno lint` that finds tensors, buffers, models and sessions
  * that nothing disposes of.
  *
- * Name it in `deno.json`:
+ * Name it in `deno.json`, from the registry or as a path to this file (the names
+ * of an import map do not work there):
  *
  * ```json
- * { "lint": { "plugins": ["@quern/quern/lint"] } }
+ * { "lint": { "plugins": ["jsr:@quern/quern/lint"] } }
  * ```
  *
  * ## `quern/no-undisposed`

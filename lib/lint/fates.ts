@@ -54,7 +54,13 @@ const immediateMethods: ReadonlySet<string> = new Set([
 /** Functions that only look at what they are given. */
 const onlookers = /^(?:assert\w*|expect|String|Number|Boolean|isNaN)$/;
 /** Objects whose methods only look at what they are given. */
-const onlookingObjects: ReadonlySet<string> = new Set(["console", "JSON", "Math", "Number"]);
+const onlookingObjects: ReadonlySet<string> = new Set([
+  "console",
+  "Deno",
+  "JSON",
+  "Math",
+  "Number",
+]);
 
 /** Nodes that use a value and let go of it. */
 const lookers: ReadonlySet<string> = new Set([

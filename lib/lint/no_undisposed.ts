@@ -8,7 +8,14 @@
  */
 import { kinds } from "./catalog.ts";
 import { Fates } from "./fates.ts";
-import { type Identifier, Names, type Node, parentOf, type Variable } from "./names.ts";
+import {
+  functionAround,
+  type Identifier,
+  Names,
+  type Node,
+  parentOf,
+  type Variable,
+} from "./names.ts";
 import { isWrapper, propertyName, type Value, Values } from "./values.ts";
 
 type Call = Deno.lint.CallExpression | Deno.lint.NewExpression;
@@ -59,7 +66,39 @@ class Check {
       const value = this.#values.of(call);
       if (value?.made === undefined || this.#fates.isInScope(call)) continue;
       if (!this.#fates.isTaken(call)) this.#report(call, value);
+      else this.#checkOverwritten(call);
     }
+  }
+
+  /** `h = add(h, x)`: the old value is an operand, and the only name of it is gone. */
+  #checkOverwritten(call: Call): void {
+    const place = placeOf(call);
+    const assignment = parentOf(place);
+    if (assignment?.type !== "AssignmentExpression" || assignment.right !== place) return;
+    const variable = assignment.left.type === "Identifier"
+      ? this.#names.of(assignment.left)
+      : undefined;
+    if (variable === undefined || !this.#ownsItsValue(variable)) return;
+    const isOperand = variable.uses.some((use) => call.arguments.includes(use));
+    if (!isOperand) return;
+    const { name } = variable.declaration;
+    this.#context.report({
+      node: call,
+      message: `The former value of \`${name}\` is lost: ${
+        this.#values.callee(call)?.name
+      } borrows it`,
+      hint: `Work in place, pass \`out: ${name}\`, or dispose of it after the call`,
+    });
+  }
+
+  /** Whether a variable is made with something new, which nothing but itself ever holds. */
+  #ownsItsValue({ declaration, origin, uses }: Variable): boolean {
+    if (origin.type !== "VariableDeclarator" || origin.init === null) return false;
+    if (this.#values.of(origin.init)?.made === undefined) return false;
+    const home = functionAround(declaration);
+    return uses.every((use) =>
+      functionAround(use) === home && (!this.#fates.isTaken(use) || isEnd(use))
+    );
   }
 
   #report(call: Call, value: Value): void {
@@ -154,6 +193,13 @@ function placeOf(call: Call): Node {
 function describe({ made = "" }: Value, article = "The"): string {
   if (made.startsWith("new ")) return `${article} ${made.slice("new ".length)}`;
   return `${article} result of ${made}()`;
+}
+
+/** Whether a use of a variable is the last of its value: `return y` or `y.dispose()`. */
+function isEnd(use: Identifier): boolean {
+  const { parent } = use;
+  return parent.type === "ReturnStatement" ||
+    (parent.type === "MemberExpression" && parent.object === use);
 }
 
 function isWrite(use: Identifier): boolean {

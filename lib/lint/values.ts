@@ -161,12 +161,21 @@ export class Values {
     const [callback] = call.arguments;
     if (callback === undefined || !isFunction(callback) || callback.body === null) return undefined;
     for (const returned of returnedExpressions(callback.body)) {
-      const value = this.of(returned);
+      const value = this.#made(returned);
       if (value !== undefined) {
         return { kind: value.kind, made: "scope", promised: callback.async || value.promised };
       }
     }
     return undefined;
+  }
+
+  /** What an expression makes, itself or by way of a variable. */
+  #made(node: Node): Value | undefined {
+    const variable = node.type === "Identifier" ? this.#names.of(node) : undefined;
+    const origin = variable?.origin;
+    const init = origin?.type === "VariableDeclarator" ? origin.init : undefined;
+    const value = this.of(init ?? node);
+    return value?.made === undefined ? undefined : value;
   }
 
   #valueOfMember(node: Deno.lint.MemberExpression): Value | undefined {

@@ -84,6 +84,8 @@ const good: Record<string, string> = {
   "what is made in functions inside a scope": `
     scope(() => { list.forEach((x: Tensor) => { add(x, x); }); function g() { add(x, x); } });`,
   "what a scope returns, when it is bound": `using y = scope(() => add(x, x));`,
+  "what a scope returns of others": `
+    using w = new Workspace(); scope(() => w.get("y", [2])); scope(() => addInPlace(x, x));`,
   "what a scope does not return": `scope(() => { add(x, x); return 3; });`,
   "a workspace's tensors": `
     using w = new Workspace(); const y = w.get("y", [2]); add(x, x, { out: w.zeros("z", [2]) });`,
@@ -91,6 +93,19 @@ const good: Record<string, string> = {
     const { cosines, sines } = ropeTable(4, 8); cosines.dispose(); sines.dispose();`,
   "tables whose tensors are disposed of": `
     const table = ropeTable(4, 8); table.cosines.dispose(); table.sines.dispose();`,
+  "a former value that something else holds": `
+    function f(x: Tensor) {
+      let h = add(x, x); const first = h; h = softmax(h); first.dispose(); return h;
+    }
+    function g(x: Tensor) {
+      let h = add(x, x); using former = h; h = softmax(h); return h;
+    }
+    function k(x: Tensor) { let h = x; h = softmax(h); return h; }
+    function l(x: Tensor) { let h = add(x, x); h = softmax(x, { out: h }); return h; }`,
+  "a former value that is disposed of in between": `
+    function f(x: Tensor) {
+      let h = add(x, x); const next = softmax(h); h.dispose(); h = next; return h;
+    }`,
   "functions of the same name from elsewhere": `
     import { add as plus } from "./mine.ts"; plus(x, x); mine.add(x, x);`,
   "a local function of the same name":
@@ -249,6 +264,14 @@ const bad: Record<string, [source: string, ...reports: string[]]> = {
     "add(x, x)",
   ],
   "what a function makes at once": [`(() => { add(x, x); })();`, "add(x, x)"],
+  "a former value that its successor is made of": [
+    `function f(x: Tensor) { let h = add(x, x); for (const i of [1]) h = softmax(h); return h; }`,
+    "softmax(h)",
+  ],
+  "a former value whose successor is disposed of": [
+    `let h = add(x, x); h = add(h, x); h.dispose();`,
+    "add(h, x)",
+  ],
 };
 
 for (const [what, source] of Object.entries(good)) {

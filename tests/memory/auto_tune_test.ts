@@ -8,7 +8,9 @@ import {
   type ShelfUse,
   type TuneReport,
 } from "../../lib/memory/auto_tune.ts";
+import { type Block, pool } from "../../lib/memory/mod.ts";
 import { classBytes, sizeClassOf, smallClasses } from "../../lib/memory/size_class.ts";
+import { withoutLeaks } from "../support/native.ts";
 
 /** Shelves that count blocks instead of keeping them. */
 class CountingShelves {
@@ -206,4 +208,81 @@ Deno.test("autoTune() throws RangeError for a hit rate that is none", () => {
   for (const target of [0, -1, 1.01, NaN, Infinity]) {
     assertThrows(() => shelves.tune(target), RangeError, `not ${target}`);
   }
+});
+
+// ---- With the pool itself -------------------------------------------------
+
+/** Takes `live` blocks, then returns them, so often. */
+function cycle(bytes: number, live: number, times: number): void {
+  const blocks: Block[] = [];
+  for (let time = 0; time < times; time++) {
+    for (let i = 0; i < live; i++) blocks.push(pool.acquire(bytes));
+    for (const block of blocks.splice(0)) pool.release(block);
+  }
+}
+
+/** A test that begins with nothing seen, and in which blocks go to shelves. */
+function withFreshCounts(fn: () => void): () => void {
+  return () => {
+    const { debug } = pool;
+    pool.debug = false;
+    pool.autoTune();
+    try {
+      withoutLeaks(fn)();
+    } finally {
+      pool.debug = debug;
+    }
+  };
+}
+
+Deno.test(
+  "pool.autoTune() lifts a real workload's hit rate from below to above the target",
+  withFreshCounts(() => {
+    const bytes = 40_000;
+    const live = 4 * pool.limits[sizeClassOf(bytes)] + 10;
+    cycle(bytes, live, 10);
+    const first = pool.autoTune(0.95);
+    assert(first.before < 0.5, `before ${first.before}`);
+    assertEquals(pool.limits[sizeClassOf(bytes)], live);
+
+    cycle(bytes, live, 40);
+    const second = pool.autoTune(0.95);
+    assert(second.before >= 0.95, `after ${second.before}`);
+  }),
+);
+
+Deno.test(
+  "pool.autoTune() stays within its bound under variable sizes",
+  withFreshCounts(() => {
+    let seed = 7;
+    for (let round = 0; round < 10; round++) {
+      for (let i = 0; i < 100; i++) {
+        seed = (Math.imul(seed, 1103515245) + 12345) >>> 0;
+        cycle(1 + seed % 300_000, 1 + seed % 61, 2);
+      }
+      const { shelfBytes } = pool.autoTune(0.99);
+      const bytes = pool.limits.reduce((sum, limit, c) => sum + limit * classBytes(c), 0);
+      assertEquals(bytes, shelfBytes);
+      assert(bytes <= 32 << 20, `${bytes} bytes`);
+    }
+  }),
+);
+
+Deno.test(
+  "pool.autoTune() gives up the limits of what is no longer used",
+  withFreshCounts(() => {
+    cycle(5000, 2000, 3);
+    pool.autoTune();
+    const tuned = pool.limits[sizeClassOf(5000)];
+    assert(tuned >= 2000, `limit ${tuned}`);
+    for (let i = 0; i < 12; i++) pool.autoTune();
+    assertEquals(pool.limits[sizeClassOf(5000)], 1);
+    const before = pool.stats().shelvedBytes;
+    cycle(5000, 100, 1);
+    assert(pool.stats().shelvedBytes - before < 100 * 5120);
+  }),
+);
+
+Deno.test("pool.autoTune() throws RangeError for a hit rate that is none", () => {
+  assertThrows(() => pool.autoTune(0), RangeError, "pool.autoTune: the hit rate");
 });

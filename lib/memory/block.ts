@@ -15,6 +15,7 @@
  *     segmentAddress
  */
 import { type DataOf, dataView, type DType } from "../core/dtype.ts";
+import { formatBytes } from "../core/sizes.ts";
 import { largeClass, sizeClassOf } from "./size_class.ts";
 import type { Epoch, EpochToken } from "./net.ts";
 
@@ -160,6 +161,12 @@ export class Block {
     this.#view = view;
     this.#viewType = dtype;
     return view;
+  }
+
+  /** What `console.log` shows. */
+  [Symbol.for("Deno.customInspect")](): string {
+    const state = this.held ? "in use" : "returned";
+    return `Block of ${formatBytes(this.byteLength)} at 0x${this.address.toString(16)}, ${state}`;
   }
 }
 

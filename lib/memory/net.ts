@@ -164,9 +164,20 @@ export class Net {
   }
 
   #collect(epoch: Epoch): void {
-    const blocks = epoch.blocks.slice(0, epoch.count).filter((block) => block.epoch === epoch);
-    for (const block of blocks) block.epoch = undefined;
-    if (blocks.length > 0) this.#forgotten(blocks);
+    const forgotten: Block[] = [];
+    for (const block of epoch.blocks.slice(0, epoch.count)) {
+      // A block that was given back and taken again in the same epoch is listed twice.
+      if (block.epoch !== epoch) continue;
+      block.epoch = undefined;
+      forgotten.push(block);
+    }
+    if (forgotten.length === 0) return;
+    try {
+      this.#forgotten(forgotten);
+    } catch (error) {
+      // What a finalisation callback throws only shows on the console.
+      reportError(error);
+    }
   }
 }
 

@@ -153,14 +153,16 @@ export class Pool {
    * buffer.data.fill(0.5);
    * ```
    */
-  rent<D extends DType = "float32">(length: number, dtype?: D): PooledBuffer<D> {
-    const type = dtype ?? ("float32" as D);
-    const bytes = type === "float32" && (length | 0) === length && length > 0 &&
+  rent<D extends DType = "float32">(
+    length: number,
+    dtype: D = "float32" as D,
+  ): PooledBuffer<D> {
+    const bytes = dtype === "float32" && (length | 0) === length && length > 0 &&
         length <= plainLength
       ? length * 4
-      : bufferBytes(length, type, "pool.rent");
+      : bufferBytes(length, dtype, "pool.rent");
     const block = this.acquire(bytes === 0 ? 1 : bytes);
-    return new PooledBuffer(block, this.#net.enter(block), length, type, bytes);
+    return new PooledBuffer(block, this.#net.enter(block), length, dtype, bytes);
   }
 
   /**
@@ -185,13 +187,12 @@ export class Pool {
   rentBatch<D extends DType = "float32">(
     count: number,
     length: number,
-    dtype?: D,
+    dtype: D = "float32" as D,
   ): PooledBatch<D> {
-    const type = dtype ?? ("float32" as D);
-    const bytes = Math.max(bufferBytes(length, type, "pool.rentBatch"), 1);
+    const bytes = Math.max(bufferBytes(length, dtype, "pool.rentBatch"), 1);
     checkBatch(bytes, count, "pool.rentBatch");
     const blocks = this.acquireBatch(bytes, count);
-    return new PooledBatch(this, blocks, this.#net.enterAll(blocks), length, type);
+    return new PooledBatch(this, blocks, this.#net.enterAll(blocks), length, dtype);
   }
 
   /**

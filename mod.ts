@@ -59,6 +59,9 @@ export * from "./lib/ops/mod.ts";
 export {
   type NestedNumbers,
   type RandomOptions,
+  type SharedTensor,
+  type ShareOptions,
+  type SliceOptions,
   Tensor,
   Workspace,
   type WorkspaceOptions,

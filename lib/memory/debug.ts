@@ -144,6 +144,7 @@ interface Labelled {
   readonly dtype?: unknown;
   readonly shape?: unknown;
   readonly length?: unknown;
+  readonly byteLength?: unknown;
 }
 
 /** A block in use. */
@@ -157,7 +158,9 @@ interface Rented {
   readonly buffer: ArrayBuffer;
   readonly origin: string;
   readonly since: number;
+  /** The largest tensor that was made over it, of equal ones the last. */
   tensor?: SnapshotTensor;
+  tensorBytes: number;
 }
 
 /** A block in quarantine. */
@@ -210,7 +213,9 @@ export class DebugGuard implements Disposable {
     this.#passOn(quarantinedBlocks, quarantinedBytes);
     const page = bytes > PoolSize.LARGEST_SMALL ? pageBytes : guardBytes;
     const offset = Math.max(alignment, page);
-    const native = this.#take(offset + bytes + guardBytes, alignment);
+    const whole = offset + bytes + guardBytes;
+    // What is too large for guards is too large for any machine, and refused as it is.
+    const native = this.#take(Number.isSafeInteger(whole) ? whole : bytes, alignment);
     const rented = rentedPart(native, offset, bytes);
     const block = this.#backing.part(native, offset, bytes, rented.buffer);
     this.#rented.set(block, rented);
@@ -327,11 +332,13 @@ export class DebugGuard implements Disposable {
 
   /** Notes what a block serves: a tensor over a storage, or a buffer, which tells it itself. */
   #label(holder: { address?: unknown }, what: Labelled): void {
-    const { dtype, shape, length } = what;
+    const { dtype, shape, length, byteLength } = what;
     if (typeof dtype !== "string" || typeof holder.address !== "bigint") return;
     const rented = this.#byAddress.get(holder.address);
-    const sizes = Array.isArray(shape) ? shape : [length];
-    if (rented !== undefined) rented.tensor = { dtype, shape: [...sizes] };
+    const bytes = Number(byteLength);
+    if (rented === undefined || bytes < rented.tensorBytes) return;
+    rented.tensor = { dtype, shape: Array.isArray(shape) ? [...shape] : [length] };
+    rented.tensorBytes = bytes;
   }
 
   /** Rents a native block, with the quarantine as the last reserve. */
@@ -363,7 +370,7 @@ export class DebugGuard implements Disposable {
     }
     const bytes = formatBytes(returned.rented.length);
     return new Error(
-      `${operation}: a block of ${bytes} was returned twice; ${historyText(returned)}`,
+      `${operation}: a block of ${bytes} was released twice; ${historyText(returned)}`,
     );
   }
 
@@ -475,5 +482,5 @@ function rentedPart(native: Block, offset: number, length: number): Rented {
   bytes.fill(guardByte, offset + length);
   const buffer = bufferAt(native.address + BigInt(offset), length);
   const [origin, since] = [captureOrigin(), performance.now()];
-  return { native, bytes, offset, length, buffer, origin, since };
+  return { native, bytes, offset, length, buffer, origin, since, tensorBytes: 0 };
 }

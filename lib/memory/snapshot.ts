@@ -59,7 +59,7 @@ export interface BlockSnapshot {
   isolate: number;
   /** In debug mode, where it was rented: lines of a stack. */
   origin?: string;
-  /** In debug mode, the tensor that was last made over it. */
+  /** In debug mode, the largest tensor that was made over it. */
   tensor?: SnapshotTensor;
 }
 

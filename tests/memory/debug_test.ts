@@ -206,10 +206,10 @@ Deno.test("returning a block twice names where it was rented and returned", () =
   const { message } = assertThrows(() => bench.guard.release(block), Error);
   assertMatch(
     message,
-    /^pool\.release: a block of 2\.00 KiB was returned twice; rented by .* and returned by .*/,
+    /^pool\.release: a block of 2\.00 KiB was released twice; rented by .* and returned by .*/,
   );
   const other = bench.guard.acquire(2048, 64);
-  assertThrows(() => bench.guard.release(block), Error, "returned twice");
+  assertThrows(() => bench.guard.release(block), Error, "released twice");
   bench.guard.release(other);
 });
 
@@ -239,7 +239,7 @@ Deno.test("a surrendered block is detached but keeps its contents and its memory
   assertEquals(stale.length, 0);
   const contents = new Uint8Array(native.buffer, native.bufferOffset, native.byteLength);
   assertEquals(contents[Number(block.address - native.address)], 5);
-  assertThrows(() => bench.guard.release(block), Error, "returned twice");
+  assertThrows(() => bench.guard.release(block), Error, "released twice");
   assert(bench.taken.delete(native));
   returnNative([native], "test");
 });

@@ -39,7 +39,7 @@ export function add(
   b: Tensor<"float32">,
   options: OutOption = {},
 ): Tensor<"float32"> {
-  return addInto("add", a, b, options.out);
+  return addInto(a, b, "add", options.out);
 }
 
 /**
@@ -51,21 +51,19 @@ export function add(
  * @throws {RangeError} When the shapes differ.
  */
 export function addInPlace(x: Tensor<"float32">, y: Tensor<"float32">): Tensor<"float32"> {
-  return addInto("addInPlace", x, y, x);
+  return addInto(x, y, "addInPlace", x);
 }
 
 function addInto(
-  operation: string,
   a: Tensor<"float32">,
   b: Tensor<"float32">,
+  operation: string,
   out: Tensor<"float32"> | undefined,
 ): Tensor<"float32"> {
   checkOperand(operation, "the first operand", a, "float32");
   checkOperand(operation, "the second operand", b, "float32");
   checkShapeIs(operation, "the second operand", b, a.shape);
-  if (!areDense(a, b)) {
-    return withDense([a, b], (a, b) => addInto(operation, a, b, out));
-  }
+  if (!areDense(a, b)) return withDense([a, b], addInto, operation, out);
   const y = resultTensor(operation, out, a.shape);
   checkInPlace(operation, out, "the first operand", a);
   checkInPlace(operation, out, "the second operand", b);

@@ -28,7 +28,7 @@ export function argmax(
   options: { out?: Tensor<"int32"> } = {},
 ): Tensor<"int32"> {
   checkOperand("argmax", "x", x, "float32");
-  if (!x.isContiguous) return withDense([x], (x) => argmax(x, options));
+  if (!x.isContiguous) return withDense([x], argmax, options);
   const { out } = options;
   const y = resultTensor("argmax", out, x.shape.slice(0, -1), "int32");
   checkApart("argmax", out, "x", x);

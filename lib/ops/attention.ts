@@ -61,9 +61,7 @@ export function attention(
   checkOperand("attention", "v", v, "float32");
   const keyTokens = options.keyTokens ?? k.shape[0];
   checkAttentionShapes(q, k, v, keyTokens);
-  if (!areDense(q, k, v)) {
-    return withDense([q, k, v], (q, k, v) => attention(q, k, v, options));
-  }
+  if (!areDense(q, k, v)) return withDense([q, k, v], attention, options);
   const { out } = options;
   const [tokens, heads, headSize] = q.shape;
   const scale = options.scale ?? 1 / Math.sqrt(headSize);

@@ -44,11 +44,7 @@ export function crossEntropy(
   checkOperand("crossEntropy", "targets", targets, "int32");
   const shape = logits.shape.slice(0, -1);
   checkShapeIs("crossEntropy", "targets", targets, shape);
-  if (!areDense(logits, targets)) {
-    return withDense([logits, targets], (logits, targets) => {
-      return crossEntropy(logits, targets, options);
-    });
-  }
+  if (!areDense(logits, targets)) return withDense([logits, targets], crossEntropy, options);
   const { out } = options;
   const y = resultTensor("crossEntropy", out, shape);
   checkApart("crossEntropy", out, "logits", logits);

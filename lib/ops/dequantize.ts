@@ -34,7 +34,7 @@ import {
  */
 export function dequantize(x: Tensor<DType>, options: OutOption = {}): Tensor<"float32"> {
   checkOperand("dequantize", "x", x);
-  if (!x.isContiguous) return withDense([x], (x) => dequantize(x, options));
+  if (!x.isContiguous) return withDense([x], dequantize, options);
   const { out } = options;
   const y = resultTensor("dequantize", out, x.shape);
   checkApart("dequantize", out, "x", x);

@@ -49,9 +49,7 @@ export function embedding(
     );
   }
   const [vocabulary, cols] = table.shape;
-  if (!areDense(table, ids)) {
-    return withDense([table, ids], (table, ids) => embedding(table, ids, options));
-  }
+  if (!areDense(table, ids)) return withDense([table, ids], embedding, options);
   const { out } = options;
   const y = resultTensor("embedding", out, [ids.size, cols]);
   checkApart("embedding", out, "table", table);

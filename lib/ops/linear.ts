@@ -72,9 +72,7 @@ export function linear(
   checkOperand("linear", "x", x, "float32");
   checkOperand("linear", "weight", weight);
   checkLinearShapes(x, weight);
-  if (!areDense(x, weight)) {
-    return withDense([x, weight], (x, weight) => linear(x, weight, options));
-  }
+  if (!areDense(x, weight)) return withDense([x, weight], linear, options);
   const { out } = options;
   const [outputs, inputs] = weight.shape;
   const shape = x.shape.with(-1, outputs);

@@ -89,15 +89,19 @@ export function areDense(a: Tensor | undefined, b?: Tensor, c?: Tensor): boolean
 }
 
 /**
- * Runs an operation on dense copies of the operands that are not dense.
+ * Runs an operation on dense copies of the operands that are not dense. What it
+ * calls is passed without a closure: one that captures arguments would cost every
+ * call of the operation an allocation.
  *
  * @param operands The operands, checked; those left out are undefined.
  * @param run The operation.
+ * @param rest Its arguments after the operands.
  * @returns What it returned; the copies are back in the pool by then.
  */
-export function withDense<T extends (Tensor | undefined)[], R>(
+export function withDense<T extends (Tensor | undefined)[], A extends unknown[], R>(
   operands: readonly [...T],
-  run: (...dense: T) => R,
+  run: (...args: [...T, ...A]) => R,
+  ...rest: A
 ): R {
   const copies: Tensor[] = [];
   try {
@@ -107,7 +111,7 @@ export function withDense<T extends (Tensor | undefined)[], R>(
       copies.push(copy);
       return copy;
     });
-    return run(...dense as T);
+    return run(...dense as T, ...rest);
   } finally {
     for (const copy of copies) copy.dispose();
   }

@@ -53,9 +53,7 @@ export function rmsNorm(
     checkOperand("rmsNorm", "weight", weight, "float32");
     checkShapeIs("rmsNorm", "weight", weight, [cols]);
   }
-  if (!areDense(x, weight)) {
-    return withDense([x, weight], (x, weight) => rmsNorm(x, weight, options));
-  }
+  if (!areDense(x, weight)) return withDense([x, weight], rmsNorm, options);
   const y = resultTensor("rmsNorm", out, x.shape);
   checkInPlace("rmsNorm", out, "x", x);
   checkApart("rmsNorm", out, "weight", weight);

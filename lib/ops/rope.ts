@@ -73,9 +73,7 @@ export function ropeTable(
   if (!Number.isInteger(start) || start < 0 || start > 0xffffffff) {
     throw new RangeError(`ropeTable: start is an integer from 0 to 2^32 - 1, not ${start}`);
   }
-  if (!areDense(factors)) {
-    return withDense([factors], (factors) => ropeTable(tokens, pairs, { ...options, factors }));
-  }
+  if (!areDense(factors)) return withDense([factors], tableOf, tokens, pairs, options);
   const { cosines, sines } = resultTable([tokens, pairs], out);
   checkApart("ropeTable", out?.cosines, "factors", factors);
   checkApart("ropeTable", out?.sines, "factors", factors);
@@ -93,6 +91,15 @@ export function ropeTable(
   if (status === Status.OK) return { cosines, sines };
   if (out === undefined) sines.dispose();
   return refuse("ropeTable", status, cosines, out?.cosines, { factors }, { start, base, scale });
+}
+
+function tableOf(
+  factors: Tensor<"float32"> | undefined,
+  tokens: number,
+  pairs: number,
+  options: RopeTableOptions,
+): RopeTable {
+  return ropeTable(tokens, pairs, { ...options, factors });
 }
 
 function resultTable(shape: Shape, out: RopeTable | undefined): RopeTable {
@@ -154,9 +161,7 @@ export function rope(
     throw new TypeError(`rope: layout is "interleaved" or "halves", not ${JSON.stringify(layout)}`);
   }
   if (!areDense(x, cosines, sines)) {
-    return withDense([x, cosines, sines], (x, cosines, sines) => {
-      return rope(x, { cosines, sines }, options);
-    });
+    return withDense([x, cosines, sines], ropeDense, options);
   }
   const { out } = options;
   const y = resultTensor("rope", out, x.shape);
@@ -175,4 +180,13 @@ export function rope(
     code,
   );
   return status === Status.OK ? y : refuse("rope", status, y, out, { x, cosines });
+}
+
+function ropeDense(
+  x: Tensor<"float32">,
+  cosines: Tensor<"float32">,
+  sines: Tensor<"float32">,
+  options: RopeOptions,
+): Tensor<"float32"> {
+  return rope(x, { cosines, sines }, options);
 }

@@ -62,9 +62,7 @@ export function sample(
   checkSampleOptions(options);
   const historyLength = checkHistory(history, options.historyLength);
   if (!areDense(logits, history)) {
-    return withDense([logits, history], (logits, history) => {
-      return sample(logits, uniform, { ...options, history });
-    });
+    return withDense([logits, history], sampleDense, uniform, options);
   }
   const y = resultTensor("sample", out, [1], "int32");
   checkApart("sample", out, "logits", logits);
@@ -87,6 +85,15 @@ export function sample(
   // All scalars were checked, so it is the logits that make no distribution.
   if (y !== out) y.dispose();
   throw new RangeError("sample: the largest logit is NaN or infinite, so no token can be drawn");
+}
+
+function sampleDense(
+  logits: Tensor<"float32">,
+  history: Tensor<"int32"> | undefined,
+  uniform: number,
+  options: SampleOptions,
+): Tensor<"int32"> {
+  return sample(logits, uniform, { ...options, history });
 }
 
 /** The scalars among the options. */

@@ -32,7 +32,7 @@ import {
 export function softmax(x: Tensor<"float32">, options: OutOption = {}): Tensor<"float32"> {
   checkOperand("softmax", "x", x, "float32");
   const { out } = options;
-  if (!x.isContiguous) return withDense([x], (x) => softmax(x, options));
+  if (!x.isContiguous) return withDense([x], softmax, options);
   const y = resultTensor("softmax", out, x.shape);
   checkInPlace("softmax", out, "x", x);
   const [rows, cols] = [rowsOf(x.shape), colsOf(x.shape)];

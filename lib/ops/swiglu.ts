@@ -42,9 +42,7 @@ export function swiglu(
   checkOperand("swiglu", "gate", gate, "float32");
   checkOperand("swiglu", "up", up, "float32");
   checkShapeIs("swiglu", "up", up, gate.shape);
-  if (!areDense(gate, up)) {
-    return withDense([gate, up], (gate, up) => swiglu(gate, up, options));
-  }
+  if (!areDense(gate, up)) return withDense([gate, up], swiglu, options);
   const { out } = options;
   const y = resultTensor("swiglu", out, gate.shape);
   checkInPlace("swiglu", out, "gate", gate);

@@ -28,6 +28,7 @@ _Atomic uint32_t qn_keeper_ticks;
 static qn_lock lock = QN_LOCK_INIT;
 static qn_condition condition = QN_CONDITION_INIT;
 static bool running, sleeping;
+static qn_lock round_lock = QN_LOCK_INIT; /* held while the keeper is at work */
 static _Atomic uint32_t idle_ms = DEFAULT_IDLE_MS;
 
 uint32_t qn_clock_update(void) {
@@ -82,14 +83,17 @@ static void keep(void *unused) {
     qn_condition_wait_for(&condition, &lock, round_ms());
     qn_lock_give(&lock);
     uint32_t now = qn_clock_update();
+    qn_lock_take(&round_lock);
     qn_isolate_tell_time(now);
     trim(now);
+    qn_lock_give(&round_lock);
   }
 }
 
 /* In the child of a fork there is one thread, and it is not the keeper. */
 static void after_fork(void) {
   lock = (qn_lock)QN_LOCK_INIT;
+  round_lock = (qn_lock)QN_LOCK_INIT;
   condition = (qn_condition)QN_CONDITION_INIT;
   running = false;
 }
@@ -108,6 +112,9 @@ void qn_keeper_wake(void) {
   }
   qn_lock_give(&lock);
 }
+
+void qn_keeper_hold(void) { qn_lock_take(&round_lock); }
+void qn_keeper_release(void) { qn_lock_give(&round_lock); }
 
 void qn_keeper_set_idle(uint32_t milliseconds) {
   atomic_store(&idle_ms, milliseconds);

@@ -25,6 +25,10 @@ uint32_t qn_clock_update(void);
 /* Starts the keeper or wakes it up: the pool begins to hold memory. */
 void qn_keeper_wake(void);
 
+/* For tests: the keeper does nothing between the two. */
+void qn_keeper_hold(void);
+void qn_keeper_release(void);
+
 /* How long returned blocks keep their pages, at least. 0: for ever. */
 void qn_keeper_set_idle(uint32_t milliseconds);
 

@@ -174,9 +174,9 @@ qn_status qn_large_rent(size_t bytes, uint32_t isolate, qn_block *block_out) {
     qn_large_counters.outstanding++;
     qn_large_counters.live_bytes += granted;
     qn_large_counters.requested_bytes += bytes;
+    qn_ledger_out(granted);
   }
   qn_lock_give(&qn_large_lock);
-  if (status == QN_OK) qn_ledger_out(granted);
   return status;
 }
 

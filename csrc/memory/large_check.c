@@ -32,7 +32,7 @@ static const char *check_range(const qn_large_segment *segment, uint32_t page, w
   return NULL;
 }
 
-const char *qn_large_check(void) {
+static const char *check_all(void) {
   walk_sums sums = {0, 0, 0, 0, 0};
   for (const qn_large_segment *segment = qn_large_segments; segment != NULL; segment = segment->next) {
     for (uint32_t page = 0; page < segment->pages; page += segment->ranges[page].pages) {
@@ -46,4 +46,11 @@ const char *qn_large_check(void) {
   if (sums.requested != qn_large_counters.requested_bytes) return "the large bytes asked for are wrong";
   if (sums.kept != qn_large_kept_pages) return "the count of cached pages is wrong";
   return NULL;
+}
+
+const char *qn_large_check(void) {
+  qn_lock_take(&qn_large_lock);
+  const char *wrong = check_all();
+  qn_lock_give(&qn_large_lock);
+  return wrong;
 }

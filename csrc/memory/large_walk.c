@@ -55,8 +55,8 @@ uint64_t qn_large_trim(uint32_t before) {
       if (old) released += trim_range(at);
     }
   }
-  qn_lock_give(&qn_large_lock);
   qn_ledger_drop(released);
+  qn_lock_give(&qn_large_lock);
   return released;
 }
 

@@ -251,7 +251,7 @@ void qn_pool_set_budget(size_t bytes) {
 
 /* ---- Invariants, for tests -------------------------------------------------- */
 
-const char *qn_pool_check(void) {
+static const char *check_all(void) {
   const char *wrong = qn_small_check();
   if (wrong == NULL) wrong = qn_large_check();
   if (wrong != NULL) return wrong;
@@ -271,4 +271,11 @@ const char *qn_pool_check(void) {
     return "more is live than handed out";
   }
   return NULL;
+}
+
+const char *qn_pool_check(void) {
+  qn_keeper_hold();
+  const char *wrong = check_all();
+  qn_keeper_release();
+  return wrong;
 }

@@ -184,9 +184,9 @@ qn_status qn_small_take(uint32_t index, uint32_t want, uint32_t *refs, uint32_t 
     }
     qn_lock_take(&class_->lock);
     status = take_some(index, want, may_map, refs, count_out);
+    if (status == QN_OK) qn_ledger_out(*count_out * qn_class_bytes(index));
     qn_lock_give(&class_->lock);
   }
-  if (status == QN_OK) qn_ledger_out(*count_out * qn_class_bytes(index));
   return status;
 }
 
@@ -201,8 +201,8 @@ void qn_small_put(uint32_t index, const uint32_t *refs, uint32_t count) {
     class_->head = refs[i];
   }
   class_->out -= count;
-  qn_lock_give(&class_->lock);
   qn_ledger_in(count * qn_class_bytes(index));
+  qn_lock_give(&class_->lock);
 }
 
 /* ---- Rent and return ---------------------------------------------------- */

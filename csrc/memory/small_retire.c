@@ -89,9 +89,9 @@ static uint64_t retire_class(uint32_t index, bool discard, uint32_t before) {
     if (!release_span(retired, discard)) kept += bytes;
     retired = next;
   }
-  qn_lock_give(&class_->lock);
   /* What was given back before is not given back again. */
   qn_ledger_drop(held - discarded);
+  qn_lock_give(&class_->lock);
   return held - discarded > kept ? held - discarded - kept : 0;
 }
 
@@ -136,8 +136,8 @@ static uint64_t discard_kept_slices(void) {
       released += bytes;
     }
   }
-  qn_lock_give(&qn_small_slice_lock);
   qn_ledger_drop(released);
+  qn_lock_give(&qn_small_slice_lock);
   return released;
 }
 
@@ -157,8 +157,8 @@ static uint64_t discard_inner_pages(uint32_t index, uint32_t before) {
     class_->discarded_bytes += bytes;
     released += bytes;
   }
-  qn_lock_give(&class_->lock);
   qn_ledger_drop(released);
+  qn_lock_give(&class_->lock);
   return released;
 }
 

@@ -177,9 +177,13 @@ static _Atomic int ended;
 
 static void hold_and_end(void *argument) {
   (void)argument;
-  account mine = open_account();
-  for (size_t i = 0; i < 50; i += 1) rent_for(mine.number, sizes[i % SIZES]);
-  ended += 1;
+  uint64_t out[QN_POOL_BLOCK_VALUES];
+  bool good = qn_isolate_open(out) == QN_OK;
+  const uint32_t isolate = (uint32_t)out[0];
+  for (size_t i = 0; i < 50; i += 1) {
+    good = good && qn_pool_rent(out, sizes[i % SIZES], 64, isolate) == QN_OK;
+  }
+  ended += good ? 1 : 1000;
 }
 
 static void the_end_of_a_thread_closes_its_isolates(void) {

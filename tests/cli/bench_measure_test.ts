@@ -37,9 +37,10 @@ Deno.test("batchSize() and countedOperations() give multiples that are not 0", (
   }, 64);
   assert(size % 64 === 0 && size > 0 && size <= 64 * 100, `${size}`);
   assertEquals(batchSize(() => {}, 64) % 64, 0, "a loop that takes no time ends too");
-  assertEquals(countedOperations(1, 64), 1_000_000);
-  assertEquals(countedOperations(1, 48), 1_000_032);
-  assertEquals(countedOperations(1e12, 64), 64);
+  assertEquals(countedOperations(1, 64, 100), 1_000_000);
+  assertEquals(countedOperations(1, 48, 100), 1_000_032);
+  assertEquals(countedOperations(1000, 1, 100), 100_000);
+  assertEquals(countedOperations(1e12, 64, 100), 64);
 });
 
 Deno.test("poolTable() shows nanoseconds with three digits and exact zeros", () => {

@@ -35,8 +35,6 @@ const BATCH_MS = 5;
 const LARGEST_BATCH = 1 << 26;
 /** Operations over which bytes are counted. */
 const COUNTED_OPERATIONS = 1_000_000;
-/** Slower operations are counted for about this long instead. */
-const COUNTED_MS = 700;
 const SHORT_COUNT_MS = 100;
 
 /** Times one batch, in nanoseconds an operation. */
@@ -49,22 +47,32 @@ export function timeLoop(loop: Loop, operations: number): number {
 /**
  * Finds how many operations make a batch, and warms the operation up by that.
  *
+ * Each size is tried three times and the fastest counts, so that a moment in which the
+ * machine did something else does not make a small batch look long.
+ *
  * @param loop the operation
  * @param multiple the number is a multiple of this
  */
 export function batchSize(loop: Loop, multiple: number): number {
   let operations = multiple;
   for (;;) {
+    const ms = fastestOf(3, loop, operations);
+    const fitting = Math.min(LARGEST_BATCH, operations * BATCH_MS / ms);
+    const rounded = Math.max(1, Math.round(fitting / multiple)) * multiple;
+    if (ms >= BATCH_MS || operations >= LARGEST_BATCH) return rounded;
+    // The first tries are slow, as nothing is compiled yet: the next step shows it.
+    operations = Math.max(operations + multiple, Math.min(operations * 8, rounded));
+  }
+}
+
+function fastestOf(tries: number, loop: Loop, operations: number): number {
+  let fastest = Infinity;
+  for (let i = 0; i < tries; i++) {
     const started = performance.now();
     loop(operations);
-    const elapsed = performance.now() - started;
-    if (elapsed >= BATCH_MS || operations >= LARGEST_BATCH) {
-      const fitting = Math.min(LARGEST_BATCH, operations * BATCH_MS / elapsed);
-      return Math.max(1, Math.round(fitting / multiple)) * multiple;
-    }
-    const growth = elapsed < BATCH_MS / 16 ? 8 : 1.2 * BATCH_MS / elapsed;
-    operations = Math.ceil(operations * growth / multiple) * multiple;
+    fastest = Math.min(fastest, performance.now() - started);
   }
+  return fastest;
 }
 
 /**
@@ -72,9 +80,14 @@ export function batchSize(loop: Loop, multiple: number): number {
  *
  * @param nsPerOperation about how long one takes
  * @param multiple the number is a multiple of this
+ * @param milliseconds how long the count may take; a slow operation is counted less often
  */
-export function countedOperations(nsPerOperation: number, multiple: number): number {
-  const affordable = COUNTED_MS * 1e6 / nsPerOperation;
+export function countedOperations(
+  nsPerOperation: number,
+  multiple: number,
+  milliseconds: number,
+): number {
+  const affordable = milliseconds * 1e6 / nsPerOperation;
   return Math.ceil(Math.min(COUNTED_OPERATIONS, affordable) / multiple) * multiple;
 }
 

@@ -11,7 +11,7 @@
 
 import { delay } from "../../core/delay.ts";
 import { nativeAllocations } from "../generation_run.ts";
-import { countedOperations } from "./measure.ts";
+import { batchSize, countedOperations } from "./measure.ts";
 import { openPoolCases, type PoolCase } from "./pool_cases.ts";
 import { preparePoolPeers, removePoolPeers } from "./pool_peers.ts";
 import { LocalRunner, type PoolRunner, WorkerRunner } from "./pool_runner.ts";
@@ -48,13 +48,15 @@ export async function measurePool(plan: PoolPlan): Promise<PoolRow[]> {
   const peers = plan.peer ? await preparePoolPeers(plan.signal) : undefined;
   try {
     const cases = await openPoolCases(plan.lengths, peers);
+    // Sized here for all: in workers that share a processor, a small batch looks long.
+    const batches = cases.map(({ loop, multiple }) => batchSize(loop, multiple));
     const rows: PoolRow[] = [];
     for (const workers of [0, ...plan.workers]) {
-      plan.onProgress(workers === 0 ? "alone" : `${workers} workers at once`);
+      plan.onProgress(workers === 0 ? "alone" : `${workersText(workers)} at once`);
       using runner = workers === 0
         ? new LocalRunner(cases)
         : await WorkerRunner.start(workers, plan.lengths, peers);
-      rows.push(...await measureWith(runner, cases, plan));
+      rows.push(...await measureWith(runner, cases, batches, plan));
     }
     return rows;
   } finally {
@@ -62,16 +64,19 @@ export async function measurePool(plan: PoolPlan): Promise<PoolRow[]> {
   }
 }
 
+/** How long counting may take: alone, enough for a million of anything under 700 ns. */
+const COUNTED_MS = 700;
+const WORKERS_COUNTED_MS = 150;
+
 /** Times of one case: nanoseconds by round, then by isolate. */
 type Times = number[][];
 
 async function measureWith(
   runner: PoolRunner,
   cases: readonly PoolCase[],
+  batches: readonly number[],
   plan: PoolPlan,
 ): Promise<PoolRow[]> {
-  const batches: number[] = [];
-  for (const index of cases.keys()) batches.push(await runner.size(index));
   const times: Times[] = cases.map(() => []);
   const forwards = [...cases.keys()];
   for (let round = 0; round < plan.warmup + plan.iters; round++) {
@@ -99,7 +104,8 @@ async function countRow(
   times: Times,
 ): Promise<PoolRow> {
   const medianNs = median(times.flat());
-  const operations = countedOperations(medianNs, one.multiple);
+  const time = runner.workers === 0 ? COUNTED_MS : WORKERS_COUNTED_MS;
+  const operations = countedOperations(medianNs, one.multiple, time);
   const allocated = nativeAllocations();
   const heap = await runner.count(index, operations);
   const all = operations * heap.length;

@@ -73,7 +73,8 @@ function openPairs(path: string): (length: number) => PeerCase[] {
     malloc_pairs: { parameters: ["usize", "u32"], result: "u32" },
     pool_pairs: { parameters: ["usize", "usize", "usize", "u32"], result: "u32" },
   });
-  const pool = Deno.dlopen(native().path, {
+  const { path: library } = native();
+  const pool = Deno.dlopen(library.startsWith("file:") ? new URL(library) : library, {
     qn_pool_rent: { type: "pointer" },
     qn_pool_return: { type: "pointer" },
   }).symbols;

@@ -9,13 +9,13 @@
  * @module
  */
 
-import { batchSize, countHeap, type HeapFigures, timeLoop } from "./measure.ts";
+import { countHeap, type HeapFigures, timeLoop } from "./measure.ts";
 import type { PoolCase } from "./pool_cases.ts";
 import type { PoolPeers } from "./pool_peers.ts";
 
 /** What is asked of an isolate, about the case with a number. */
 export interface Job {
-  readonly what: "size" | "time" | "count";
+  readonly what: "time" | "count";
   readonly index: number;
   readonly operations: number;
 }
@@ -36,8 +36,6 @@ export type Answer = { readonly value: number | HeapFigures } | { readonly error
 export interface PoolRunner extends Disposable {
   /** 0: this isolate. */
   readonly workers: number;
-  /** How many operations make a batch. */
-  size(index: number): Promise<number>;
   /** Nanoseconds of an operation, one for each isolate. */
   time(index: number, operations: number): Promise<number[]>;
   /** What V8 allocated, for each isolate. */
@@ -46,15 +44,8 @@ export interface PoolRunner extends Disposable {
 
 /** Does a job in this isolate. */
 export function doJob(cases: readonly PoolCase[], job: Job): number | HeapFigures {
-  const { loop, multiple } = cases[job.index];
-  switch (job.what) {
-    case "size":
-      return batchSize(loop, multiple);
-    case "time":
-      return timeLoop(loop, job.operations);
-    case "count":
-      return countHeap(loop, job.operations);
-  }
+  const { loop } = cases[job.index];
+  return job.what === "time" ? timeLoop(loop, job.operations) : countHeap(loop, job.operations);
 }
 
 /** Measures in this isolate. */
@@ -65,11 +56,6 @@ export class LocalRunner implements PoolRunner {
   /** With the cases that jobs name by number. */
   constructor(cases: readonly PoolCase[]) {
     this.#cases = cases;
-  }
-
-  size(index: number): Promise<number> {
-    const { loop, multiple } = this.#cases[index];
-    return Promise.resolve(batchSize(loop, multiple));
   }
 
   time(index: number, operations: number): Promise<number[]> {
@@ -110,11 +96,6 @@ export class WorkerRunner implements PoolRunner {
       throw error;
     }
     return runner;
-  }
-
-  async size(index: number): Promise<number> {
-    const sizes = await this.#ask<number>({ what: "size", index, operations: 0 });
-    return Math.min(...sizes);
   }
 
   time(index: number, operations: number): Promise<number[]> {

@@ -46,7 +46,13 @@ export const command: Command = {
       max: 1 << 24,
       help: "tokens to generate, or of the prompt (128); elements of a block (four sizes)",
     },
-    warmup: { type: "integer", value: "N", min: 0, max: 1000, help: "runs before timing (1)" },
+    warmup: {
+      type: "integer",
+      value: "N",
+      min: 0,
+      max: 1000,
+      help: "runs before timing (1; pool: 3)",
+    },
     iters: { type: "integer", value: "N", min: 1, max: 10_000, help: "timed runs (5; pool: 15)" },
     workers: {
       type: "integer",
@@ -119,7 +125,7 @@ async function runPool(options: ParsedOptions): Promise<void> {
   const workers = options.number("workers");
   const rows = await measurePool({
     lengths: size === undefined ? POOL_LENGTHS : [size],
-    warmup: options.number("warmup") ?? 1,
+    warmup: options.number("warmup") ?? 3,
     iters: options.number("iters") ?? 15,
     workers: workers === undefined ? POOL_WORKERS : workers === 0 ? [] : [workers],
     peer: options.flag("peer"),

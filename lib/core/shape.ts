@@ -16,7 +16,7 @@ export type Shape = readonly number[];
  */
 export function sizeOf(shape: Shape): number {
   let size = 1;
-  for (const extent of shape) size *= extent;
+  for (let axis = 0; axis < shape.length; axis++) size *= shape[axis];
   return size;
 }
 
@@ -28,7 +28,8 @@ export function sizeOf(shape: Shape): number {
  * @throws {RangeError} When an axis is not an integer from 0 to 2^32 - 1, or the size is not exact.
  */
 export function checkShape(shape: Shape, operation: string): void {
-  for (const extent of shape) {
+  for (let axis = 0; axis < shape.length; axis++) {
+    const extent = shape[axis];
     if (!Number.isInteger(extent) || extent < 0 || extent > maxExtent) {
       throw new RangeError(
         `${operation}: shape ${formatShape(shape)} is not made of integers from 0 to 2^32 - 1`,

@@ -115,3 +115,22 @@ export function copyTensor(target: Tensor, source: Tensor, operation: string): v
     copyElements(to, target.strides, from, source.strides, target.shape, blockBytes, operation);
   }
 }
+
+/**
+ * Fills a new tensor with copies of elements; when that fails, its caller never
+ * sees it, and it is disposed of.
+ *
+ * @param copy The new tensor.
+ * @param source A tensor of the same dtype and size.
+ * @param operation Named in an error.
+ * @returns The new tensor.
+ */
+export function fillCopy<T extends Tensor>(copy: T, source: Tensor, operation: string): T {
+  try {
+    copyTensor(copy, source, operation);
+    return copy;
+  } catch (error) {
+    copy.dispose();
+    throw error;
+  }
+}

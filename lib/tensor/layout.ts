@@ -6,7 +6,7 @@
  * shape; an axis of size 1 and a tensor without elements have no stride that
  * could differ. Strides are never negative, and no two elements share a place.
  */
-import { checkShape, formatShape, type Shape, sizeOf } from "../core/shape.ts";
+import { checkShape, formatShape, sameShape, type Shape, sizeOf } from "../core/shape.ts";
 
 /** The most axes that a tensor may have. */
 const maxAxes = 16;
@@ -29,6 +29,27 @@ export function checkTensorShape(shape: Shape, operation: string): void {
     );
   }
   checkShape(shape, operation);
+}
+
+/** Shapes of the last tensors; one a place, by a hash of the axes. */
+const recentShapes: (Shape | undefined)[] = new Array(64).fill(undefined);
+
+/**
+ * A frozen copy of a shape: the one of a tensor that was made before, where it
+ * has the same axes, since copying and freezing takes as long as making a tensor.
+ *
+ * @param shape The sizes of the axes.
+ * @returns An array that nobody can change.
+ */
+export function keptShape(shape: Shape): Shape {
+  let place = shape.length;
+  for (let axis = 0; axis < shape.length; axis++) {
+    place = (Math.imul(place, 31) + shape[axis]) | 0;
+  }
+  place &= recentShapes.length - 1;
+  const recent = recentShapes[place];
+  if (recent === shape || (recent !== undefined && sameShape(recent, shape))) return recent;
+  return recentShapes[place] = Object.isFrozen(shape) ? shape : Object.freeze(shape.slice());
 }
 
 /**

@@ -1,9 +1,9 @@
 /**
- * The part of a storage that a tensor shows.
+ * The part of its memory that a tensor shows.
  */
-import { byteLengthOf, type DType, dtypeLayout } from "../core/dtype.ts";
+import { byteLengthOf, type DataOf, dataView, type DType, dtypeLayout } from "../core/dtype.ts";
 import { formatShape, type Shape, sizeOf } from "../core/shape.ts";
-import type { Storage } from "../memory/mod.ts";
+import type { Block, Storage } from "../memory/mod.ts";
 import { isDense, spanOf } from "./layout.ts";
 
 /** Which part of a tensor a slice shows. */
@@ -12,33 +12,56 @@ export interface SliceOptions {
   axis?: number;
 }
 
-/** What a tensor needs that is not at the start of a storage, or not dense. */
+/** What a tensor needs that is not at the start of its memory, not dense, or looked at. */
 export class Part {
-  /** Where the first element is in the storage. */
+  /** Where the first element is in the memory. */
   readonly byteOffset: number;
   /** Its native address. */
   readonly address: bigint;
   /** One an axis, in elements; undefined when the tensor is dense. */
   readonly strides: readonly number[] | undefined;
+  #data: DataOf[DType] | undefined;
 
   /**
-   * A part that was checked to lie in its storage.
+   * A part that was checked to lie in its memory.
    *
-   * @param storage The bytes.
+   * @param memory The bytes.
    * @param byteOffset Where the first element is.
    * @param strides Undefined for a dense tensor.
    */
-  constructor(storage: Storage, byteOffset: number, strides: readonly number[] | undefined) {
+  constructor(
+    memory: Block | Storage,
+    byteOffset: number,
+    strides: readonly number[] | undefined,
+  ) {
     this.byteOffset = byteOffset;
-    this.address = storage.address + BigInt(byteOffset);
+    this.address = memory.address + BigInt(byteOffset);
     this.strides = strides;
+  }
+
+  /**
+   * The elements as a typed array, made when it is first asked for.
+   *
+   * @param memory The bytes.
+   * @param dtype The element type.
+   * @param byteLength The bytes from the first element to the last.
+   * @returns The same array each time.
+   */
+  show<D extends DType>(memory: Block | Storage, dtype: D, byteLength: number): DataOf[D] {
+    const start = memory.bufferOffset + this.byteOffset;
+    return (this.#data ??= dataView(dtype, memory.buffer, start, byteLength)) as DataOf[D];
+  }
+
+  /** Lets the array go. */
+  forget(): void {
+    this.#data = undefined;
   }
 }
 
 /**
- * Checks that a tensor fits into a storage.
+ * Checks that a tensor fits into its memory.
  *
- * @param capacity The bytes of the storage.
+ * @param capacity The bytes of the memory.
  * @param byteOffset Where the tensor begins in them.
  * @param shape The sizes of the axes.
  * @param dtype The element type.

@@ -68,11 +68,14 @@ export function ticketOf(memory: SharedMemory, byteOffset: number, tensor: Share
  * @throws {TypeError} When it is not a ticket.
  * @throws {Error} When it was claimed as often as it was shared for, or is stale.
  */
-export function claimTicket<T>(ticket: SharedTensor, build: (storage: Storage) => T): T {
+export function claimTicket<T>(
+  ticket: SharedTensor,
+  build: (storage: Storage, ticket: SharedTensor) => T,
+): T {
   checkTicket(ticket);
   const storage = Storage.claim(ticket);
   try {
-    return build(storage);
+    return build(storage, ticket);
   } catch (error) {
     storage.release();
     throw error;

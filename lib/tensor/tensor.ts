@@ -1,24 +1,27 @@
 /**
  * Tensors: a shape, a dtype, and where the elements lie in a range of native bytes.
  *
- * A tensor owns one reference to its {@linkcode Storage}; a view made by
- * `reshape`, `slice` or `transpose` owns another one to the same bytes.
- * Disposing gives the reference back, and the last one gives the bytes back to
- * the pool. The storage may be larger than the tensor: what a tensor copies,
- * shows and hands to a kernel is counted from its shape, never from the storage.
+ * A new tensor holds a block of the pool by itself. With its first view the block
+ * becomes a {@linkcode Storage}, of which the tensor and each view own a reference.
+ * The last to be disposed of gives the bytes back to the pool. The memory may be
+ * larger than a tensor: what it copies and shows is counted from its shape.
  *
- * Most tensors are dense, and then `#strides` is undefined. A view that is not
- * has the strides of `layout.ts`; operations make it dense before they use it.
+ * Most tensors are dense. A view that is not has the strides of `layout.ts`;
+ * operations make it dense before they use it.
  */
-import { byteLengthOf, type DataOf, dataView, type DType } from "../core/dtype.ts";
+import { byteLengthOf, type DataOf, type DType } from "../core/dtype.ts";
 import { type Shape, sizeOf, stridesOf } from "../core/shape.ts";
-import { enterScope, leaveScope, PooledStorage, type Scoped, type Storage } from "../memory/mod.ts";
+import { Block } from "../memory/block.ts";
+import { enterScope, leaveScope, pool, type Scoped, type Storage } from "../memory/mod.ts";
+import type { EpochToken } from "../memory/net.ts";
 import { observer } from "../memory/observer.ts";
-import { checkCopy, copyTensor } from "./copy.ts";
+import { BlockStorage, freeBlock, holderOf } from "./block_storage.ts";
+import { checkCopy, copyTensor, fillCopy } from "./copy.ts";
 import { checkRandomOptions, fillNormal, fillValue, type RandomOptions } from "./fill.ts";
 import { formatTensor } from "./format.ts";
 import {
   checkTensorShape,
+  keptShape,
   positionOf,
   reshapeStrides,
   resolveAxes,
@@ -44,8 +47,7 @@ import { claimTicket, type SharedTensor, type ShareOptions, ticketOf } from "./s
 export let overlaps: (a: Tensor, b: Tensor) => boolean;
 
 /**
- * An array of numbers in pool memory. Dispose of it, or bind it with `using`,
- * and the memory is used again.
+ * An array of numbers in pool memory, used again once the tensor is disposed of.
  *
  * @example
  * ```ts
@@ -61,11 +63,11 @@ export class Tensor<D extends DType = DType> implements Scoped {
   readonly shape: Shape;
   /** The element type. */
   readonly dtype: D;
-  #storage: Storage | undefined;
-  /** Undefined for a dense tensor at the start of its storage, as new ones are. */
-  readonly #part: Part | undefined;
-  /** The memory from the first element to the last, made when it is first asked for. */
-  #data: DataOf[D] | undefined;
+  #memory: Block | Storage | undefined;
+  /** What the finalisation net gave for a block that no other tensor holds. */
+  #token: EpochToken | undefined;
+  /** Undefined for a dense tensor at the start of its memory, as new ones are. */
+  #part: Part | undefined;
 
   static {
     overlaps = (a, b) => {
@@ -79,35 +81,38 @@ export class Tensor<D extends DType = DType> implements Scoped {
   }
 
   /**
-   * A tensor over part of a storage, which it takes over one reference of.
+   * A tensor over part of a storage, which it takes over one reference of, or of a block.
    * User code calls `Tensor.from`, `Tensor.zeros` and the like instead.
    *
-   * @param storage The bytes; the caller's reference passes to the tensor.
+   * @param memory The bytes; the caller's reference, or block, passes to the tensor.
    * @param byteOffset Where the tensor begins in them.
    * @param shape The sizes of the axes.
    * @param dtype The element type.
    * @param strides Elements between neighbours along each axis; row-major when left out.
-   * @throws {RangeError} When the tensor does not fit into the storage.
+   * @throws {RangeError} When the tensor does not fit into the memory.
    * @throws {TypeError} When a quantised tensor would not be row-major.
    */
   constructor(
-    storage: Storage,
+    memory: Block | Storage,
     byteOffset: number,
     shape: Shape,
     dtype: D,
     strides?: readonly number[],
   ) {
-    const layout = checkPlace(storage.byteLength, byteOffset, shape, dtype, strides);
-    // A frozen shape is another tensor's; freezing one takes as long as all the rest.
-    this.shape = Object.isFrozen(shape) ? shape : Object.freeze(shape.slice());
+    const layout = checkPlace(memory.byteLength, byteOffset, shape, dtype, strides);
+    this.shape = keptShape(shape);
     this.dtype = dtype;
-    this.#storage = storage;
+    this.#memory = memory;
     if (byteOffset !== 0 || layout !== undefined) {
-      this.#part = new Part(storage, byteOffset, layout);
+      this.#part = new Part(memory, byteOffset, layout);
+    }
+    if (memory instanceof Block) {
+      this.#token = pool.watch(memory);
+      observer?.allocated(this, memory.requested);
     }
     noteMade(this);
     enterScope(this);
-    observer?.tensorMade?.(this, storage);
+    observer?.tensorMade?.(this, holderOf(memory, this));
   }
 
   /**
@@ -206,9 +211,8 @@ export class Tensor<D extends DType = DType> implements Scoped {
    * @throws {Error} When it was claimed as often as it was shared for, or the memory was given back.
    */
   static fromShared(ticket: SharedTensor): Tensor {
-    return claimTicket(ticket, (storage) => {
-      const { byteOffset, shape, dtype, strides } = ticket;
-      return new Tensor(storage, byteOffset, shape, dtype, strides);
+    return claimTicket(ticket, (memory, { byteOffset, shape, dtype, strides }) => {
+      return new Tensor(memory, byteOffset, shape, dtype, strides);
     });
   }
 
@@ -229,13 +233,13 @@ export class Tensor<D extends DType = DType> implements Scoped {
 
   /** Whether the tensor was disposed of, or moved. */
   get disposed(): boolean {
-    return this.#storage === undefined;
+    return this.#memory === undefined;
   }
 
   /** The native address of the first element, for kernels. */
   get address(): bigint {
-    const storage = this.#live("Tensor.address");
-    return this.#part === undefined ? storage.address : this.#part.address;
+    const memory = this.#live("Tensor.address");
+    return this.#part === undefined ? memory.address : this.#part.address;
   }
 
   /**
@@ -243,9 +247,9 @@ export class Tensor<D extends DType = DType> implements Scoped {
    * A view that is not contiguous has no such array: it throws a TypeError.
    */
   get data(): DataOf[D] {
-    const storage = this.#live("Tensor.data");
+    const memory = this.#live("Tensor.data");
     if (!this.isContiguous) throw noDataError(this);
-    return this.#data ??= this.#show(storage);
+    return this.#show(memory);
   }
 
   /**
@@ -318,15 +322,6 @@ export class Tensor<D extends DType = DType> implements Scoped {
    * @returns A view, to be disposed of by itself.
    * @throws {RangeError} When the axes are not those of the tensor.
    * @throws {TypeError} When the dtype is quantised.
-   *
-   * @example
-   * ```ts
-   * import { Tensor } from "@quern/quern";
-   *
-   * using x = Tensor.zeros([2, 3, 4]);
-   * using swapped = x.transpose(0, 2, 1);
-   * console.log(swapped.shape); // [2, 4, 3]
-   * ```
    */
   transpose(...axes: number[]): Tensor<D> {
     this.#live("Tensor.transpose");
@@ -353,14 +348,7 @@ export class Tensor<D extends DType = DType> implements Scoped {
    */
   clone(): Tensor<D> {
     this.#live("Tensor.clone");
-    const copy = make("Tensor.clone", this.shape, this.dtype);
-    try {
-      copyTensor(copy, this, "Tensor.clone");
-      return copy;
-    } catch (error) {
-      copy.dispose();
-      throw error;
-    }
+    return fillCopy(make("Tensor.clone", this.shape, this.dtype), this, "Tensor.clone");
   }
 
   /**
@@ -388,7 +376,7 @@ export class Tensor<D extends DType = DType> implements Scoped {
    * @returns A tensor with the same elements.
    */
   move(): Tensor<D> {
-    const storage = this.#live("Tensor.move");
+    const storage = this.#share("Tensor.move");
     const part = this.#part;
     const moved = new Tensor(storage, part?.byteOffset ?? 0, this.shape, this.dtype, part?.strides);
     noteMoved(this);
@@ -416,17 +404,19 @@ export class Tensor<D extends DType = DType> implements Scoped {
    * ```
    */
   share(options: ShareOptions = {}): SharedTensor {
-    const memory = this.#live("Tensor.share").share(options.receivers ?? 1);
+    const memory = this.#share("Tensor.share").share(options.receivers ?? 1);
     return ticketOf(memory, this.#part?.byteOffset ?? 0, this);
   }
 
   /** Gives the memory back. Doing so again is harmless; using the tensor is an error. */
   dispose(): void {
-    const storage = this.#storage;
-    if (storage === undefined) return;
+    const memory = this.#memory;
+    const token = this.#token;
+    if (memory === undefined) return;
     noteEnded(this);
     this.#leave();
-    storage.release();
+    if (memory instanceof Block) freeBlock(memory, token!, this);
+    else memory.release();
   }
 
   /** What `using` calls: the same as `dispose`. */
@@ -445,26 +435,35 @@ export class Tensor<D extends DType = DType> implements Scoped {
   }
 
   #text(): string {
-    const storage = this.#storage;
-    if (storage === undefined) return formatTensor(this, endOf(this));
+    const memory = this.#memory;
+    if (memory === undefined) return formatTensor(this, endOf(this));
     if (!isNumeric(this.dtype)) return formatTensor(this, "");
-    const { strides } = this;
-    return formatTensor(this, { values: this.#data ??= this.#show(storage), strides });
+    return formatTensor(this, { values: this.#show(memory), strides: this.strides });
   }
 
-  #live(operation: string): Storage {
-    if (this.#storage === undefined) throw endedError(this, operation);
-    return this.#storage;
+  #live(operation: string): Block | Storage {
+    if (this.#memory === undefined) throw endedError(this, operation);
+    return this.#memory;
+  }
+
+  /** The memory as something that others can hold too. */
+  #share(operation: string): Storage {
+    const memory = this.#live(operation);
+    if (!(memory instanceof Block)) return memory;
+    const storage = new BlockStorage(memory, this.#token!, this);
+    this.#token = undefined;
+    return this.#memory = storage;
   }
 
   #leave(): void {
-    this.#storage = undefined;
-    this.#data = undefined;
+    this.#memory = undefined;
+    this.#token = undefined;
+    this.#part?.forget();
     leaveScope(this);
   }
 
   #view(byteOffset: number, shape: Shape, strides?: readonly number[]): Tensor<D> {
-    const storage = this.#live("Tensor.view");
+    const storage = this.#share("Tensor.view");
     const offset = (this.#part?.byteOffset ?? 0) + byteOffset;
     // Made first: what it refuses must not leave a reference behind.
     const view = new Tensor(storage, offset, shape, this.dtype, strides);
@@ -474,27 +473,28 @@ export class Tensor<D extends DType = DType> implements Scoped {
 
   #spanBytes(): number {
     const strides = this.#part?.strides;
-    return strides === undefined
-      ? this.byteLength
-      : byteLengthOf(this.dtype, spanOf(this.shape, strides));
+    if (strides === undefined) return this.byteLength;
+    return byteLengthOf(this.dtype, spanOf(this.shape, strides));
   }
 
-  #show(storage: Storage): DataOf[D] {
-    const offset = storage.bufferOffset + (this.#part?.byteOffset ?? 0);
-    return dataView(this.dtype, storage.buffer, offset, this.#spanBytes());
+  /** The memory from first to last element; a block keeps what it showed. */
+  #show(memory: Block | Storage): DataOf[D] {
+    const bytes = this.#spanBytes();
+    if (this.#part === undefined && memory instanceof Block) return memory.view(this.dtype, bytes);
+    this.#part ??= new Part(memory, 0, undefined);
+    return this.#part.show(memory, this.dtype, bytes);
   }
 
   #numbers(operation: string): ArrayLike<number> {
-    const storage = this.#live(operation);
+    const memory = this.#live(operation);
     if (!isNumeric(this.dtype)) throw notNumericError(this.dtype, operation);
-    const values: ArrayLike<number> = this.#data ??= this.#show(storage);
-    return values;
+    return this.#show(memory);
   }
 }
 
 /** A new tensor of unspecified contents. */
 function make<D extends DType>(operation: string, shape: Shape, dtype: D): Tensor<D> {
   checkTensorShape(shape, operation);
-  const storage = new PooledStorage(byteLengthOf(dtype, sizeOf(shape)));
-  return new Tensor<D>(storage, 0, shape, dtype);
+  const bytes = byteLengthOf(dtype, sizeOf(shape));
+  return new Tensor<D>(pool.acquire(bytes === 0 ? 1 : bytes), 0, shape, dtype);
 }

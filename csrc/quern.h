@@ -92,8 +92,8 @@ typedef enum qn_rope_layout {
 typedef enum qn_pool_stat {
   QN_STAT_RENTS = 0,            /* blocks handed out */
   QN_STAT_RETURNS = 1,          /* blocks taken back */
-  QN_STAT_HITS = 2,             /* rents served from memory that was used, or warmed, before */
-  QN_STAT_MISSES = 3,           /* rents that took memory never used before */
+  QN_STAT_HITS = 2,             /* rents served from memory that held its pages */
+  QN_STAT_MISSES = 3,           /* rents that needed pages from the operating system */
   QN_STAT_OUTSTANDING = 4,      /* blocks handed out now */
   QN_STAT_LIVE_BYTES = 5,       /* granted bytes of the blocks handed out now */
   QN_STAT_CACHED_BYTES = 6,     /* bytes of returned blocks that hold pages, caches included */

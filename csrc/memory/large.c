@@ -108,14 +108,15 @@ static uint32_t count_kept(const qn_large_segment *segment, uint32_t first, uint
 }
 
 /* Under the lock: a free range of at least that many pages, the smallest there is,
- * whose first ones are charged to the budget. */
-static qn_status find_charged(uint32_t pages, range **found_out) {
+ * whose first ones are charged to the budget; `fresh`: they had no pages before. */
+static qn_status find_charged(uint32_t pages, range **found_out, bool *fresh_out) {
   range *found = qn_range_best_fit(pages);
   uint32_t kept = found == NULL ? 0 : count_kept(found->segment, page_of(found), pages);
   size_t charge = (pages - kept) * qn_large_page;
   if (!qn_ledger_hold(charge)) return QN_OVER_BUDGET;
   if (found == NULL && map_segment(pages * qn_large_page)) found = qn_range_best_fit(pages);
   if (found == NULL) qn_ledger_drop(charge);
+  *fresh_out = charge != 0;
   *found_out = found;
   return found != NULL ? QN_OK : QN_OUT_OF_MEMORY;
 }
@@ -123,7 +124,7 @@ static qn_status find_charged(uint32_t pages, range **found_out) {
 /* Under the lock: a range of exactly that many pages, in no tree, that holds them. */
 static qn_status take(uint32_t pages, range **range_out, bool *fresh_out) {
   range *found;
-  qn_status status = find_charged(pages, &found);
+  qn_status status = find_charged(pages, &found, fresh_out);
   if (status != QN_OK) return status;
   qn_large_segment *segment = found->segment;
   uint32_t first = page_of(found);
@@ -135,8 +136,7 @@ static qn_status take(uint32_t pages, range **range_out, bool *fresh_out) {
     left->stamp = stamp;
     qn_range_insert(left);
   }
-  *fresh_out = first + pages > segment->used_pages;
-  if (*fresh_out) segment->used_pages = first + pages;
+  if (first + pages > segment->used_pages) segment->used_pages = first + pages;
   qn_large_set_kept(segment, first, pages, false);
   *range_out = range_write(segment, first, pages, RANGE_RENTED);
   return QN_OK;

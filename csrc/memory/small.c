@@ -60,7 +60,7 @@ static void start_span(uint32_t index, qn_small_segment *segment, uint32_t first
   uint64_t mask = slice_mask(first, slices);
   span *made = &segment->spans[first];
   made->segment = segment;
-  made->used_before = segment->used_slices & mask;
+  made->kept_before = segment->kept_slices & mask;
   made->blocks = (uint32_t)(slices * QN_SLICE_BYTES / qn_class_bytes(index));
   made->carved = 0;
   made->free_seen = 0;
@@ -69,7 +69,7 @@ static void start_span(uint32_t index, qn_small_segment *segment, uint32_t first
   made->active = true;
   for (uint32_t slice = first; slice < first + slices; slice++) {
     segment->span_start[slice] = (uint8_t)first;
-    if ((made->used_before >> slice & 1) == 0) continue;
+    if ((segment->used_slices >> slice & 1) == 0) continue;
     entry *entries = &segment->entries[slice * ENTRIES_PER_SLICE];
     for (size_t i = 0; i < ENTRIES_PER_SLICE; i++) store_word(&entries[i], 0);
   }
@@ -97,13 +97,13 @@ static bool take_span(uint32_t index, bool may_map) {
 
 /* ---- Blocks, taken and put back in groups ------------------------------- */
 
-/* Whether all slices of a block were used by an earlier span. */
-static bool was_used(const span *from, uint32_t first, size_t offset, size_t bytes) {
-  if (from->used_before == 0) return false;
+/* Whether all slices of a block have kept their pages from an earlier span. */
+static bool has_pages(const span *from, uint32_t first, size_t offset, size_t bytes) {
+  if (from->kept_before == 0) return false;
   uint32_t low = first + (uint32_t)(offset / QN_SLICE_BYTES);
   uint32_t high = first + (uint32_t)((offset + bytes - 1) / QN_SLICE_BYTES);
   uint64_t mask = slice_mask(low, high - low + 1);
-  return (from->used_before & mask) == mask;
+  return (from->kept_before & mask) == mask;
 }
 
 /* Cuts a new block from the class's span. Under the class's lock. */
@@ -118,11 +118,11 @@ static qn_status carve(uint32_t index, bool may_map, uint32_t *ref_out) {
   uint32_t first = (uint32_t)(from - segment->spans);
   size_t within = from->carved * bytes;
   size_t offset = first * QN_SLICE_BYTES + within;
-  entry *block = &segment->entries[offset >> ENTRY_SHIFT];
-  if (was_used(from, first, within, bytes)) mark_used(block);
+  uint32_t fresh = has_pages(from, first, within, bytes) ? 0 : DISCARDED_BIT;
   from->carved++;
   class_->carved++;
-  store_word(block, word_of(STATE_CACHED, index, offset));
+  entry *block = &segment->entries[offset >> ENTRY_SHIFT];
+  store_word(block, word_of(STATE_CACHED, index, offset) | fresh);
   *ref_out = segment->index << ENTRY_BITS | (uint32_t)(offset >> ENTRY_SHIFT);
   return QN_OK;
 }
@@ -141,7 +141,7 @@ static qn_status pop(uint32_t index, uint32_t *ref_out) {
     class_->discarded_bytes -= pages;
   }
   class_->head = link_of(block);
-  store_word(block, (word & PLACE_MASK) | STATE_CACHED);
+  store_word(block, (word & (PLACE_MASK | DISCARDED_BIT)) | STATE_CACHED);
   *ref_out = ref;
   return QN_OK;
 }
@@ -274,10 +274,11 @@ qn_status qn_small_rent(uint32_t index, size_t bytes, uint32_t isolate, qn_block
   qn_small_segment *segment = segment_of_ref(ref);
   entry *block = entry_of_ref(ref);
   size_t offset = offset_of_ref(ref);
+  bool miss = (load_word(block) & DISCARDED_BIT) != 0;
   store_link(block, isolate);
   stamp_entry(block);
   store_word(block, word_of(STATE_RENTED, index, offset) | (uint32_t)(bytes - 1) << REQUEST_SHIFT);
-  count_rent(thread, index, bytes, !was_ever_used(block));
+  count_rent(thread, index, bytes, miss);
   *block_out = (qn_block){segment->head.base + offset, qn_class_bytes(index), segment->head.base,
                           segment->head.bytes, generation_of(block)};
   return QN_OK;
@@ -368,9 +369,8 @@ void qn_small_flush(qn_thread *thread) {
 
 /* ---- Prewarming ---------------------------------------------------------- */
 
-static void touch(entry *block, char *address, size_t bytes) {
+static void touch(char *address, size_t bytes) {
   for (size_t at = 0; at < bytes; at += 4096) ((volatile char *)address)[at] = 0;
-  mark_used(block);
 }
 
 /* The blocks taken form a chain through `link` until all of them are there. */
@@ -384,7 +384,7 @@ qn_status qn_small_prewarm(uint32_t index, uint32_t count) {
     status = qn_small_take(index, 1, &ref, &taken);
     if (status != QN_OK) break;
     entry *block = entry_of_ref(ref);
-    touch(block, segment_of_ref(ref)->head.base + offset_of_ref(ref), qn_class_bytes(index));
+    touch(segment_of_ref(ref)->head.base + offset_of_ref(ref), qn_class_bytes(index));
     stamp_entry(block);
     store_link(block, chain);
     chain = ref;

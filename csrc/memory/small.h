@@ -54,8 +54,7 @@ qn_status qn_small_prewarm(uint32_t size_class, uint32_t count);
 /* Returns the blocks that an isolate alone holds. */
 void qn_small_reclaim(uint32_t isolate);
 
-/* Of each class: what was cut from memory never used before, and the bytes that
- * hold pages; of all: what is counted where threads have no record. */
+/* Of each class: rents that needed new pages, and the bytes that hold pages; of all: what is counted where threads have no record. */
 typedef struct qn_small_totals {
   uint64_t misses[QN_CLASS_COUNT], held_bytes[QN_CLASS_COUNT];
   uint64_t rents[QN_CLASS_COUNT], returns[QN_CLASS_COUNT];

@@ -40,9 +40,9 @@ static const char *check_span(qn_small_segment *segment, span *at, class_sums *s
     if (state == STATE_NONE) return "a block has no entry";
     if ((word & PLACE_MASK) != word_of(state, at->size_class, offset)) return "an entry is wrong";
     if (state != STATE_FREE) sums[at->size_class].out++;
-    if (word & DISCARDED_BIT) {
+    if ((word & DISCARDED_BIT) && state == STATE_RENTED) return "a block in use has no pages";
+    if ((word & DISCARDED_BIT) && state == STATE_FREE) {
       size_t unused;
-      if (state != STATE_FREE) return "a block in use has no pages";
       sums[at->size_class].discarded += inner_pages(offset, bytes, &unused);
     }
   }

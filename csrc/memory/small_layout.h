@@ -61,7 +61,9 @@
 #define NO_BLOCK UINT32_MAX
 
 /* The word of an entry, from its lowest bit: state 2, class 6, which multiple of
- * 64 within the 256 bytes 2, pages given back 1, bytes asked for - 1 20, shared 1. */
+ * 64 within the 256 bytes 2, without pages 1, bytes asked for - 1 20, shared 1. A
+ * free block without pages is not charged for those inside it; a cached one is
+ * charged, and its next rent is the first to touch them: a miss. */
 enum { STATE_NONE = 0, STATE_FREE = 1, STATE_RENTED = 2, STATE_CACHED = 3 };
 #define STATE_MASK 3u
 #define DISCARDED_BIT (1u << 10)
@@ -81,7 +83,7 @@ typedef struct qn_small_segment qn_small_segment;
 typedef struct span {
   qn_small_segment *segment;
   struct span *next_retired; /* while retiring: spans whose slices become free after the walk */
-  uint64_t used_before; /* slices, as a mask, that held blocks of an earlier span */
+  uint64_t kept_before; /* slices, as a mask, that had pages when the span was started */
   uint32_t blocks;      /* that fit */
   uint32_t carved;      /* that were handed out at least once: the lowest ones */
   uint32_t free_seen;   /* while retiring: its blocks on the free list; otherwise 0 */
@@ -157,13 +159,6 @@ static inline void stamp_entry(entry *at) {
 /* What the present or next rent of the block is known by; never 0. */
 static inline uint32_t generation_of(entry *at) {
   return atomic_load_explicit(&at->generation, memory_order_relaxed) % UINT32_MAX + 1;
-}
-/* Whether the memory of a block was used before, by any block, or warmed. */
-static inline bool was_ever_used(entry *at) {
-  return atomic_load_explicit(&at->generation, memory_order_relaxed) != 0;
-}
-static inline void mark_used(entry *at) {
-  if (!was_ever_used(at)) atomic_store_explicit(&at->generation, 1, memory_order_relaxed);
 }
 /* Whether it was stamped at `before` or earlier, on a clock that wraps around. */
 static inline bool is_older(entry *at, uint32_t before) {

@@ -9,7 +9,7 @@
  */
 
 /** FNV-1a (64 bit) of the header's bytes; `qn_header_hash()` of a library that fits. */
-export const headerHash = 0xd1f5e59b7450e7a3n;
+export const headerHash = 0x21b40903f62b168en;
 
 /**
  * What went wrong. The text of each is in base/status.c.
@@ -120,9 +120,9 @@ export const PoolStat = {
   RENTS: 0,
   /** blocks taken back */
   RETURNS: 1,
-  /** rents served from memory that was used, or warmed, before */
+  /** rents served from memory that held its pages */
   HITS: 2,
-  /** rents that took memory never used before */
+  /** rents that needed pages from the operating system */
   MISSES: 3,
   /** blocks handed out now */
   OUTSTANDING: 4,

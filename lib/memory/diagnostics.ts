@@ -84,7 +84,7 @@ function checkForgotten({ stats }: Facts): string | undefined {
 
 function checkHitRate({ stats: { rents, hitRate } }: Facts): string | undefined {
   if (rents < fewRents || hitRate >= lowHitRate) return undefined;
-  return `Only ${percent(hitRate)} of ${count(rents)} rents met memory that was used before: ` +
+  return `Only ${percent(hitRate)} of ${count(rents)} rents met memory that was ready: ` +
     "dispose of results as soon as they are not needed, rent fewer different sizes, or " +
     "`pool.prewarm()` what will be needed.";
 }
@@ -158,7 +158,7 @@ function useText({ stats }: Facts): string {
 
 function hitText({ stats: { rents, hitRate } }: Facts): string {
   if (rents === 0) return "Nothing was rented since the counters were reset.";
-  return `${percent(hitRate)} of ${count(rents)} rents met memory that was used before.`;
+  return `${percent(hitRate)} of ${count(rents)} rents met memory that was ready.`;
 }
 
 function budgetText({ stats: { heldBytes, budgetBytes } }: Facts): string {

@@ -11,9 +11,9 @@ export interface PoolStats {
   rents: number;
   /** Blocks taken back. */
   returns: number;
-  /** Rents served from memory that was used, or warmed, before. */
+  /** Rents served from memory that held its pages. */
   hits: number;
-  /** Rents that took memory never used before. */
+  /** Rents that needed pages from the operating system. */
   misses: number;
   /** hits / rents; 1 before the first rent. */
   hitRate: number;
@@ -59,7 +59,7 @@ export interface PoolClassStats {
   rents: number;
   /** Blocks taken back since the last reset. */
   returns: number;
-  /** Rents that took memory never used before, since the last reset. */
+  /** Rents that needed pages from the operating system, since the last reset. */
   misses: number;
   /** Blocks handed out now. */
   outstanding: number;

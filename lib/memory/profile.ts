@@ -47,7 +47,7 @@ export interface Profile<T> {
   readonly remaining: number;
   /** How many bytes those are. */
   readonly remainingBytes: number;
-  /** Rents, of the whole process, that took memory never used before. */
+  /** Rents, of the whole process, that needed pages from the operating system. */
   readonly nativeRents: number;
   /** By operation, the most bytes first. */
   readonly byOperation: readonly OperationUse[];

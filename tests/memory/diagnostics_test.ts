@@ -133,7 +133,7 @@ Deno.test("describePool() says that a healthy pool is healthy, and what it holds
     "64.0 MiB (60.0 MiB asked for) are in use in 10 blocks, and 16.0 MiB are kept for reuse, " +
     "4.00 MiB of them on shelves; the most held at one time was 100 MiB, and 128 MiB of address " +
     "space are reserved.",
-    "99.0 % of 100,000 rents met memory that was used before.",
+    "99.0 % of 100,000 rents met memory that was ready.",
     "The budget of 512 MiB has 432 MiB left.",
     "The largest blocks in use, and for how long: 3.00 MiB (1.5 s).",
   ]);

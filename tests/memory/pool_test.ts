@@ -129,7 +129,7 @@ Deno.test("pool.stats() adds up: held is live and cached, shelves are cached", (
   assertEquals(stats.shared, 0);
 });
 
-Deno.test("pool.stats() counts misses: memory that was never used before", () => {
+Deno.test("pool.stats() counts misses: rents that needed pages from the system", () => {
   pool.trim();
   pool.resetStats();
   // More than all tests before could have left behind.

@@ -12,8 +12,11 @@
  *     returned without a shelf                         REQUESTED − (asked − told)
  *
  * so that RETURNS − RENTS blocks are on shelves, and REQUESTED is what the
- * native pool's own sum must be corrected by. When the thread of the isolate
- * ends, the native pool takes back what it held.
+ * native pool's own sum must be corrected by.
+ *
+ * When the thread of the isolate ends, the native pool takes back what it held.
+ * A thread may also outlive it: `deno test` runs one module after another on one.
+ * So the account is closed when the isolate unloads, too.
  */
 import { check, native } from "../ffi/mod.ts";
 import { IsolateField } from "../ffi/symbols.ts";
@@ -31,6 +34,8 @@ export interface Isolate {
 }
 
 let opened: Isolate | undefined;
+/** What has to be done before the account is closed. */
+let endings: (() => void)[] = [];
 
 /**
  * The account of this isolate; opened by the first call.
@@ -61,9 +66,29 @@ export function ageMs(since: number): number {
   return ((isolate().fields[IsolateField.NOW] - since) | 0) * tickMs;
 }
 
+/**
+ * Registers what has to be done before the account is closed.
+ *
+ * @param ending Called once; it must drop the fields of the account, which are no memory after that.
+ */
+export function beforeClosing(ending: () => void): void {
+  endings.push(ending);
+}
+
 function open(): Isolate {
   const account = new BigUint64Array(2);
   check(native().symbols.qn_isolate_open(account), "pool");
+  const [number, address] = [Number(account[0]), account[1]];
+  // Not at once, since others may use their memory while the isolate unloads.
+  const close = () => queueMicrotask(() => closeAccount(number));
+  globalThis.addEventListener("unload", close, { once: true });
   const bytes = IsolateField.FIELDS * Float64Array.BYTES_PER_ELEMENT;
-  return { number: Number(account[0]), fields: new Float64Array(bufferAt(account[1], bytes)) };
+  return { number, fields: new Float64Array(bufferAt(address, bytes)) };
+}
+
+function closeAccount(number: number): void {
+  for (const ending of endings) ending();
+  endings = [];
+  opened = undefined;
+  check(native().symbols.qn_isolate_close(number), "pool");
 }

@@ -47,6 +47,14 @@ export class Shelves {
     this.#lookLater();
   }
 
+  /** Gives every block back, and lets go of the account. */
+  close(): void {
+    this.clear();
+    this.#fields = new Float64Array(IsolateField.FIELDS);
+    this.#flushes = 0;
+    this.#lookAt = Infinity;
+  }
+
   /**
    * Takes a block that fits, and hands it out.
    *

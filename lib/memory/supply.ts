@@ -9,6 +9,7 @@ import { formatBytes } from "../core/sizes.ts";
 import { check, native, Status, statusError } from "../ffi/mod.ts";
 import type { Block, BlockOwner } from "./block.ts";
 import { checkBytes } from "./checks.ts";
+import { beforeClosing } from "./isolate.ts";
 import { rentNative, rentNativeBatch, returnNative } from "./native_blocks.ts";
 import type { PoolStats } from "./pool_stats.ts";
 import { refusal } from "./refusal.ts";
@@ -163,6 +164,10 @@ export class Supply {
     if (this.#isOpen) return;
     this.shelves.open();
     this.#isOpen = true;
+    beforeClosing(() => {
+      this.shelves.close();
+      this.#isOpen = false;
+    });
   }
 
   /** Tries once more, after all returned memory was given up, when memory is refused. */

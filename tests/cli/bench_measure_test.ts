@@ -45,7 +45,7 @@ Deno.test("batchSize() and countedOperations() give multiples that are not 0", (
 
 Deno.test("poolTable() shows nanoseconds with three digits and exact zeros", () => {
   const row = {
-    name: "acquire",
+    name: "acquire 64",
     shape: "64",
     threads: 1,
     workers: 0,
@@ -60,6 +60,6 @@ Deno.test("poolTable() shows nanoseconds with three digits and exact zeros", () 
   };
   const peer = { ...row, nativeAllocationsPerOp: null, medianNs: 12_345.6, heapBytesPerOp: 200.1 };
   const [, , first, second] = poolTable([row, peer], "markdown").split("\n");
-  assertEquals(first, "| acquire | 64 | 1 | 8.12 | 7.00 | 123 | 0 | 0 | 0 |");
-  assertEquals(second, "| acquire | 64 | 1 | 12346 | 7.00 | 123 | - | 200 | 0 |");
+  assertEquals(first, "| acquire 64 | 1 | 8.12 | 7.00 | 123 | 0 | 0 | 0 |");
+  assertEquals(second, "| acquire 64 | 1 | 12346 | 7.00 | 123 | - | 200 | 0 |");
 });

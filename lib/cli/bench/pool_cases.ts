@@ -72,7 +72,7 @@ function ownCases(length: number): NamedLoop[] {
 function rawCases(length: number): NamedLoop[] {
   const bytes = length * 4;
   return [{
-    name: "acquire",
+    name: `acquire ${length}`,
     loop(count) {
       for (let i = 0; i < count; i++) pool.release(pool.acquire(bytes));
     },
@@ -81,19 +81,19 @@ function rawCases(length: number): NamedLoop[] {
 
 function safeCases(length: number): NamedLoop[] {
   return [{
-    name: "rent",
+    name: `rent ${length}`,
     loop(count) {
       for (let i = 0; i < count; i++) pool.rent(length, "float32").dispose();
     },
   }, {
-    name: "rent using",
+    name: `rent ${length} using`,
     loop(count) {
       for (let i = 0; i < count; i++) {
         using _buffer = pool.rent(length, "float32");
       }
     },
   }, {
-    name: `rent, ${MANY} held`,
+    name: `rent ${length}, ${MANY} held`,
     loop: heldLoop(() => pool.rent(length, "float32")),
   }];
 }
@@ -122,7 +122,7 @@ function heldLoop(make: () => Held): Loop {
 function batchCases(length: number): NamedLoop[] {
   const bytes = length * 4;
   return [{
-    name: `batch raw of ${MANY}`,
+    name: `batch ${length} × ${MANY} raw`,
     multiple: MANY,
     loop(count) {
       const blocks = pool.acquireBatch(bytes, MANY);
@@ -132,13 +132,13 @@ function batchCases(length: number): NamedLoop[] {
       }
     },
   }, {
-    name: `batch of ${MANY}`,
+    name: `batch ${length} × ${MANY}`,
     multiple: MANY,
     loop(count) {
       for (let i = 0; i < count; i += MANY) pool.rentBatch(MANY, length, "float32").dispose();
     },
   }, {
-    name: `batch using of ${MANY}`,
+    name: `batch ${length} × ${MANY} using`,
     multiple: MANY,
     loop(count) {
       for (let i = 0; i < count; i += MANY) {
@@ -151,19 +151,19 @@ function batchCases(length: number): NamedLoop[] {
 function tensorCases(length: number): NamedLoop[] {
   const shape = [length];
   return [{
-    name: "tensor",
+    name: `tensor ${length}`,
     loop(count) {
       for (let i = 0; i < count; i++) Tensor.empty(shape).dispose();
     },
   }, {
-    name: "tensor using",
+    name: `tensor ${length} using`,
     loop(count) {
       for (let i = 0; i < count; i++) {
         using _tensor = Tensor.empty(shape);
       }
     },
   }, {
-    name: `tensor, ${MANY} held`,
+    name: `tensor ${length}, ${MANY} held`,
     loop: heldLoop(() => Tensor.empty(shape)),
   }];
 }
@@ -174,7 +174,7 @@ const KEYS = ["queries", "keys", "values", "scores"];
 function workspaceCases(length: number): NamedLoop[] {
   const shape = [length];
   return [{
-    name: "workspace",
+    name: `workspace ${length}`,
     loop(count) {
       using workspace = new Workspace();
       for (let i = 0; i < count; i++) workspace.get(KEYS[i % KEYS.length], shape);
@@ -184,7 +184,7 @@ function workspaceCases(length: number): NamedLoop[] {
 
 function float32Array(length: number): NamedLoop {
   return {
-    name: "new Float32Array",
+    name: `new Float32Array ${length}`,
     loop(count) {
       let array: Float32Array | undefined;
       for (let i = 0; i < count; i++) array = new Float32Array(length);

@@ -80,14 +80,14 @@ function openPairs(path: string): (length: number) => PeerCase[] {
   }).symbols;
   const rent = Deno.UnsafePointer.value(pool.qn_pool_rent);
   const giveBack = Deno.UnsafePointer.value(pool.qn_pool_return);
-  const malloc = Deno.build.os === "linux" ? "malloc/free in C (glibc)" : "malloc/free in C";
+  const origin = Deno.build.os === "linux" ? "glibc" : "C library";
   return (length) => {
     const bytes = BigInt(length * 4);
     return [{
-      name: "native pool in C",
+      name: `native pool ${length}, from C`,
       loop: (count) => served(symbols.pool_pairs(rent, giveBack, bytes, count), count),
     }, {
-      name: malloc,
+      name: `malloc ${length}, from C (${origin})`,
       loop: (count) => served(symbols.malloc_pairs(bytes, count), count),
     }];
   };
@@ -113,12 +113,12 @@ async function openNumpy(folder: string): Promise<(length: number) => PeerCase[]
     const bytes = length * 4;
     const shape = [length];
     return [{
-      name: `numpy-ts ${NUMPY_VERSION} wasmMalloc`,
+      name: `numpy-ts wasmMalloc ${length}`,
       loop(count) {
         for (let i = 0; i < count; i++) memory.wasmMalloc(bytes)!.release();
       },
     }, {
-      name: `numpy-ts ${NUMPY_VERSION} empty`,
+      name: `numpy-ts empty ${length}`,
       loop(count) {
         for (let i = 0; i < count; i++) numpy.empty(shape, "float32").dispose();
       },

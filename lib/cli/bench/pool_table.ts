@@ -9,7 +9,6 @@ import type { PoolRow } from "./pool_bench.ts";
 
 const HEAD = [
   "name",
-  "elements",
   "isolates",
   "median ns",
   "min ns",
@@ -18,13 +17,12 @@ const HEAD = [
   "heap bytes",
   "collections",
 ];
-const NUMERIC: ReadonlySet<number> = new Set([1, 2, 3, 4, 5, 6, 7, 8]);
+const NUMERIC: ReadonlySet<number> = new Set([1, 2, 3, 4, 5, 6, 7]);
 
 /** Rows as a table; native allocations and heap bytes are those of one operation. */
 export function poolTable(rows: readonly PoolRow[], form: "text" | "markdown"): string {
   const cells = rows.map((row) => [
     row.name,
-    row.shape,
     `${row.threads}`,
     digits(row.medianNs),
     digits(row.minNs),

@@ -6,18 +6,18 @@ const NUMBERS = ["threads", "iterations", "medianNs", "minNs", "itemsPerSecond"]
 
 /** Names of the rows for one isolate. */
 const NAMES = [
-  "acquire",
-  "rent",
-  "rent using",
-  "rent, 64 held",
-  "batch raw of 64",
-  "batch of 64",
-  "batch using of 64",
-  "tensor",
-  "tensor using",
-  "tensor, 64 held",
-  "workspace",
-  "new Float32Array",
+  "acquire 512",
+  "rent 512",
+  "rent 512 using",
+  "rent 512, 64 held",
+  "batch 512 × 64 raw",
+  "batch 512 × 64",
+  "batch 512 × 64 using",
+  "tensor 512",
+  "tensor 512 using",
+  "tensor 512, 64 held",
+  "workspace 512",
+  "new Float32Array 512",
   "using",
 ];
 
@@ -37,16 +37,19 @@ Deno.test("bench pool prints a row for each way to hold memory, alone and with w
     assertEquals(Number.isInteger(row.garbageCollections), true);
   }
   const find = (name: string) => rows.find((row) => row.name === name)!;
-  assertAlmostEquals(Number(find("acquire").heapBytesPerOp), 0, 0.01);
-  assertEquals([find("acquire").nativeAllocationsPerOp, find("rent").nativeAllocationsPerOp], [
+  assertAlmostEquals(Number(find("acquire 512").heapBytesPerOp), 0, 0.01);
+  assertEquals([
+    find("acquire 512").nativeAllocationsPerOp,
+    find("rent 512").nativeAllocationsPerOp,
+  ], [
     0,
     0,
   ]);
-  assertEquals(find("acquire").garbageCollections, 0);
-  assert(Number(find("acquire").countedOperations) >= 1_000_000);
-  assert(Number(find("rent, 64 held").heapBytesPerOp) <= 66, "the size of a safe handle");
-  assertAlmostEquals(Number(find("workspace").heapBytesPerOp), 0, 0.1);
-  assertEquals(find("new Float32Array").nativeAllocationsPerOp, null);
+  assertEquals(find("acquire 512").garbageCollections, 0);
+  assert(Number(find("acquire 512").countedOperations) >= 1_000_000);
+  assert(Number(find("rent 512, 64 held").heapBytesPerOp) <= 66, "the size of a safe handle");
+  assertAlmostEquals(Number(find("workspace 512").heapBytesPerOp), 0, 0.1);
+  assertEquals(find("new Float32Array 512").nativeAllocationsPerOp, null);
 });
 
 Deno.test("bench pool takes no options of models, and models none of the pool", async () => {

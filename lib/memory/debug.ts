@@ -139,8 +139,9 @@ export interface DebugBacking {
   part(native: Block, offset: number, bytes: number, buffer: ArrayBuffer): Block;
 }
 
-/** What tells its dtype and its shape or length. */
+/** What may tell its address, its dtype, and its shape or length. */
 interface Labelled {
+  readonly address?: unknown;
   readonly dtype?: unknown;
   readonly shape?: unknown;
   readonly length?: unknown;
@@ -174,8 +175,9 @@ interface Returned {
 export class DebugGuard implements Disposable {
   readonly #backing: DebugBacking;
   readonly #rented = new Map<Block, Rented>();
-  /** By the address that holders know, for what tensors say of their storage. */
+  /** By the address that holders know, and by holder: a storage, a buffer, or a tensor. */
   readonly #byAddress = new Map<bigint, Rented>();
+  readonly #holders = new WeakMap<object, Rented>();
   readonly #returns = new WeakMap<Block, Returned>();
   #quarantine: Returned[] = [];
   #quarantinedBytes = 0;
@@ -189,9 +191,9 @@ export class DebugGuard implements Disposable {
   constructor(backing: DebugBacking) {
     this.#backing = backing;
     this.#observing = addObserver({
-      allocated: (holder) => this.#label(holder, holder),
-      freed() {},
-      tensorMade: (tensor, holder) => this.#label(holder, tensor),
+      allocated: (holder) => this.#meet(holder),
+      freed: (holder) => void this.#holders.delete(holder),
+      tensorMade: (tensor, holder) => label(this.#holders.get(holder), tensor),
     });
   }
 
@@ -330,15 +332,13 @@ export class DebugGuard implements Disposable {
     this.flush();
   }
 
-  /** Notes what a block serves: a tensor over a storage, or a buffer, which tells it itself. */
-  #label(holder: { address?: unknown }, what: Labelled): void {
-    const { dtype, shape, length, byteLength } = what;
-    if (typeof dtype !== "string" || typeof holder.address !== "bigint") return;
-    const rented = this.#byAddress.get(holder.address);
-    const bytes = Number(byteLength);
-    if (rented === undefined || bytes < rented.tensorBytes) return;
-    rented.tensor = { dtype, shape: Array.isArray(shape) ? [...shape] : [length] };
-    rented.tensorBytes = bytes;
+  /** Finds the block of a new holder. Later its address may be an error to ask for. */
+  #meet(holder: Labelled): void {
+    const { address } = holder;
+    const rented = typeof address === "bigint" ? this.#byAddress.get(address) : undefined;
+    if (rented === undefined) return;
+    this.#holders.set(holder, rented);
+    label(rented, holder);
   }
 
   /** Rents a native block, with the quarantine as the last reserve. */
@@ -387,6 +387,15 @@ export class DebugGuard implements Disposable {
     }
     throwFirst("pool", problems);
   }
+}
+
+/** Notes what a block serves. */
+function label(rented: Rented | undefined, { dtype, shape, length, byteLength }: Labelled): void {
+  const bytes = Number(byteLength);
+  if (rented === undefined || typeof dtype !== "string" || bytes < rented.tensorBytes) return;
+  const sizes = Array.isArray(shape) ? shape : [length];
+  rented.tensor = { dtype, shape: [...sizes] };
+  rented.tensorBytes = bytes;
 }
 
 function throwFirst(operation: string, problems: readonly string[]): void {

@@ -109,6 +109,21 @@ Deno.test(
 );
 
 Deno.test(
+  "views of a tensor that was disposed of or moved are as outside debug mode",
+  inDebugMode(() => {
+    const x = Tensor.from([1, 2, 3, 4]);
+    using view = x.slice(1);
+    x.dispose();
+    using part = view.slice(1);
+    assertEquals(part.toArray(), [3, 4]);
+    using y = Tensor.from([5, 6]);
+    using moved = y.move();
+    using reshaped = moved.reshape([2, 1]);
+    assertEquals(reshaped.toArray(), [[5], [6]]);
+  }),
+);
+
+Deno.test(
   "use after disposal tells where the tensor was made and disposed of",
   inDebugMode(() => {
     const x = Tensor.zeros([2, 3]);

@@ -9,8 +9,8 @@
  *     linear              lib/ops/linear.ts      ┘ ◀── operation
  *     answer              app/answer.ts:12:17      ◀── location
  *
- * A stack costs about 10 µs, so that only profiles, leak checks and debug mode
- * look at it.
+ * Looking at a stack takes some ten microseconds, so that only profiles, leak
+ * checks and debug mode do it.
  */
 
 /** What asked for memory, and where. */
@@ -45,13 +45,7 @@ const operationFolders = ["ops/", "tensor/", "memory/", ""].map((folder) => libr
  * @returns The operation and the line of user code, as of this call.
  */
 export function callSite(): CallSite {
-  const frames = capture();
-  const outside = frames.findIndex(isOutside);
-  const inside = outside < 0 ? frames : frames.slice(0, outside);
-  const shown = frames[outside < 0 ? frames.length - 1 : outside];
-  const location = shown === undefined ? "unknown" : locationOf(shown);
-  const operation = operationOf(inside);
-  return operation === undefined ? { location } : { operation, location };
+  return siteOf(capture(callSite));
 }
 
 /**
@@ -60,33 +54,72 @@ export function callSite(): CallSite {
  * @returns For example `linear at /app/answer.ts:12:17`.
  */
 export function captureOrigin(): string {
-  const { operation, location } = callSite();
+  return originOf(capture(captureOrigin));
+}
+
+/**
+ * The same, for when the words are seldom needed: the stack is kept as the engine
+ * has it, which takes a fraction of the time, and looked at when asked for.
+ *
+ * @returns What gives the words of `captureOrigin`, as of this call.
+ */
+export function deferOrigin(): () => string {
+  const trace = capture(deferOrigin);
+  let origin: string | undefined;
+  return () => origin ??= originOf(trace);
+}
+
+/** A stack as the engine has it; it is turned into frames when `stack` is first read. */
+interface Trace {
+  stack?: unknown;
+}
+
+/** The stack above a function of this file. */
+function capture(below: () => unknown): Trace {
+  const trace: Trace = {};
+  const { stackTraceLimit } = Error;
+  Error.stackTraceLimit = stackDepth;
+  Error.captureStackTrace(trace, below);
+  Error.stackTraceLimit = stackTraceLimit;
+  return trace;
+}
+
+/** The frames of a stack, innermost first. */
+function framesOf(trace: Trace): Frame[] {
+  const { prepareStackTrace } = Error;
+  try {
+    Error.prepareStackTrace = (_error, frames) => frames;
+    return Array.isArray(trace.stack) ? trace.stack as Frame[] : [];
+  } finally {
+    Error.prepareStackTrace = prepareStackTrace;
+  }
+}
+
+function originOf(trace: Trace): string {
+  const { operation, location } = siteOf(trace);
   return operation === undefined ? location : `${operation} at ${location}`;
 }
 
-/** The frames above `callSite`, or above `captureOrigin`; native ones are left out. */
-function capture(): Frame[] {
-  const { prepareStackTrace, stackTraceLimit } = Error;
-  const target: { stack?: unknown } = {};
-  try {
-    Error.stackTraceLimit = stackDepth;
-    Error.prepareStackTrace = (_error, frames) => frames;
-    Error.captureStackTrace(target, callSite);
-    // The frames are made when the property is first read.
-    const frames = Array.isArray(target.stack) ? target.stack as Frame[] : [];
-    return frames.filter((frame) => urlOf(frame) !== "" && urlOf(frame) !== import.meta.url);
-  } finally {
-    Error.stackTraceLimit = stackTraceLimit;
-    Error.prepareStackTrace = prepareStackTrace;
+function siteOf(trace: Trace): CallSite {
+  const inside: { frame: Frame; url: string }[] = [];
+  let shown: Frame | undefined;
+  for (const frame of framesOf(trace)) {
+    const url = urlOf(frame);
+    if (url === "") continue;
+    shown = frame;
+    if (isOutside(url)) break;
+    inside.push({ frame, url });
   }
+  const location = shown === undefined ? "unknown" : locationOf(shown);
+  const operation = operationOf(inside);
+  return operation === undefined ? { location } : { operation, location };
 }
 
 function urlOf(frame: Frame): string {
   return frame.getScriptNameOrSourceURL() ?? frame.getFileName() ?? "";
 }
 
-function isOutside(frame: Frame): boolean {
-  const url = urlOf(frame);
+function isOutside(url: string): boolean {
   return !url.startsWith(libraryRoot) && !url.startsWith("ext:") && !url.startsWith("node:");
 }
 
@@ -95,10 +128,10 @@ function locationOf(frame: Frame): string {
   return `${file}:${frame.getLineNumber() ?? 0}:${frame.getColumnNumber() ?? 0}`;
 }
 
-function operationOf(inside: Frame[]): string | undefined {
+function operationOf(inside: { frame: Frame; url: string }[]): string | undefined {
   for (const folder of operationFolders) {
-    const frame = inside.findLast((each) => urlOf(each).startsWith(folder));
-    if (frame !== undefined) return nameOf(frame);
+    const found = inside.findLast(({ url }) => url.startsWith(folder));
+    if (found !== undefined) return nameOf(found.frame);
   }
   return undefined;
 }

@@ -8,7 +8,7 @@
  */
 import { formatShape } from "../core/shape.ts";
 import { formatBytes } from "../core/sizes.ts";
-import { captureOrigin } from "./call_site.ts";
+import { deferOrigin } from "./call_site.ts";
 import type { AllocationObserver, ObservedTensor } from "./observer.ts";
 import { visitScoped } from "./scope.ts";
 import { track } from "./tracking.ts";
@@ -101,9 +101,10 @@ export function withoutLeaks<A extends unknown[], R>(fn: (...args: A) => R): (..
 
 interface Held {
   readonly bytes: number;
-  readonly origin: string;
+  /** Undefined for memory that is older than the check. */
+  readonly origin?: () => string;
   /** The tensors made over it so far; old ones that were disposed of may be left out. */
-  readonly tensors: { readonly tensor: ObservedTensor; readonly origin: string }[];
+  readonly tensors: { readonly tensor: ObservedTensor; readonly origin: () => string }[];
 }
 
 /** Remembers what is held, and which tensors show it. */
@@ -111,19 +112,19 @@ class Recorder implements AllocationObserver {
   readonly #held = new Map<object, Held>();
 
   allocated(holder: object, bytes: number): void {
-    this.#held.set(holder, { bytes, origin: captureOrigin(), tensors: [] });
+    this.#held.set(holder, { bytes, origin: deferOrigin(), tensors: [] });
   }
 
   tensorMade(tensor: ObservedTensor, holder: object): void {
     let held = this.#held.get(holder);
     if (held === undefined) {
       // A view of something older, whose bytes are not the function's.
-      held = { bytes: 0, origin: "", tensors: [] };
+      held = { bytes: 0, tensors: [] };
       this.#held.set(holder, held);
     }
     const { tensors } = held;
     while (tensors.at(-1)?.tensor.disposed) tensors.pop();
-    tensors.push({ tensor, origin: captureOrigin() });
+    tensors.push({ tensor, origin: deferOrigin() });
   }
 
   freed(holder: object): void {
@@ -147,15 +148,15 @@ function leaksOf(holder: object, held: Held, owned: ReadonlySet<object>): Leak[]
   const alive = held.tensors.filter(({ tensor }) => !tensor.disposed);
   if (alive.length === 0) {
     // A handle, or storage that something else than a tensor holds.
-    const isLost = origin !== "" && !owned.has(holder);
-    return isLost ? [{ what: describeHolder(holder), bytes, origin }] : [];
+    if (origin === undefined || owned.has(holder)) return [];
+    return [{ what: describeHolder(holder), bytes, origin: origin() }];
   }
   return alive
     .filter(({ tensor }) => !owned.has(tensor))
     .map(({ tensor, origin }) => ({
       what: `Tensor ${tensor.dtype} ${formatShape(tensor.shape)}`,
       bytes: tensor.byteLength,
-      origin,
+      origin: origin(),
     }));
 }
 

@@ -1,9 +1,9 @@
 /**
  * Profiles: what a function allocates, by operation and by line of source.
  *
- * While one runs, every allocation looks at the stack, which costs about 10 µs;
- * while none runs, nothing. Several may run at once, also inside each other:
- * each hears of what its own function makes, across `await`.
+ * While one runs, every allocation looks at the stack, which takes some ten
+ * microseconds; while none runs, nothing does. Several may run at once, also
+ * inside each other: each hears of what its own function makes, across `await`.
  */
 import { formatBytes } from "../core/sizes.ts";
 import { callSite } from "./call_site.ts";

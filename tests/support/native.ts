@@ -4,15 +4,19 @@
  */
 import { assertEquals } from "@std/assert";
 import { native } from "../../lib/ffi/mod.ts";
+import { assertNoLeaks } from "../../lib/memory/leaks.ts";
 import { pool } from "../../lib/memory/mod.ts";
 
 native();
 
-/** Runs a test and asserts that it gave every block back, however it ended. */
+/**
+ * Runs a test and asserts that it disposed of all it made and gave every block
+ * back, also those that no tensor or handle stands for.
+ */
 export function withoutLeaks(fn: () => void): () => void {
   return () => {
     const before = pool.stats().outstanding;
-    fn();
+    assertNoLeaks(fn);
     assertEquals(pool.stats().outstanding, before, "blocks outstanding");
   };
 }
@@ -21,7 +25,7 @@ export function withoutLeaks(fn: () => void): () => void {
 export function withoutLeaksAsync(fn: () => Promise<void>): () => Promise<void> {
   return async () => {
     const before = pool.stats().outstanding;
-    await fn();
+    await assertNoLeaks(fn);
     assertEquals(pool.stats().outstanding, before, "blocks outstanding");
   };
 }

@@ -69,9 +69,10 @@ Deno.test("an attention pass rents nothing, and its handles are all it allocates
     using layer = new AttentionPasses();
     const counts = await countProgram(() => layer.run());
     assertEquals([counts.rents, counts.misses, counts.bufferBytes], [0, 0, 0]);
-    // Four handles and the shapes of four products; a result of 64 × 256 alone is 64 KiB.
+    // Four handles and the shapes of four products: 2 KiB, or 4 before V8 has compiled all.
+    // One result of 64 × 256 would be 64 KiB.
     const bytes = totalBytes(counts) / ATTENTION_PASSES;
-    assert(bytes < 8 * 1024, `${bytes} bytes a pass`);
+    assert(bytes < 6 * 1024, `${bytes} bytes a pass`);
     assert(layer.output.data.every(Number.isFinite));
   }
   assertEquals(pool.stats().outstanding, before);

@@ -19,13 +19,12 @@
 
 #include "api/check.h"
 #include "base/threads.h"
+#include "dispatch/dispatch.h"
 
 enum {
   MAX_RANK = 16,
   BLOCK_BYTES = 65536, /* of a block of ROWS or POINTS */
   SQUARE_BLOCK = 64,   /* elements, the side of a block of SQUARE */
-  SQUARE = 16,         /* elements, the side of what is turned at once */
-  LINE_BYTES = 64,
 };
 
 struct axis {
@@ -150,79 +149,9 @@ static void copy_points(const struct strided *task, const struct block *block) {
   }
 }
 
-typedef uint32_t words4 __attribute__((vector_size(16)));
-
-static inline words4 load_words(const char *x) {
-  words4 words;
-  memcpy(&words, x, sizeof words);
-  return words;
-}
-
-static inline void store_words(char *y, words4 words) { memcpy(y, &words, sizeof words); }
-
-/* Turns 4 x 4 items of 4 bytes. */
-static inline void turn_words(char *y, const char *x, size_t y_bytes, size_t x_bytes) {
-  const words4 a = load_words(x);
-  const words4 b = load_words(x + x_bytes);
-  const words4 c = load_words(x + 2 * x_bytes);
-  const words4 d = load_words(x + 3 * x_bytes);
-  const words4 ab_low = __builtin_shufflevector(a, b, 0, 4, 1, 5);
-  const words4 ab_high = __builtin_shufflevector(a, b, 2, 6, 3, 7);
-  const words4 cd_low = __builtin_shufflevector(c, d, 0, 4, 1, 5);
-  const words4 cd_high = __builtin_shufflevector(c, d, 2, 6, 3, 7);
-  store_words(y, __builtin_shufflevector(ab_low, cd_low, 0, 1, 4, 5));
-  store_words(y + y_bytes, __builtin_shufflevector(ab_low, cd_low, 2, 3, 6, 7));
-  store_words(y + 2 * y_bytes, __builtin_shufflevector(ab_high, cd_high, 0, 1, 4, 5));
-  store_words(y + 3 * y_bytes, __builtin_shufflevector(ab_high, cd_high, 2, 3, 6, 7));
-}
-
-/* Turns SQUARE x SQUARE items. The lines of x are copied to a buffer first: where
- * strides are powers of two, all of them fall into one set of the first cache. */
-static inline void turn_square(char *y, const char *x, size_t y_bytes, size_t x_bytes,
-                               size_t item) {
-  _Alignas(LINE_BYTES) char lines[SQUARE * SQUARE * 8];
-  const size_t line = SQUARE * item;
-  for (size_t c = 0; c < SQUARE; c += 1) memcpy(lines + c * line, x + c * x_bytes, line);
-  const size_t step = item == 4 ? 4 : 1;
-  for (size_t r = 0; r < SQUARE; r += step) {
-    for (size_t c = 0; c < SQUARE; c += step) {
-      char *to = y + r * y_bytes + c * item;
-      const char *from = lines + c * line + r * item;
-      if (item == 4) {
-        turn_words(to, from, y_bytes, line);
-      } else {
-        memcpy(to, from, item);
-      }
-    }
-  }
-}
-
-static inline void turn_block(const struct strided *task, const struct block *block, size_t item) {
-  const size_t y_bytes = task->rows.y_bytes;
-  const size_t x_bytes = task->cols.x_bytes;
-  const size_t rows = block->rows / SQUARE * SQUARE;
-  const size_t cols = block->cols / SQUARE * SQUARE;
-  for (size_t r = 0; r < rows; r += SQUARE) {
-    for (size_t c = 0; c < cols; c += SQUARE) {
-      turn_square(block->y + r * y_bytes + c * item, block->x + c * x_bytes + r * item, y_bytes,
-                  x_bytes, item);
-    }
-  }
-  const struct block right = {block->y + cols * item, block->x + cols * x_bytes, rows,
-                              block->cols - cols};
-  const struct block below = {block->y + rows * y_bytes, block->x + rows * item,
-                              block->rows - rows, block->cols};
-  copy_items(task, &right, item);
-  copy_items(task, &below, item);
-}
-
 static void copy_square(const struct strided *task, const struct block *block) {
-  switch (task->item_bytes) {
-    case 1: turn_block(task, block, 1); return;
-    case 2: turn_block(task, block, 2); return;
-    case 4: turn_block(task, block, 4); return;
-    default: turn_block(task, block, 8); return;
-  }
+  qn_kernels->transpose(block->y, block->x, block->rows, block->cols, task->rows.y_bytes,
+                        task->cols.x_bytes, task->item_bytes);
 }
 
 /* ---- The walk -------------------------------------------------------------- */

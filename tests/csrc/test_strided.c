@@ -1,6 +1,7 @@
 /*
  * test_strided.c: qn_copy_strided against a loop over every index, for every size
- * of an item, up to five axes, and layouts as slices and transposes make them.
+ * of an item, up to five axes, and layouts as slices and transposes make them, on
+ * every instruction set.
  *
  * Both arrays end at a page that faults, so a copy that leaves them ends the
  * program; elements of y that the layout leaves out must keep their bytes.
@@ -187,11 +188,9 @@ static void test_bad_arguments(void) {
 
 int main(int count, char **arguments) {
   test_begin(count, arguments);
-  test_random_layouts();
-  test_turned();
-  test_sixteen_axes();
-  test_bad_arguments();
-  release_all();
-  test_threads();
+  static void (*const tests[])(void) = {
+      test_random_layouts, test_turned, test_sixteen_axes, test_bad_arguments, test_threads,
+  };
+  run_on_each_isa(tests, COUNT_OF(tests));
   return test_finish();
 }

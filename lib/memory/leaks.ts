@@ -45,7 +45,8 @@ export class LeakError extends Error {
  * Runs a function and throws when it leaves tensors or buffers behind: made
  * inside, neither disposed of nor returned. What it returns, also in arrays,
  * maps, sets and fields, belongs to the caller and is no leak. A function that
- * throws is not checked: its error is passed on.
+ * throws is not checked: its error is passed on. Blocks that are rented raw, with
+ * `pool.acquire`, are not seen.
  *
  * @param fn What to run; it may be asynchronous.
  * @returns What the function returned.

@@ -56,7 +56,8 @@ export interface Profile<T> {
 }
 
 /**
- * Runs a function and tells what it allocated.
+ * Runs a function and tells what it allocated for tensors and handles of the
+ * pool. Blocks that are rented raw, with `pool.acquire`, are not seen.
  *
  * @param fn What to run; it may be asynchronous.
  * @returns What it returned, how much it allocated and where.

@@ -320,9 +320,14 @@ function isShape(extents: number[], shape: Shape): boolean {
   return true;
 }
 
-/** All dtypes have a zero of zero bits; blocks of the pool are larger than a row that is rounded up. */
+/** All dtypes have a zero of zero bits. Nothing beyond the tensor is written. */
 function clear(tensor: Tensor): void {
-  const words = Math.ceil(tensor.byteLength / 4);
+  if (tensor.byteLength % 4 !== 0) {
+    const { buffer, byteOffset, byteLength } = tensor.data;
+    new Uint8Array(buffer, byteOffset, byteLength).fill(0);
+    return;
+  }
+  const words = tensor.byteLength / 4;
   for (let done = 0; done < words; done += clearedRow) {
     const address = tensor.address + BigInt(done * 4);
     const count = Math.min(words - done, clearedRow);

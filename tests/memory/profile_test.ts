@@ -1,4 +1,12 @@
-import { assert, assertEquals, assertMatch, assertRejects, assertThrows } from "@std/assert";
+import {
+  assert,
+  assertEquals,
+  assertMatch,
+  assertNotEquals,
+  assertRejects,
+  assertStrictEquals,
+  assertThrows,
+} from "@std/assert";
 import { add, linear, pool, profile, scope, softmax, Tensor, Workspace } from "@quern/quern";
 import { callSite, captureOrigin } from "../../lib/memory/call_site.ts";
 import { observer } from "../../lib/memory/observer.ts";
@@ -149,6 +157,7 @@ Deno.test(
 );
 
 Deno.test("profile() passes on what the function throws, and ends", async () => {
+  const before = observer;
   assertThrows(
     () =>
       profile(() => {
@@ -162,17 +171,17 @@ Deno.test("profile() passes on what the function throws, and ends", async () => 
     RangeError,
     "later",
   );
-  assertEquals(observer, undefined);
+  assertStrictEquals(observer, before);
 });
 
 Deno.test("profile() listens no longer than its function runs", async () => {
-  assertEquals(observer, undefined);
+  const before = observer;
   const running = profile(async () => {
     await pause();
   });
-  assert(observer !== undefined);
+  assertNotEquals(observer, before);
   await running;
-  assertEquals(observer, undefined);
+  assertStrictEquals(observer, before);
 });
 
 Deno.test("A profile of nothing is one line", () => {

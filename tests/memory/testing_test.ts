@@ -1,4 +1,11 @@
-import { assert, assertEquals, assertMatch, assertRejects, assertThrows } from "@std/assert";
+import {
+  assert,
+  assertEquals,
+  assertMatch,
+  assertRejects,
+  assertStrictEquals,
+  assertThrows,
+} from "@std/assert";
 import { add, pool, scope, Tensor, Workspace } from "@quern/quern";
 import { assertNoLeaks, LeakError, withoutLeaks } from "@quern/quern/testing";
 import { observer } from "../../lib/memory/observer.ts";
@@ -157,6 +164,7 @@ Deno.test("assertNoLeaks() works inside another one", () => {
 });
 
 Deno.test("assertNoLeaks() passes on what the function throws, and ends", async () => {
+  const before = observer;
   assertThrows(
     () =>
       assertNoLeaks(() => {
@@ -166,7 +174,7 @@ Deno.test("assertNoLeaks() passes on what the function throws, and ends", async 
     "first",
   );
   await assertRejects(() => assertNoLeaks(() => Promise.reject(new TypeError("later"))), TypeError);
-  assertEquals(observer, undefined);
+  assertStrictEquals(observer, before);
 });
 
 Deno.test("assertNoLeaks() lists at most twenty leaks", () => {

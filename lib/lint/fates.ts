@@ -53,6 +53,8 @@ const immediateMethods: ReadonlySet<string> = new Set([
 
 /** Functions that only look at what they are given. */
 const onlookers = /^(?:assert\w*|expect|String|Number|Boolean|isNaN)$/;
+/** Functions and methods that expect a callback to throw. */
+const throwers = /^(?:assertThrows|assertRejects|throws|rejects|expect)$/;
 /** Objects whose methods only look at what they are given. */
 const onlookingObjects: ReadonlySet<string> = new Set([
   "console",
@@ -152,17 +154,32 @@ export class Fates {
   }
 
   /**
-   * Whether a node is in the callback of a scope, which disposes of what is made there.
+   * Whether a node is where nothing made is lost: in the callback of a scope, which
+   * disposes of it, at any depth, or in that of an assertion that it throws.
    *
    * @param node A node.
-   * @returns True at any depth.
+   * @returns True there.
    */
-  isInScope(node: Node): boolean {
-    for (let around = parentOf(node); around !== undefined; around = parentOf(around)) {
-      const call = isFunction(around) ? parentOf(around) : undefined;
-      if (call !== undefined && this.#values.calls(call, scopes)) return true;
+  isSheltered(node: Node): boolean {
+    const nearest = functionAround(node);
+    for (let around = nearest; around.type !== "Program"; around = functionAround(around)) {
+      const calls = this.#callsWith(around);
+      if (calls.some((call) => this.#values.calls(call, scopes))) return true;
+      if (around === nearest && calls.some(expectsError)) return true;
     }
     return false;
+  }
+
+  /** The calls that a function is passed to, itself or by its name. */
+  #callsWith(fn: Node): Deno.lint.CallExpression[] {
+    const declaration = parentOf(fn);
+    const id = fn.type === "FunctionDeclaration"
+      ? fn.id
+      : declaration?.type === "VariableDeclarator" && declaration.init === fn
+      ? declaration.id
+      : undefined;
+    const uses = id?.type === "Identifier" ? this.#names.of(id)?.uses ?? [] : [];
+    return [fn, ...uses].map(argumentOf).filter((call) => call !== undefined);
   }
 
   #isDeclaredTaken(node: Node, declarator: Deno.lint.VariableDeclarator): boolean {
@@ -195,7 +212,7 @@ export class Fates {
     if (call !== undefined && promiseMethods.has(name)) return value?.promised !== false;
     if (value === undefined) return false;
     const { methods, parts, ending } = kinds[value.kind];
-    if (parts?.[name] !== undefined) return this.isTaken(member);
+    if (parts !== undefined && Object.hasOwn(parts, name)) return this.isTaken(member);
     if (call === undefined) return false;
     if (ending?.includes(name)) return true;
     return methods?.[name]?.ownership === "same" && this.isTaken(call);
@@ -286,6 +303,18 @@ export class Fates {
 }
 
 const scopes: ReadonlySet<string> = new Set(["scope"]);
+
+/** The call that a node is an argument of. */
+function argumentOf(node: Node): Deno.lint.CallExpression | undefined {
+  const parent = parentOf(node);
+  return parent?.type === "CallExpression" && parent.callee !== node ? parent : undefined;
+}
+
+/** Whether a call takes a function that throws. */
+function expectsError({ callee }: Deno.lint.CallExpression): boolean {
+  const name = callee.type === "MemberExpression" ? propertyName(callee) : undefined;
+  return throwers.test(name ?? (callee.type === "Identifier" ? callee.name : ""));
+}
 
 /** Whether a variable's declaration alone takes care of it. */
 function isHeld({ origin }: Variable): boolean {

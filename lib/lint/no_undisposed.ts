@@ -16,7 +16,7 @@ import {
   parentOf,
   type Variable,
 } from "./names.ts";
-import { isWrapper, propertyName, type Value, Values } from "./values.ts";
+import { importsQuern, isWrapper, propertyName, type Value, Values } from "./values.ts";
 
 type Call = Deno.lint.CallExpression | Deno.lint.NewExpression;
 
@@ -30,7 +30,11 @@ export const noUndisposed: Deno.lint.Rule = {
   create(context) {
     const identifiers: Identifier[] = [];
     const calls: Call[] = [];
+    let isOfInterest = false;
     return {
+      ImportDeclaration(node) {
+        isOfInterest ||= importsQuern(node);
+      },
       Identifier(node) {
         identifiers.push(node);
       },
@@ -41,7 +45,7 @@ export const noUndisposed: Deno.lint.Rule = {
         calls.push(node);
       },
       "Program:exit"() {
-        new Check(context, identifiers).run(calls);
+        if (isOfInterest) new Check(context, identifiers).run(calls);
       },
     };
   },
@@ -64,7 +68,7 @@ class Check {
   run(calls: Call[]): void {
     for (const call of calls) {
       const value = this.#values.of(call);
-      if (value?.made === undefined || this.#fates.isInScope(call)) continue;
+      if (value?.made === undefined || this.#fates.isSheltered(call)) continue;
       if (!this.#fates.isTaken(call)) this.#report(call, value);
       else this.#checkOverwritten(call);
     }

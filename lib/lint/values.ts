@@ -273,6 +273,16 @@ export function outOf(call: Call, result: Result): Node | undefined {
   return undefined;
 }
 
+/**
+ * Whether an import is of Quern.
+ *
+ * @param declaration An import.
+ * @returns True for the package and its entry points, by any of its names.
+ */
+export function importsQuern(declaration: Deno.lint.ImportDeclaration): boolean {
+  return packagePattern.test(declaration.source.value);
+}
+
 /** Whether a call makes its result; options that cannot be read might hold an `out`. */
 function isNew(call: Call, result: Result): boolean {
   if (call.arguments.some((argument) => argument.type === "SpreadElement")) return false;
@@ -285,7 +295,7 @@ function isNew(call: Call, result: Result): boolean {
 
 function isFromQuern(specifier: Node & { parent: Node }): boolean {
   const { parent } = specifier;
-  return parent.type === "ImportDeclaration" && packagePattern.test(parent.source.value);
+  return parent.type === "ImportDeclaration" && importsQuern(parent);
 }
 
 function valueOfExport(name: string): Value | undefined {

@@ -83,6 +83,12 @@ const good: Record<string, string> = {
     await scope(async () => { const y = add(x, x); await pause(); add(y, y); });`,
   "what is made in functions inside a scope": `
     scope(() => { list.forEach((x: Tensor) => { add(x, x); }); function g() { add(x, x); } });`,
+  "what a function makes that a scope runs by its name": `
+    function work() { add(x, x); } const other = () => { softmax(x); }; scope(work); scope(other);`,
+  "a call that is asserted to throw": `
+    assertThrows(() => { add(x, y); }, RangeError);
+    await assertRejects(async () => { const z = add(x, y); await z.get(0); });
+    expect(() => { add(x, y); }).toThrow();`,
   "what a scope returns, when it is bound": `using y = scope(() => add(x, x));`,
   "what a scope returns of others": `
     using w = new Workspace(); scope(() => w.get("y", [2])); scope(() => addInPlace(x, x));`,
@@ -261,6 +267,10 @@ const bad: Record<string, [source: string, ...reports: string[]]> = {
   "what is made beside a scope": [`add(x, x); scope(() => softmax(x).shape);`, "add(x, x)"],
   "what a nested function makes": [
     `it("works", () => { const f = () => { const y = add(x, x); y.get(0); }; f(); });`,
+    "add(x, x)",
+  ],
+  "what a function makes inside one that is asserted to throw": [
+    `assertThrows(() => { [1].map(() => { add(x, x); }); });`,
     "add(x, x)",
   ],
   "what a function makes at once": [`(() => { add(x, x); })();`, "add(x, x)"],

@@ -186,7 +186,7 @@ export function resolveIndex(
  *
  * @param indices One an axis; negative ones count from the end.
  * @param shape The sizes of the axes.
- * @param strides One an axis.
+ * @param strides One an axis; row-major when left out.
  * @param operation Named in an error.
  * @returns Elements from the first one.
  * @throws {RangeError} When an index is out of range, or their number is not that of the axes.
@@ -194,7 +194,7 @@ export function resolveIndex(
 export function positionOf(
   indices: readonly number[],
   shape: Shape,
-  strides: readonly number[],
+  strides: readonly number[] | undefined,
   operation: string,
 ): number {
   if (indices.length !== shape.length) {
@@ -204,7 +204,10 @@ export function positionOf(
   }
   let position = 0;
   for (let axis = 0; axis < shape.length; axis++) {
-    position += resolveIndex(indices[axis], shape[axis], operation, "index") * strides[axis];
+    const index = resolveIndex(indices[axis], shape[axis], operation, "index");
+    position = strides === undefined
+      ? position * shape[axis] + index
+      : position + index * strides[axis];
   }
   return position;
 }

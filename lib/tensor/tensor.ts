@@ -262,7 +262,7 @@ export class Tensor<D extends DType = DType> implements Scoped {
    */
   get(...indices: number[]): number {
     const values = this.#numbers("Tensor.get");
-    const position = positionOf(indices, this.shape, this.strides, "Tensor.get");
+    const position = positionOf(indices, this.shape, this.#part?.strides, "Tensor.get");
     return values[position];
   }
 

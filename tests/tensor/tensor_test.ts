@@ -160,7 +160,8 @@ Deno.test(
     for (const use of uses) {
       assertThrows(use, DisposedError, "Tensor float32 [2, 3] was");
     }
-    assertEquals(data.length, 6);
+    // In debug mode a stale typed array is empty.
+    assertEquals(data.length, pool.debug ? 0 : 6);
   }),
 );
 
@@ -201,12 +202,17 @@ Deno.test(
   }),
 );
 
-Deno.test("renting in a loop takes no native memory after the first time", () => {
-  for (let i = 0; i < 10; i++) Tensor.zeros([32, 512]).dispose();
-  const before = pool.stats();
-  for (let i = 0; i < 1000; i++) Tensor.zeros([32, 512]).dispose();
-  const after = pool.stats();
-  assertEquals([after.misses, after.reservedBytes], [before.misses, before.reservedBytes]);
+Deno.test({
+  name: "renting in a loop takes no native memory after the first time",
+  // Debug mode keeps returned blocks from being used again for a while.
+  ignore: pool.debug,
+  fn() {
+    for (let i = 0; i < 10; i++) Tensor.zeros([32, 512]).dispose();
+    const before = pool.stats();
+    for (let i = 0; i < 1000; i++) Tensor.zeros([32, 512]).dispose();
+    const after = pool.stats();
+    assertEquals([after.misses, after.reservedBytes], [before.misses, before.reservedBytes]);
+  },
 });
 
 Deno.test(

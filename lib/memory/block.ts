@@ -67,11 +67,7 @@ export class Block {
   readonly generation: number;
   /** 0 to 48, or 49 for a block over 1 MiB. */
   readonly sizeClass: number;
-  /**
-   * The pool that it goes back to.
-   * @internal
-   */
-  readonly owner: BlockOwner;
+  readonly #owner: BlockOwner;
 
   // State that the pool alone writes.
   /**
@@ -124,7 +120,7 @@ export class Block {
    * @param place Where it is.
    */
   constructor(owner: BlockOwner, place: BlockPlace) {
-    this.owner = owner;
+    this.#owner = owner;
     this.address = place.address;
     this.byteLength = place.byteLength;
     this.segmentAddress = place.segmentAddress;
@@ -133,6 +129,30 @@ export class Block {
     this.generation = place.generation;
     const sizeClass = sizeClassOf(place.byteLength);
     this.sizeClass = sizeClass < 0 ? largeClass : sizeClass;
+  }
+
+  /**
+   * The pool that it goes back to.
+   * @internal
+   */
+  get owner(): BlockOwner {
+    return this.#owner;
+  }
+
+  /**
+   * The pool of what may be a block. A private field tells what really is one,
+   * and is faster to read than `instanceof` is.
+   *
+   * @param value Anything.
+   * @returns Undefined when it is no block.
+   * @internal
+   */
+  static ownerOf(value: unknown): BlockOwner | undefined {
+    try {
+      return (value as Block).#owner;
+    } catch {
+      return undefined;
+    }
   }
 
   /** The buffer that shows the block to JavaScript: that of its whole segment. */

@@ -2,7 +2,7 @@
  * Buffers: safe handles over one block of the pool each.
  *
  * Every renting makes a new handle, so that one that was disposed of is always
- * told from its successor, though both may have the same memory. A handle is 56
+ * told from its successor, though both may have the same memory. A handle is 64
  * bytes: its block, the token of the finalisation net while it holds the block,
  * the length and the dtype.
  */

@@ -5,7 +5,7 @@
 import { Block } from "./block.ts";
 import type { DebugBacking, DebugGuard } from "./debug.ts";
 import { blockAlignment } from "./size_class.ts";
-import type { Supply } from "./supply.ts";
+import { notABlock, type Supply } from "./supply.ts";
 
 /**
  * Connects debug mode with the supply.
@@ -39,14 +39,19 @@ function partOf(native: Block, offset: number, bytes: number, buffer: ArrayBuffe
 }
 
 /**
- * Takes a block of debug mode back; one that other isolates hold too keeps its
- * contents, and only this isolate's hold of it is given up.
+ * Takes a block back while debug mode is on; one that was rented before goes to
+ * the supply. One that other isolates hold too keeps its contents, and only this
+ * isolate's hold of it is given up.
  *
  * @param guard Debug mode.
- * @param block What it rented.
+ * @param block What was handed out.
  * @param supply Where native blocks go to.
+ * @throws {TypeError} When it is not a block of this pool.
+ * @throws {Error} When it is not handed out, or was written outside its bytes.
  */
 export function giveGuarded(guard: DebugGuard, block: Block, supply: Supply): void {
+  if (Block.ownerOf(block) === undefined) throw notABlock(block);
+  if (block.native === 0n) return supply.give(block);
   if (!block.shared) return guard.release(block);
   const around = guard.surrender(block);
   around.shared = true;
@@ -69,4 +74,28 @@ export function takeGuardedBatch(guard: DebugGuard, bytes: number, into: Block[]
     into.length = 0;
     throw error;
   }
+}
+
+/**
+ * Takes blocks back while debug mode is on.
+ *
+ * @param guard Debug mode.
+ * @param blocks What was handed out.
+ * @param supply Where native blocks go to.
+ * @throws {Error} The first of what `giveGuarded` threw; the other blocks were taken back.
+ */
+export function giveGuardedBatch(
+  guard: DebugGuard,
+  blocks: readonly Block[],
+  supply: Supply,
+): void {
+  let problem: unknown;
+  for (const block of blocks) {
+    try {
+      giveGuarded(guard, block, supply);
+    } catch (error) {
+      problem ??= error;
+    }
+  }
+  if (problem !== undefined) throw problem;
 }

@@ -1,10 +1,11 @@
 /**
- * The shelf of large blocks, over 1 MiB: a few slots, each with blocks of one
- * size, found by a hash of the size in units of 64 KiB.
+ * The shelf of large blocks, over 1 MiB: the block that came last, and a few
+ * slots, each with blocks of one size, found by a hash of the size in units of
+ * 64 KiB.
  *
- *     slot   0         1                2      …
- *            80 × 64K  –                33 × 64K
- *            ■ ■ ■                      ■
+ *     last ■     slot   0         1                2      …
+ *                       80 × 64K  –                33 × 64K
+ *                       ■ ■ ■                      ■
  *
  * The unit is a multiple of every system's page, so that a request and the block
  * granted for it fall into the same unit; what a request gets too much is less
@@ -34,6 +35,7 @@ export class LargeShelf {
     { length: 1 << slotBits },
     () => ({ key: 0, count: 0, blocks: [] }),
   );
+  #last: Block | undefined;
   #bytes = 0;
   #victim = 0;
 
@@ -46,17 +48,14 @@ export class LargeShelf {
    * Takes a block that fits.
    *
    * @param bytes The bytes that are needed, more than 1 MiB.
-   * @returns A block of at most a unit more, or undefined.
+   * @returns A block of less than a unit more, or undefined.
    */
   pop(bytes: number): Block | undefined {
-    const key = keyOf(bytes);
-    const slot = this.#slots[slotOf(key)];
-    if (slot.key !== key || slot.count === 0) return undefined;
-    const block = slot.blocks[slot.count - 1];
-    if (block.byteLength < bytes) return undefined;
-    slot.count--;
-    this.#bytes -= block.byteLength;
-    return block;
+    const last = this.#last;
+    if (last === undefined || !fits(last, bytes)) return this.#popSlot(bytes);
+    this.#last = undefined;
+    this.#bytes -= last.byteLength;
+    return last;
   }
 
   /**
@@ -69,14 +68,10 @@ export class LargeShelf {
   push(block: Block, displaced: Block[]): boolean {
     const { byteLength } = block;
     if (byteLength > largeShelfBytes) return false;
-    const key = keyOf(byteLength);
-    const slot = this.#slots[slotOf(key)];
-    if (slot.key !== key) {
-      this.#empty(slot, displaced);
-      slot.key = key;
-    }
-    while (this.#bytes + byteLength > largeShelfBytes) this.#makeRoom(displaced);
-    slot.blocks[slot.count++] = block;
+    const last = this.#last;
+    if (last !== undefined) this.#file(last, displaced);
+    if (this.#bytes + byteLength > largeShelfBytes) this.#makeRoom(byteLength, displaced);
+    this.#last = block;
     this.#bytes += byteLength;
     return true;
   }
@@ -87,19 +82,46 @@ export class LargeShelf {
    * @param into Where they go.
    */
   clear(into: Block[]): void {
+    if (this.#last !== undefined) this.#file(this.#last, into);
+    this.#last = undefined;
     for (const slot of this.#slots) this.#empty(slot, into);
   }
 
   /** The blocks on the shelf. */
   *[Symbol.iterator](): Generator<Block> {
+    if (this.#last !== undefined) yield this.#last;
     for (const { blocks, count } of this.#slots) yield* blocks.slice(0, count);
   }
 
+  #popSlot(bytes: number): Block | undefined {
+    const key = keyOf(bytes);
+    const slot = this.#slots[slotOf(key)];
+    if (slot.key !== key || slot.count === 0) return undefined;
+    const block = slot.blocks[slot.count - 1];
+    if (block.byteLength < bytes) return undefined;
+    slot.count--;
+    this.#bytes -= block.byteLength;
+    return block;
+  }
+
+  /** Moves the last block into its slot. */
+  #file(block: Block, displaced: Block[]): void {
+    const key = keyOf(block.byteLength);
+    const slot = this.#slots[slotOf(key)];
+    if (slot.key !== key) {
+      this.#empty(slot, displaced);
+      slot.key = key;
+    }
+    slot.blocks[slot.count++] = block;
+  }
+
   /** Slots take turns, so that sizes that are no longer used leave in the end. */
-  #makeRoom(displaced: Block[]): void {
-    const slot = this.#slots[this.#victim];
-    this.#victim = (this.#victim + 1) % this.#slots.length;
-    if (slot.count > 0) this.#drop(slot, displaced);
+  #makeRoom(bytes: number, displaced: Block[]): void {
+    while (this.#bytes + bytes > largeShelfBytes) {
+      const slot = this.#slots[this.#victim];
+      this.#victim = (this.#victim + 1) % this.#slots.length;
+      if (slot.count > 0) this.#drop(slot, displaced);
+    }
   }
 
   #drop(slot: Slot, into: Block[]): void {
@@ -112,6 +134,11 @@ export class LargeShelf {
     while (slot.count > 0) this.#drop(slot, into);
     slot.blocks.length = 0;
   }
+}
+
+function fits(block: Block, bytes: number): boolean {
+  const excess = block.byteLength - bytes;
+  return excess >= 0 && excess < unitBytes;
 }
 
 function keyOf(bytes: number): number {

@@ -19,11 +19,11 @@ import { parseSize } from "../core/sizes.ts";
 import { check, native } from "../ffi/mod.ts";
 import { planLimits, type TuneReport } from "./auto_tune.ts";
 import { PooledBatch } from "./batch.ts";
-import { Block } from "./block.ts";
+import type { Block } from "./block.ts";
 import { PooledBuffer } from "./buffer.ts";
-import { bufferBytes, checkAlignment, checkBatch, checkBytes, typeName } from "./checks.ts";
+import { bufferBytes, checkAlignment, checkBatch, checkBytes } from "./checks.ts";
 import { DebugGuard, debugMode, setDebugMode, warnForgotten } from "./debug.ts";
-import { debugBacking, giveGuarded, takeGuardedBatch } from "./debug_backing.ts";
+import { debugBacking, giveGuarded, giveGuardedBatch, takeGuardedBatch } from "./debug_backing.ts";
 import { describePool } from "./diagnostics.ts";
 import { describeForgotten, type ForgottenBlock } from "./forgotten.ts";
 import { type EpochToken, Net } from "./net.ts";
@@ -31,7 +31,7 @@ import { type PoolClassStats, type PoolStats, readClassStats, readStats } from "
 import { plannedBytes, type PrewarmPlan } from "./prewarm.ts";
 import { blockAlignment } from "./size_class.ts";
 import { type KnownBlock, type PoolSnapshot, takeSnapshot } from "./snapshot.ts";
-import { releasedTwice, Supply } from "./supply.ts";
+import { Supply } from "./supply.ts";
 
 export { Block } from "./block.ts";
 export type { PoolClassStats, PoolStats } from "./pool_stats.ts";
@@ -90,13 +90,8 @@ export class Pool {
    * @throws {Error} When it was released before.
    */
   release(block: Block): void {
-    if (!(block instanceof Block) || block.owner !== this) throw notABlock(block);
-    if (this.#guard !== undefined && block.native !== 0n) {
-      giveGuarded(this.#guard, block, this.#supply);
-      return;
-    }
-    if (!block.held) throw releasedTwice(block);
-    this.#supply.give(block);
+    if (this.#guard === undefined) this.#supply.give(block);
+    else giveGuarded(this.#guard, block, this.#supply);
   }
 
   /**
@@ -126,11 +121,8 @@ export class Pool {
    * @throws {Error} When one was released before.
    */
   releaseBatch(blocks: readonly Block[]): void {
-    if (this.#guard === undefined && blocks.every((block) => this.#isOut(block))) {
-      this.#supply.giveBatch(blocks);
-    } else {
-      this.#releaseEach(blocks);
-    }
+    if (this.#guard === undefined) this.#supply.giveBatch(blocks);
+    else giveGuardedBatch(this.#guard, blocks, this.#supply);
   }
 
   // ---- Safe ---------------------------------------------------------------
@@ -434,23 +426,6 @@ export class Pool {
     return this.#guard?.acquire(bytes, alignment) ?? this.#supply.takeAligned(bytes, alignment);
   }
 
-  /** Whether a block may be released, as far as one can tell from it alone. */
-  #isOut(block: Block): boolean {
-    return block instanceof Block && block.owner === this && block.held;
-  }
-
-  #releaseEach(blocks: readonly Block[]): void {
-    let problem: unknown;
-    for (const block of blocks) {
-      try {
-        this.release(block);
-      } catch (error) {
-        problem ??= error;
-      }
-    }
-    if (problem !== undefined) throw problem;
-  }
-
   #takeForgotten(blocks: Block[]): void {
     const report = describeForgotten(blocks, this.#guard);
     this.#forgotten += blocks.length;
@@ -461,13 +436,6 @@ export class Pool {
       tell?.(report);
     }
   }
-}
-
-function notABlock(value: unknown): TypeError {
-  return new TypeError(
-    `pool.release: only a block that pool.acquire() returned can be released, not ` +
-      (value instanceof Block ? "one of another pool" : typeName(value)),
-  );
 }
 
 /**

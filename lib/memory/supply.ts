@@ -7,8 +7,8 @@
  */
 import { formatBytes } from "../core/sizes.ts";
 import { check, native, Status, statusError } from "../ffi/mod.ts";
-import type { Block, BlockOwner } from "./block.ts";
-import { checkBytes } from "./checks.ts";
+import { Block, type BlockOwner } from "./block.ts";
+import { checkBytes, typeName } from "./checks.ts";
 import { beforeClosing } from "./isolate.ts";
 import { rentNative, rentNativeBatch, returnNative } from "./native_blocks.ts";
 import type { PoolStats } from "./pool_stats.ts";
@@ -84,8 +84,11 @@ export class Supply {
    * Takes a block back.
    *
    * @param block A block that was handed out.
+   * @throws {TypeError} When it is not a block of this pool.
+   * @throws {Error} When it is not handed out.
    */
   give(block: Block): void {
+    if (!this.#isOut(block)) throw this.#releaseError(block);
     block.held = false;
     if (block.shared || !this.shelves.put(block)) returnNative([block], "pool.release");
   }
@@ -94,20 +97,22 @@ export class Supply {
    * Takes blocks back; those for which the shelves have no room in one native call.
    *
    * @param blocks Blocks that were handed out.
-   * @throws {Error} When one is there twice; the others were taken back.
+   * @throws {TypeError} When one is not a block of this pool; the others were taken back.
+   * @throws {Error} When one is not handed out; the others were taken back.
    */
   giveBatch(blocks: readonly Block[]): void {
     const rest: Block[] = [];
-    let twice: Block | undefined;
+    let problem: Error | undefined;
     for (const block of blocks) {
-      if (!block.held) twice = block;
-      else {
-        block.held = false;
-        if (block.shared || !this.shelves.put(block)) rest.push(block);
+      if (!this.#isOut(block)) {
+        problem ??= this.#releaseError(block);
+        continue;
       }
+      block.held = false;
+      if (block.shared || !this.shelves.put(block)) rest.push(block);
     }
     returnNative(rest, "pool.releaseBatch");
-    if (twice !== undefined) throw releasedTwice(twice);
+    if (problem !== undefined) throw problem;
   }
 
   /**
@@ -131,6 +136,15 @@ export class Supply {
   prewarm(bytes: number, count: number): void {
     const warm = () => native().symbols.qn_pool_prewarm(BigInt(bytes), count);
     this.#attempt(warm, "pool.prewarm", bytes, count);
+  }
+
+  #isOut(block: Block): boolean {
+    return Block.ownerOf(block) === this.#owner && block.held;
+  }
+
+  #releaseError(block: Block): Error {
+    if (Block.ownerOf(block) !== this.#owner) return notABlock(block);
+    return new Error(`pool.release: a block of ${block.byteLength} bytes was released twice`);
   }
 
   #takeNative(bytes: number, alignment: number): Block {
@@ -191,11 +205,14 @@ function isRefusal(status: number): boolean {
 }
 
 /**
- * The error for a block that is not handed out.
+ * The error for the release of something else than a block of the pool.
  *
- * @param block The block.
+ * @param value What was to be released.
  * @returns The error, not thrown.
  */
-export function releasedTwice(block: Block): Error {
-  return new Error(`pool.release: a block of ${block.byteLength} bytes was released twice`);
+export function notABlock(value: unknown): TypeError {
+  const what = Block.ownerOf(value) !== undefined ? "one of another pool" : typeName(value);
+  return new TypeError(
+    `pool.release: only a block that pool.acquire() returned can be released, not ${what}`,
+  );
 }

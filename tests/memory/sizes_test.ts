@@ -174,7 +174,7 @@ const overflowRows: Row[] = [
     "a batch of more bytes than there are",
     () => pool.acquireBatch(2 ** 46, 64),
     OutOfMemoryError,
-    "64 × 64.0 TiB",
+    "64.0 TiB",
   ],
   ["rent of more bytes than there are", () => pool.rent(2 ** 48), OutOfMemoryError, "1024 TiB"],
 ];

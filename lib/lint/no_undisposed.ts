@@ -5,6 +5,9 @@
  * unless something takes over its result (see `fates.ts`) or a scope around it
  * does. A variable that is never disposed of gets a fix, `using` in place of
  * `const`, where that is allowed and no view of its elements is handed on.
+ *
+ * Deno 2.9 shows plugins nothing of a block behind an empty statement (a stray
+ * `;`, which `deno fmt` removes), so what is disposed of there counts as lost.
  */
 import { kinds } from "./catalog.ts";
 import { Fates } from "./fates.ts";

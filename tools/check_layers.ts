@@ -11,7 +11,7 @@ import { formatProblem, listFiles, type Problem, ROOT } from "./files.ts";
 
 /** The folders of `lib/`, lowest first. Folders of one row do not know each other. */
 const LAYERS: readonly (readonly string[])[] = [
-  ["core"],
+  ["core", "lint"],
   ["ffi"],
   ["memory"],
   ["formats"],

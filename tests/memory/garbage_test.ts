@@ -1,0 +1,69 @@
+/**
+ * What holding memory costs the JavaScript heap: nothing by blocks, 64 bytes by
+ * handles.
+ */
+import { GCProfiler } from "node:v8";
+import { assert } from "@std/assert";
+import "../support/native.ts";
+import { collectGarbage } from "../support/garbage.ts";
+import { pool, PooledStorage } from "../../lib/memory/mod.ts";
+
+const mib = 1 << 20;
+const attempts = 5;
+
+/** Bytes of the heap that a loop used up, and how often the collector ran meanwhile. */
+function costOf(loop: () => void): { bytes: number; collections: number } {
+  const profiler = new GCProfiler();
+  profiler.start();
+  const before = Deno.memoryUsage().heapUsed;
+  loop();
+  const bytes = Deno.memoryUsage().heapUsed - before;
+  return { bytes, collections: profiler.stop()?.statistics.length ?? 0 };
+}
+
+for (const bytes of [256, 16_384, 4 * mib]) {
+  Deno.test(`a million blocks of ${bytes} bytes, one after another, make no garbage`, async () => {
+    const loop = (count: number) => {
+      for (let i = 0; i < count; i++) pool.release(pool.acquire(bytes));
+    };
+    loop(500_000);
+    // The compiler's own garbage may fall into one attempt, but not into all.
+    const costs: ReturnType<typeof costOf>[] = [];
+    for (let i = 0; i < attempts; i++) {
+      await collectGarbage();
+      costs.push(costOf(() => loop(1_000_000)));
+    }
+    const isFree = costs.some((cost) => cost.collections === 0 && cost.bytes < 100_000);
+    assert(isFree, JSON.stringify(costs));
+  });
+}
+
+Deno.test("a buffer takes at most 64 bytes of the heap, and a storage too", async () => {
+  const count = 50_000;
+  const kinds = [
+    () => {
+      const buffer = pool.rent(64);
+      buffer.dispose();
+      return buffer;
+    },
+    () => {
+      const storage = new PooledStorage(256);
+      storage.release();
+      return storage;
+    },
+  ];
+  for (const make of kinds) {
+    const sizes: number[] = [];
+    for (let i = 0; i < attempts; i++) {
+      const kept: object[] = new Array(count).fill(pool);
+      await collectGarbage();
+      const before = Deno.memoryUsage().heapUsed;
+      for (let index = 0; index < count; index++) kept[index] = make();
+      await collectGarbage();
+      sizes.push((Deno.memoryUsage().heapUsed - before) / count);
+      assert(kept.every((handle) => handle !== pool));
+    }
+    assert(Math.min(...sizes) < 65, `${sizes} bytes`);
+    assert(Math.max(...sizes) > 40, `${sizes} bytes: they were not all made`);
+  }
+});

@@ -73,7 +73,7 @@ qn_status qn_isolate_begin(uint32_t *number_out, double **fields_out) {
   slot *made = take_slot();
   if (made != NULL) {
     for (uint32_t i = 0; i < QN_ISOLATE_FIELDS; i++) write_field(made, i, 0);
-    write_field(made, QN_ISOLATE_NOW, qn_now());
+    write_field(made, QN_ISOLATE_NOW, qn_clock_update());
     made->thread = thread;
     made->uses = made->uses % (UINT32_MAX / QN_ISOLATE_MAX) + 1;
     *number_out = made->uses * QN_ISOLATE_MAX + (uint32_t)(made - slots);

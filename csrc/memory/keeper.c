@@ -100,7 +100,7 @@ static void after_fork(void) {
 
 void qn_keeper_wake(void) {
   static bool fork_told;
-  qn_clock_update();
+  qn_isolate_tell_time(qn_clock_update()); /* nobody did while the keeper slept */
   qn_lock_take(&lock);
   if (!running) {
     qn_library_pin();

@@ -62,7 +62,7 @@ export const dtypes: readonly DType[] = Object.keys(layouts) as DType[];
  */
 export function dtypeLayout(dtype: DType): DTypeLayout {
   const layout = layouts[dtype];
-  if (layout === undefined) {
+  if (layout === undefined || !Object.hasOwn(layouts, dtype)) {
     throw new TypeError(`There is no dtype ${JSON.stringify(dtype)}; use ${dtypes.join(", ")}`);
   }
   return layout;

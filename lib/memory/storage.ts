@@ -50,19 +50,20 @@ export abstract class Storage {
    * Takes memory over that another isolate shared.
    *
    * @param memory What its `share` returned.
+   * @param operation Named in an error.
    * @returns Storage over all of it, with one reference.
    * @throws {TypeError} When it is not what `share` returned.
    * @throws {Error} When it was returned since, or as many have claimed it as were expected.
    */
-  static claim(memory: SharedMemory): Storage {
+  static claim(memory: SharedMemory, operation: string = "Storage.claim"): Storage {
     const { address, generation } = memory;
     if (typeof address !== "bigint" || !Number.isInteger(generation)) {
-      throw new TypeError("Storage.claim: this is not a ticket for shared memory");
+      throw new TypeError(`${operation}: this is not a ticket for shared memory`);
     }
     const claimed = new BigUint64Array(5);
     const status = native().symbols
       .qn_memory_claim(claimed, address, generation, isolate().number);
-    if (status !== Status.OK) throw claimError(status, address);
+    if (status !== Status.OK) throw claimError(status, address, operation);
     return claimed[2] === 0n ? MappedStorage.over(claimed) : PooledStorage.over(claimed);
   }
 
@@ -118,6 +119,20 @@ export abstract class Storage {
   protected abstract free(): void;
 }
 
+/**
+ * Makes a block one that other isolates may hold too.
+ *
+ * @param block A block that is handed out.
+ * @returns How the native pool knows its bytes.
+ */
+export function shareBlock(block: Block): SharedMemory {
+  const { native: around, address, generation } = block;
+  // It never goes back to a shelf: others may hold it longer than this isolate.
+  block.shared = true;
+  if (around === 0n) return { address, generation, byteOffset: 0 };
+  return { address: around, generation, byteOffset: Number(address - around) };
+}
+
 /** Bytes that come from the pool. */
 export class PooledStorage extends Storage {
   readonly #block: Block;
@@ -161,11 +176,7 @@ export class PooledStorage extends Storage {
   }
 
   protected override sharedMemory(): SharedMemory {
-    const { native: around, address, generation } = this.#block;
-    // It never goes back to a shelf: others may hold it longer than this isolate.
-    this.#block.shared = true;
-    if (around === 0n) return { address, generation, byteOffset: 0 };
-    return { address: around, generation, byteOffset: Number(address - around) };
+    return shareBlock(this.#block);
   }
 
   protected override free(): void {
@@ -253,8 +264,8 @@ function unmap(mapping: Mapping): void {
   check(native().symbols.qn_file_unmap(address, generation, isolate().number), "unmap");
 }
 
-function claimError(status: number, address: bigint): Error {
+function claimError(status: number, address: bigint, operation: string): Error {
   const details = `memory at 0x${address.toString(16)}`;
-  const { message } = statusError(status, "Storage.claim", details);
+  const { message } = statusError(status, operation, details);
   return new Error(`${message}: a ticket serves as many claims as it was shared for, each once`);
 }

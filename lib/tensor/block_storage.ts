@@ -11,6 +11,7 @@
 import { type Block, pool, type SharedMemory, Storage } from "../memory/mod.ts";
 import type { EpochToken } from "../memory/net.ts";
 import { observer } from "../memory/observer.ts";
+import { shareBlock } from "../memory/storage.ts";
 
 /** A block that several tensors of this isolate hold. */
 export class BlockStorage extends Storage {
@@ -45,11 +46,7 @@ export class BlockStorage extends Storage {
   }
 
   protected override sharedMemory(): SharedMemory {
-    const { native: around, address, generation } = this.#block;
-    // It never goes back to a shelf: others may hold it longer than this isolate.
-    this.#block.shared = true;
-    if (around === 0n) return { address, generation, byteOffset: 0 };
-    return { address: around, generation, byteOffset: Number(address - around) };
+    return shareBlock(this.#block);
   }
 
   protected override free(): void {

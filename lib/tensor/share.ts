@@ -73,7 +73,7 @@ export function claimTicket<T>(
   build: (storage: Storage, ticket: SharedTensor) => T,
 ): T {
   checkTicket(ticket);
-  const storage = Storage.claim(ticket);
+  const storage = Storage.claim(ticket, "Tensor.fromShared");
   try {
     return build(storage, ticket);
   } catch (error) {

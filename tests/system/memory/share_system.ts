@@ -132,7 +132,7 @@ Deno.test(
     }
     using _later = Tensor.zeros([500]);
     for (const ticket of tickets) {
-      assertThrows(() => Tensor.fromShared(ticket), Error, "Storage.claim");
+      assertThrows(() => Tensor.fromShared(ticket), Error, "Tensor.fromShared");
       assert((await colleague.ask({ kind: "claim", ticket })).error !== undefined);
     }
   }),

@@ -30,7 +30,7 @@ Deno.test("generateSymbols() writes formatted TypeScript", async () => {
 });
 
 Deno.test("The FFI table passes addresses as usize and QN_BUFFER as buffer", () => {
-  assertEquals(symbols.qn_pool_rent.parameters, ["buffer", "usize"]);
-  assertEquals(symbols.qn_pool_return.parameters, ["usize"]);
+  assertEquals(symbols.qn_pool_rent.parameters, ["buffer", "usize", "u32", "u32"]);
+  assertEquals(symbols.qn_pool_return.parameters, ["usize", "u32", "u32"]);
   assertEquals(symbols.qn_isa_name.result, "pointer");
 });

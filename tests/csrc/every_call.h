@@ -1,0 +1,314 @@
+/*
+ * every_call.h: a small valid call for each function of quern.h, and what it
+ * needs and leaves behind.
+ *
+ * `table` has one entry a function; a test of the tools compares its names with
+ * the header's. A call may hold blocks, mapped files, isolates and a claim that is
+ * due: all are noted in `now`, so that `clean_up` gives them back wherever the
+ * call ended. To add a function: write `call_<name>`, or CALL where one expression
+ * is enough, and an ENTRY.
+ */
+#ifndef QN_TESTS_EVERY_CALL_H
+#define QN_TESTS_EVERY_CALL_H
+
+#include "lease.h"
+
+#define TRY(expression)                          \
+  do {                                           \
+    const int32_t status_ = (expression);        \
+    if (status_ != QN_OK) return status_;        \
+  } while (0)
+
+/* ---- What a call holds ------------------------------------------------------ */
+
+enum { MAX_HELD = 64, BATCH = 40 };
+
+static char file_name[64];
+
+static struct {
+  lease held[MAX_HELD]; /* a mapped file has segment null */
+  uint32_t held_count;
+  lease shared; /* waits to be claimed by isolates[1] */
+  bool is_shared;
+  uint32_t isolates[4];
+  uint32_t isolate_count;
+} now;
+
+static void hold(const uint64_t *values, size_t requested, uint32_t isolate) {
+  now.held[now.held_count++] = lease_of(values, requested, isolate);
+}
+
+static int32_t give_up(const lease *held) {
+  if (held->segment != NULL) return lease_return(held);
+  return qn_file_unmap(held->address, held->generation, held->isolate);
+}
+
+static int32_t claim(void) {
+  uint64_t values[QN_POOL_BLOCK_VALUES];
+  TRY(qn_memory_claim(values, now.shared.address, now.shared.generation, now.isolates[1]));
+  now.is_shared = false;
+  hold(values, now.shared.requested, now.isolates[1]);
+  return QN_OK;
+}
+
+/* Gives back whatever is left of a call, which always works. */
+static void clean_up(void) {
+  if (now.is_shared) CHECK_EQ(claim(), QN_OK);
+  while (now.held_count > 0) CHECK_EQ(give_up(&now.held[--now.held_count]), QN_OK);
+  while (now.isolate_count > 0) {
+    CHECK_EQ(qn_isolate_close(now.isolates[--now.isolate_count]), QN_OK);
+  }
+  CHECK_EQ(qn_pool_budget_set(0), QN_OK);
+  CHECK_EQ(qn_pool_idle_set(10000), QN_OK);
+}
+
+/* ---- What a call needs ------------------------------------------------------- */
+
+static int32_t nothing(void) { return QN_OK; }
+
+static int32_t open_isolate(void) {
+  uint64_t values[2];
+  TRY(qn_isolate_open(values));
+  now.isolates[now.isolate_count++] = (uint32_t)values[0];
+  return QN_OK;
+}
+
+static int32_t open_isolates(void) {
+  TRY(open_isolate());
+  return open_isolate();
+}
+
+static int32_t rent_of(size_t bytes, uint32_t alignment, uint32_t isolate) {
+  uint64_t values[QN_POOL_BLOCK_VALUES];
+  TRY(qn_pool_rent(values, bytes, alignment, isolate));
+  hold(values, bytes, isolate);
+  return QN_OK;
+}
+
+static int32_t hold_blocks(void) {
+  TRY(open_isolates());
+  TRY(rent_of(1000, 64, now.isolates[0]));
+  return rent_of(2 * MIB, 64, now.isolates[0]);
+}
+
+static int32_t share_block(void) {
+  TRY(hold_blocks());
+  TRY(qn_memory_share(now.held[0].address, now.held[0].generation, now.isolates[0], 1));
+  now.shared = now.held[0];
+  now.is_shared = true;
+  return QN_OK;
+}
+
+static int32_t map_file(void) {
+  uint64_t values[QN_POOL_BLOCK_VALUES] = {0};
+  uint64_t mapping[3];
+  TRY(open_isolates());
+  TRY(qn_file_map(mapping, file_name, now.isolates[0]));
+  values[0] = mapping[0], values[1] = mapping[1], values[4] = mapping[2];
+  hold(values, (size_t)mapping[1], now.isolates[0]);
+  return QN_OK;
+}
+
+static int32_t rent_batch(void) {
+  uint64_t values[BATCH * QN_POOL_BLOCK_VALUES];
+  if (now.isolate_count == 0) TRY(open_isolates());
+  TRY(qn_pool_rent_batch(values, 30000, BATCH, now.isolates[0]));
+  for (int i = 0; i < BATCH; i += 1) {
+    hold(values + i * QN_POOL_BLOCK_VALUES, 30000, now.isolates[0]);
+  }
+  return QN_OK;
+}
+
+/* ---- Calls that hold memory --------------------------------------------------- */
+
+static int32_t call_qn_isolate_open(void) { return open_isolate(); }
+
+/* The isolate's blocks go with it. */
+static int32_t call_qn_isolate_close(void) {
+  const uint32_t closed = now.isolates[0];
+  now.held_count = 0;
+  now.isolates[0] = now.isolates[1];
+  now.isolate_count = 1;
+  return qn_isolate_close(closed);
+}
+
+/* Of the kinds that are served differently: small, large, and aligned. */
+static int32_t call_qn_pool_rent(void) {
+  TRY(rent_of(300, 64, now.isolates[0]));
+  TRY(rent_of(MIB, 64, now.isolates[0]));
+  TRY(rent_of(3 * MIB, 64, now.isolates[0]));
+  TRY(rent_of(5000, QN_POOL_LARGEST_ALIGNMENT, now.isolates[0]));
+  return rent_of(70000, 64, 0);
+}
+
+static int32_t call_qn_pool_return(void) {
+  TRY(lease_return(&now.held[1]));
+  now.held_count = 1;
+  TRY(lease_return(&now.held[0]));
+  now.held_count = 0;
+  return QN_OK;
+}
+
+static int32_t call_qn_pool_rent_batch(void) { return rent_batch(); }
+
+static void fill_values(uint64_t *values) {
+  for (uint32_t i = 0; i < now.held_count; i += 1) {
+    uint64_t *block = values + i * QN_POOL_BLOCK_VALUES;
+    const lease *held = &now.held[i];
+    block[0] = (uint64_t)(uintptr_t)held->address, block[1] = held->bytes;
+    block[2] = (uint64_t)(uintptr_t)held->segment, block[3] = held->segment_bytes;
+    block[4] = held->generation;
+  }
+}
+
+static int32_t call_qn_pool_return_batch(void) {
+  uint64_t values[MAX_HELD * QN_POOL_BLOCK_VALUES];
+  fill_values(values);
+  TRY(qn_pool_return_batch(values, now.held_count, now.isolates[0]));
+  now.held_count = 0;
+  return QN_OK;
+}
+
+static int32_t call_qn_pool_touch_batch(void) {
+  uint64_t values[MAX_HELD * QN_POOL_BLOCK_VALUES];
+  fill_values(values);
+  return qn_pool_touch_batch(values, now.held_count);
+}
+
+static int32_t call_qn_pool_prewarm(void) {
+  TRY(qn_pool_prewarm(20000, 8));
+  return qn_pool_prewarm(2 * MIB, 2);
+}
+
+static int32_t call_qn_memory_share(void) {
+  TRY(qn_memory_share(now.held[0].address, now.held[0].generation, now.isolates[0], 1));
+  now.shared = now.held[0];
+  now.is_shared = true;
+  return QN_OK;
+}
+
+static int32_t call_qn_memory_claim(void) { return claim(); }
+
+static int32_t call_qn_file_map(void) { return map_file(); }
+
+static int32_t call_qn_file_unmap(void) {
+  TRY(give_up(&now.held[0]));
+  now.held_count = 0;
+  return QN_OK;
+}
+
+/* ---- Calls that hold none ------------------------------------------------------- */
+
+static uint64_t numbers[4096];
+static _Alignas(64) float y[4096], x[4096], z[4096], w[4096];
+static _Alignas(64) char stored[65536]; /* weights of any dtype: all zero */
+static int32_t ids[16];
+static const uint64_t turned[] = {8, 1, 4, 4, 8, 1}; /* size, stride of y, stride of x */
+
+/* A function that returns a status, and one that returns a value. */
+#define CALL(name, ...) \
+  static int32_t call_##name(void) { return name(__VA_ARGS__); }
+#define CALL_VALUE(name, ...) \
+  static int32_t call_##name(void) { return (void)name(__VA_ARGS__), QN_OK; }
+
+CALL_VALUE(qn_header_hash)
+CALL(qn_isa_select, NULL)
+CALL_VALUE(qn_isa_count)
+CALL_VALUE(qn_isa_name, 0)
+CALL_VALUE(qn_isa_supported, 0)
+CALL_VALUE(qn_isa_selected)
+CALL_VALUE(qn_status_text, QN_STALE)
+CALL(qn_threads_set, 2)
+CALL_VALUE(qn_threads)
+CALL(qn_pool_stats, numbers)
+CALL(qn_pool_class_stats, numbers)
+CALL(qn_pool_stats_reset)
+CALL(qn_pool_snapshot, numbers, numbers + 8, 100)
+CALL(qn_pool_budget_set, (size_t)1 << 40)
+CALL(qn_pool_trim, numbers)
+CALL(qn_pool_idle_set, 5000)
+CALL(qn_fill_f32, y, 4, 8, 1.0f)
+CALL(qn_random_normal_f32, y, 4, 8, 1, 2, 0.0f, 1.0f)
+CALL(qn_copy, y, x, 4, 32)
+CALL(qn_copy_strided, y, x, turned, 2, 4)
+CALL(qn_dequantize_f32, y, stored, 2, 64, QN_Q8_0)
+CALL(qn_add_f32, y, x, z, 4, 8)
+CALL(qn_swiglu_f32, y, x, z, 4, 8)
+CALL(qn_rms_norm_f32, y, x, w, 4, 8, 1e-5f)
+CALL(qn_softmax_f32, y, x, 4, 8)
+CALL(qn_argmax_f32, ids, x, 4, 8)
+CALL(qn_cross_entropy_f32, y, x, ids + 8, 4, 8)
+CALL(qn_embedding_f32, y, stored, ids + 8, 2, 4, 64, QN_Q8_0)
+CALL(qn_rope_table_f32, y, z, NULL, 4, 4, 0, 10000.0, 1.0)
+CALL(qn_rope_f32, y, x, z, w, 4, 2, 8, 4, QN_ROPE_HALVES)
+CALL(qn_attention_f32, y, x, z, w, 4, 4, 2, 1, 8, 1.0f, 1)
+CALL(qn_sample_f32, ids, x, ids + 8, 100, 1, 1.0f, 5, 0.9f, 0.05f, 1.1f, 0.5)
+
+/* Both ways of treating quantised weights, whose scratch differs. */
+static int32_t call_qn_linear_f32(void) {
+  TRY(qn_linear_f32(y, x, stored, 20, 32, 64, QN_Q4_1, QN_FAST));
+  return qn_linear_f32(y, x, stored, 20, 32, 64, QN_Q8_0, QN_EXACT);
+}
+
+/* ---- The table ------------------------------------------------------------------- */
+
+typedef struct entry {
+  const char *name;
+  int32_t (*call)(void);
+  int32_t (*set_up)(void);
+  bool never_fails; /* gives memory back, or has no use for any */
+} entry;
+
+#define ENTRY(name) {#name, call_##name, nothing, false}
+#define ENTRY_AFTER(name, set_up) {#name, call_##name, set_up, false}
+#define ENTRY_SURE(name, set_up) {#name, call_##name, set_up, true}
+
+static const entry table[] = {
+    ENTRY_SURE(qn_header_hash, nothing),
+    ENTRY_SURE(qn_isa_select, nothing),
+    ENTRY_SURE(qn_isa_count, nothing),
+    ENTRY_SURE(qn_isa_name, nothing),
+    ENTRY_SURE(qn_isa_supported, nothing),
+    ENTRY_SURE(qn_isa_selected, nothing),
+    ENTRY_SURE(qn_status_text, nothing),
+    ENTRY_SURE(qn_threads_set, nothing),
+    ENTRY_SURE(qn_threads, nothing),
+    ENTRY(qn_isolate_open),
+    ENTRY_SURE(qn_isolate_close, hold_blocks),
+    ENTRY_AFTER(qn_pool_rent, open_isolates),
+    ENTRY_SURE(qn_pool_return, hold_blocks),
+    ENTRY_AFTER(qn_pool_rent_batch, open_isolates),
+    ENTRY_SURE(qn_pool_return_batch, rent_batch),
+    ENTRY_SURE(qn_pool_touch_batch, hold_blocks),
+    ENTRY(qn_pool_prewarm),
+    ENTRY_AFTER(qn_memory_share, hold_blocks),
+    ENTRY_AFTER(qn_memory_claim, share_block),
+    ENTRY_SURE(qn_pool_stats, hold_blocks),
+    ENTRY_SURE(qn_pool_class_stats, hold_blocks),
+    ENTRY_SURE(qn_pool_stats_reset, nothing),
+    ENTRY_SURE(qn_pool_snapshot, hold_blocks),
+    ENTRY_SURE(qn_pool_budget_set, hold_blocks),
+    ENTRY_SURE(qn_pool_trim, hold_blocks),
+    ENTRY_SURE(qn_pool_idle_set, nothing),
+    ENTRY(qn_file_map),
+    ENTRY_SURE(qn_file_unmap, map_file),
+    ENTRY_SURE(qn_fill_f32, nothing),
+    ENTRY_SURE(qn_random_normal_f32, nothing),
+    ENTRY_SURE(qn_copy, nothing),
+    ENTRY_SURE(qn_copy_strided, nothing),
+    ENTRY_SURE(qn_dequantize_f32, nothing),
+    ENTRY_SURE(qn_add_f32, nothing),
+    ENTRY_SURE(qn_swiglu_f32, nothing),
+    ENTRY_SURE(qn_rms_norm_f32, nothing),
+    ENTRY_SURE(qn_softmax_f32, nothing),
+    ENTRY_SURE(qn_argmax_f32, nothing),
+    ENTRY_SURE(qn_cross_entropy_f32, nothing),
+    ENTRY_SURE(qn_embedding_f32, nothing),
+    ENTRY_SURE(qn_rope_table_f32, nothing),
+    ENTRY_SURE(qn_rope_f32, nothing),
+    ENTRY(qn_linear_f32),
+    ENTRY_SURE(qn_attention_f32, nothing),
+    ENTRY(qn_sample_f32),
+};
+
+#endif

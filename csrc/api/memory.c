@@ -76,7 +76,7 @@ int32_t qn_pool_touch_batch(const uint64_t *blocks, uint32_t count) {
   if (blocks == NULL) return QN_NULL_POINTER;
   for (uint32_t i = 0; i < count; i++) {
     const uint64_t *block = blocks + (size_t)i * QN_POOL_BLOCK_VALUES;
-    qn_status status = qn_pool_touch((void *)(uintptr_t)block[0], block[1]);
+    qn_status status = qn_pool_touch((void *)(uintptr_t)block[0], (uint32_t)block[4]);
     if (status != QN_OK) return status;
   }
   return QN_OK;

@@ -127,26 +127,7 @@ void qn_pool_free(void *address) {
   if (address != NULL) (void)qn_pool_give(address, 0, 0);
 }
 
-qn_status qn_pool_touch(void *address, uint64_t bytes) {
-  if (address == NULL) return QN_NULL_POINTER;
-  const qn_segment *segment = qn_segment_of(address);
-  if (segment == NULL) return QN_NOT_OWNED;
-  uint64_t after = segment->bytes - (uint64_t)((char *)address - segment->base);
-  if (bytes > after) return QN_NOT_OWNED;
-  for (uint64_t at = 0; at < bytes; at += QN_POOL_LARGEST_ALIGNMENT) {
-    ((volatile char *)address)[at] = 0;
-  }
-  return QN_OK;
-}
-
-qn_status qn_pool_warm(size_t bytes, uint32_t count) {
-  if (bytes == 0 || bytes > QN_POOL_MAX_BYTES) return QN_BAD_SIZE;
-  if (refused_by_test()) return QN_OUT_OF_MEMORY;
-  return bytes <= QN_CLASS_MAX_BYTES ? qn_small_prewarm(qn_class_of(bytes), count)
-                                     : qn_large_prewarm(bytes, count);
-}
-
-/* ---- Sharing ---------------------------------------------------------------- */
+/* ---- Rented blocks, and blocks to come ---------------------------------------- */
 
 typedef struct found {
   qn_segment *segment;
@@ -170,6 +151,28 @@ static qn_status find(const void *address, uint32_t generation, found *at) {
   *at = (found){at->segment, large.bytes, large.isolate, large.generation, large.shared};
   return QN_OK;
 }
+
+qn_status qn_pool_touch(void *address, uint32_t generation) {
+  if (address == NULL) return QN_NULL_POINTER;
+  found block = {.segment = qn_segment_of(address)};
+  if (block.segment == NULL) return QN_NOT_OWNED;
+  qn_status status = find(address, generation, &block);
+  if (status != QN_OK) return status;
+  for (size_t at = 0; at < block.bytes; at += QN_POOL_LARGEST_ALIGNMENT) {
+    ((volatile char *)address)[at] = 0;
+  }
+  return QN_OK;
+}
+
+qn_status qn_pool_warm(size_t bytes, uint32_t count) {
+  if (bytes == 0 || bytes > QN_POOL_MAX_BYTES) return QN_BAD_SIZE;
+  if (count != 0 && bytes > QN_POOL_MAX_BYTES / count) return QN_BAD_SIZE;
+  if (refused_by_test()) return QN_OUT_OF_MEMORY;
+  return bytes <= QN_CLASS_MAX_BYTES ? qn_small_prewarm(qn_class_of(bytes), count)
+                                     : qn_large_prewarm(bytes, count);
+}
+
+/* ---- Sharing ---------------------------------------------------------------- */
 
 static bool mark_shared(qn_segment *segment, const void *address) {
   return segment->kind == QN_SEGMENT_SMALL ? qn_small_mark_shared(segment, address)

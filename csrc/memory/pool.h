@@ -73,8 +73,8 @@ void qn_pool_give_shared(void *address);
 qn_status qn_pool_alloc(size_t bytes, void **out);
 void qn_pool_free(void *address);
 
-/* Writes to every page. QN_NOT_OWNED: the bytes do not lie in one segment. */
-qn_status qn_pool_touch(void *address, uint64_t bytes);
+/* Writes to every page of a rented block; statuses as for qn_pool_give. */
+qn_status qn_pool_touch(void *address, uint32_t generation);
 
 /* See qn_pool_prewarm, qn_memory_share and qn_memory_claim. */
 qn_status qn_pool_warm(size_t bytes, uint32_t count);

@@ -44,7 +44,7 @@ static struct {
     char *address;
     uint32_t generation;
   } gone[64]; /* some blocks that were returned */
-} model = {.random = 42};
+} model;
 
 /* Says the first few things that went wrong, and counts all. */
 static void expect(bool fine, const char *what) {
@@ -227,15 +227,16 @@ static bool judge_record(const uint64_t *record, const uint64_t *before) {
   return held;
 }
 
+/* The keeper may retire free blocks between the count and the snapshot. */
 static void compare_snapshot(void) {
   uint64_t count = 0, held = 0, listed = 0;
   expect(qn_pool_snapshot(&count, NULL, 0) == QN_OK, "no count of blocks");
-  uint64_t *records = malloc((size_t)count * QN_BLOCK_FIELDS * sizeof *records + 8);
-  if (records == NULL) abort();
   const uint64_t capacity = count;
+  uint64_t *records = malloc((size_t)capacity * QN_BLOCK_FIELDS * sizeof *records + 8);
+  if (records == NULL) abort();
   expect(qn_pool_snapshot(&count, records, (uint32_t)capacity) == QN_OK, "no snapshot");
-  compare("blocks of a snapshot", count, capacity);
-  for (uint64_t i = 0; i < capacity; i += 1) {
+  expect(count <= capacity, "a snapshot has blocks that nobody made");
+  for (uint64_t i = 0; i < count && i < capacity; i += 1) {
     const uint64_t *record = records + i * QN_BLOCK_FIELDS;
     listed += judge_record(record, i == 0 ? NULL : record - QN_BLOCK_FIELDS);
   }

@@ -20,7 +20,8 @@
  *
  * A forgotten block waits for the other handles of its epoch. So epochs are kept
  * small: 64 blocks or 1 MiB together, a larger block alone; and each garbage
- * collection closes the current one.
+ * collection closes the current one. A batch has an epoch to itself too, where only
+ * its first block is marked: it enters and leaves in one step.
  *
  * Invariants: an epoch's `token` is set exactly while the net holds the epoch as
  * current or spare; `live` counts the blocks whose `epoch` is this one; a spare
@@ -45,7 +46,9 @@ export class Epoch {
   count = 0;
   /** Their bytes together. */
   bytes = 0;
-  /** How many of them are handed out still. */
+  /** A batch, which has an epoch to itself; only its first block is marked with the epoch. */
+  batch: readonly Block[] | undefined = undefined;
+  /** How many of `blocks`, or batches, are handed out still. */
   live = 0;
   /** The token of its handles, while the net holds it. */
   token: EpochToken | undefined;
@@ -107,11 +110,12 @@ export class Net {
    */
   enterAll(blocks: readonly Block[]): EpochToken {
     const epoch = this.#turn();
-    for (const block of blocks) {
-      epoch.blocks[epoch.count++] = block;
-      epoch.bytes += block.byteLength;
-      epoch.live++;
-      block.epoch = epoch;
+    if (blocks.length > 0) {
+      epoch.batch = blocks;
+      epoch.live = 1;
+      // Nothing else enters it.
+      epoch.bytes = Infinity;
+      blocks[0].epoch = epoch;
     }
     return this.#token!;
   }
@@ -127,6 +131,19 @@ export class Net {
     if (epoch === undefined) return;
     block.epoch = undefined;
     if (--epoch.live === 0 && epoch !== this.#current) this.#keepSpare(epoch, token);
+  }
+
+  /**
+   * A handle gives the blocks of a batch back.
+   *
+   * @param blocks The very array that entered.
+   * @param token The handle's token.
+   */
+  leaveAll(blocks: readonly Block[], token: EpochToken): void {
+    const epoch = blocks.length > 0 ? blocks[0].epoch : undefined;
+    if (epoch === undefined) return;
+    epoch.batch = undefined;
+    this.leave(blocks[0], token);
   }
 
   /** An epoch without blocks: the current one if all of its handles are gone, or another. */
@@ -164,7 +181,9 @@ export class Net {
   }
 
   #collect(epoch: Epoch): void {
-    const forgotten: Block[] = [];
+    const forgotten = epoch.batch?.slice() ?? [];
+    for (const block of forgotten) block.epoch = undefined;
+    epoch.batch = undefined;
     for (const block of epoch.blocks.slice(0, epoch.count)) {
       // A block that was given back and taken again in the same epoch is listed twice.
       if (block.epoch !== epoch) continue;

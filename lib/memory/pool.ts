@@ -218,7 +218,7 @@ export class Pool {
    * @internal
    */
   giveBackAll(blocks: readonly Block[], token: EpochToken): void {
-    for (const block of blocks) this.#net.leave(block, token);
+    this.#net.leaveAll(blocks, token);
     this.releaseBatch(blocks);
   }
 

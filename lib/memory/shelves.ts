@@ -130,6 +130,27 @@ export class Shelves {
   }
 
   /**
+   * Puts blocks back, as far as the shelves have room.
+   *
+   * @param blocks Blocks that are no longer held.
+   * @returns Those that found none.
+   */
+  putMany(blocks: readonly Block[]): Block[] {
+    const fields = this.#fields;
+    if (fields[FLUSHES] !== this.#flushes || fields[NOW] >= this.#lookAt) this.#tidy();
+    const rest: Block[] = [];
+    for (let next = 0; next < blocks.length;) {
+      if (blocks[next].sizeClass !== largeClass) {
+        next = this.#putRun(blocks, next, rest);
+      } else {
+        const block = blocks[next++];
+        if (block.shared || !this.put(block)) rest.push(block);
+      }
+    }
+    return rest;
+  }
+
+  /**
    * Counts a block as returned that somebody keeps instead of a shelf.
    *
    * @param block A block that is no longer held.
@@ -211,6 +232,29 @@ export class Shelves {
     const block = this.#large.pop(bytes);
     if (block !== undefined) this.#fields[LARGE_SHELVED] -= block.byteLength;
     return block;
+  }
+
+  /** Puts blocks back that have the class of the first one; gives the position after them. */
+  #putRun(blocks: readonly Block[], first: number, rest: Block[]): number {
+    const { sizeClass } = blocks[first];
+    const shelf = this.#small[sizeClass];
+    let put = 0;
+    let requested = 0;
+    let next = first;
+    for (; next < blocks.length; next++) {
+      const block = blocks[next];
+      if (block.sizeClass !== sizeClass) break;
+      if (block.shared || !shelf.push(block)) {
+        rest.push(block);
+        continue;
+      }
+      put++;
+      requested += block.requested;
+      block.requested = 0;
+    }
+    this.#fields[RETURNS + sizeClass] += put;
+    this.#fields[REQUESTED] -= requested;
+    return next;
   }
 
   #putLarge(block: Block): boolean {

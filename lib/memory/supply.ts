@@ -101,17 +101,20 @@ export class Supply {
    * @throws {Error} When one is not handed out; the others were taken back.
    */
   giveBatch(blocks: readonly Block[]): void {
-    const rest: Block[] = [];
+    let out: Block[] | undefined;
     let problem: Error | undefined;
-    for (const block of blocks) {
-      if (!this.#isOut(block)) {
+    for (let i = 0; i < blocks.length; i++) {
+      const block = blocks[i];
+      if (this.#isOut(block)) {
+        block.held = false;
+        out?.push(block);
+      } else {
+        out ??= blocks.slice(0, i);
         problem ??= this.#releaseError(block);
-        continue;
       }
-      block.held = false;
-      if (block.shared || !this.shelves.put(block)) rest.push(block);
     }
-    returnNative(rest, "pool.releaseBatch");
+    const rest = this.shelves.putMany(out ?? blocks);
+    if (rest.length > 0) returnNative(rest, "pool.releaseBatch");
     if (problem !== undefined) throw problem;
   }
 

@@ -136,3 +136,33 @@ Deno.test(
     assertEquals(Deno.inspect(open), "PooledBatch 2 × float32 [512], 4.00 KiB");
   }),
 );
+
+Deno.test(
+  "pool.releaseBatch() puts runs of sizes on their shelves, and passes on what does not fit",
+  withoutLeaks(() => {
+    pool.trim();
+    const sizes = [300, 300, 5000, 300, 3 * mib, mib, mib, mib, mib, mib, mib, 300];
+    const requested = pool.stats().requestedBytes;
+    for (let round = 0; round < 3; round++) {
+      pool.releaseBatch(sizes.map((bytes) => pool.acquire(bytes)));
+      const { requestedBytes, shelvedBytes, cachedBytes } = pool.stats();
+      assertEquals(requestedBytes, requested);
+      assert(shelvedBytes > 0 && shelvedBytes < cachedBytes, "some are on shelves, others not");
+    }
+  }),
+);
+
+Deno.test(
+  "a batch that is disposed of may be followed by others and by buffers in any order",
+  withoutLeaks(() => {
+    const first = pool.rentBatch(3, 100);
+    const between = pool.rent(100);
+    const second = pool.rentBatch(3, 100);
+    const none = pool.rentBatch(0, 100);
+    first.dispose();
+    const third = pool.rentBatch(3, 100);
+    const places = [0, 1, 2].flatMap((i) => [second.address(i), third.address(i)]);
+    assertEquals(new Set([...places, between.address]).size, 7);
+    for (const handle of [third, between, none, second]) handle.dispose();
+  }),
+);

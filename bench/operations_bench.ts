@@ -11,6 +11,7 @@ import {
   dequantize,
   embedding,
   linear,
+  matmul,
   rmsNorm,
   rope,
   ropeTable,
@@ -87,6 +88,24 @@ for (const tokens of [1, 128]) {
       );
     }
   }
+}
+
+for (
+  const [rows, cols, inner] of [
+    [64, 64, 64],
+    [128, 128, 128],
+    [512, 512, 512],
+    [2048, 2048, 2048],
+    [1, 3072, 768],
+    [128, 3072, 768],
+  ]
+) {
+  const a = Tensor.randn([rows, inner]);
+  const b = Tensor.randn([inner, cols]);
+  const c = Tensor.empty([rows, cols]);
+  Deno.bench(`matmul ${rows}x${cols}x${inner}`, { group: "matmul" }, () => {
+    matmul(a, b, { out: c });
+  });
 }
 
 const logits = Tensor.randn([1, vocabulary]);

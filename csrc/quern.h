@@ -81,6 +81,27 @@ typedef enum qn_precision {
   QN_FAST = 1,  /* activations rounded to 8 bits, integer dot products */
 } qn_precision;
 
+/* What a linear layer applies to its result, v being an element. */
+typedef enum qn_activation {
+  QN_ACTIVATION_NONE = 0,
+  QN_ACTIVATION_RELU = 1,      /* max(v, 0) */
+  QN_ACTIVATION_GELU_TANH = 2, /* v / 2 * (1 + tanh(sqrt(2 / pi) * (v + 0.044715 v^3))) */
+  QN_ACTIVATION_SILU = 3,      /* v / (1 + exp(-v)) */
+} qn_activation;
+
+/* Positions of the sizes and strides that qn_gemm_f32 reads; strides in elements. */
+typedef enum qn_gemm_field {
+  QN_GEMM_ROWS = 0,  /* of A and C */
+  QN_GEMM_COLS = 1,  /* of B and C */
+  QN_GEMM_INNER = 2, /* columns of A, rows of B */
+  QN_GEMM_A_ROW = 3, /* from a row of A to the next */
+  QN_GEMM_A_COL = 4,
+  QN_GEMM_B_ROW = 5,
+  QN_GEMM_B_COL = 6,
+  QN_GEMM_C_ROW = 7, /* at least the columns of C, which lie side by side */
+  QN_GEMM_BATCH = 8, /* four values for each axis of the batch: its size, the strides of C, A, B */
+} qn_gemm_field;
+
 /* Which pairs of a head's elements a rotary embedding turns together. */
 typedef enum qn_rope_layout {
   QN_ROPE_INTERLEAVED = 0, /* (0,1), (2,3), ... */
@@ -362,5 +383,32 @@ QN_API int32_t qn_attention_f32(float *y, const float *q, const float *k, const 
 QN_API int32_t qn_sample_f32(int32_t *y, const float *logits, const int32_t *history,
                              uint32_t cols, uint32_t count, float temperature, uint32_t top_k,
                              float top_p, float min_p, float repeat_penalty, double uniform);
+
+/* ---- Matrix products --------------------------------------------------- */
+
+/* C = alpha * A B + beta * C for each matrix of a batch of `axes` axes, 0 to 16.
+ * `layout` holds QN_GEMM_BATCH + 4 * axes values. Strides of A and B may be 0, and
+ * an axis of the batch may have stride 0 in both; each stride of C steps over all
+ * that lies inside it. C shares no memory with A and B. With beta 0, C is not
+ * read; products with alpha 0 are computed all the same. An element is summed in
+ * an order that depends on the inner size alone. */
+QN_API int32_t qn_gemm_f32(float *c, const float *a, const float *b,
+                           QN_BUFFER const uint64_t *layout, uint32_t axes, float alpha,
+                           float beta);
+
+/* Bytes that a weight takes once it is packed; 0 when no memory could hold it. */
+QN_API size_t qn_gemm_pack_bytes(uint32_t outputs, uint32_t inputs);
+
+/* Packs weight[outputs,inputs] for qn_linear_packed_f32; strides in elements, so
+ * that it may also be stored as [inputs,outputs]. `packed` is aligned to 64. */
+QN_API int32_t qn_gemm_pack_f32(float *packed, const float *weight, uint32_t outputs,
+                                uint32_t inputs, size_t output_stride, size_t input_stride);
+
+/* y[rows,outputs] = activation(residual + x[rows,inputs] * weight^T + bias), added
+ * in this order; residual[rows,outputs] and bias[outputs] may be null, and y may be
+ * residual. The products are those of qn_gemm_f32 with beta 1, or 0 without residual. */
+QN_API int32_t qn_linear_packed_f32(float *y, const float *x, const float *packed,
+                                    const float *bias, const float *residual, uint32_t rows,
+                                    uint32_t outputs, uint32_t inputs, int32_t activation);
 
 #endif

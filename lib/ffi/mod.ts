@@ -9,7 +9,14 @@ export { type InstructionSet, libraryFileName, native, NativeLibraryError } from
 export type { NativeLibrary, NativeSymbols } from "./library.ts";
 export { check, statusError } from "./status.ts";
 export { environment } from "./environment.ts";
-export { NativeDType, Precision as NativePrecision, RopeLayout, Status } from "./symbols.ts";
+export {
+  Activation as NativeActivation,
+  GemmField,
+  NativeDType,
+  Precision as NativePrecision,
+  RopeLayout,
+  Status,
+} from "./symbols.ts";
 
 /**
  * The instruction sets that the kernels were compiled for.

@@ -9,7 +9,7 @@
  */
 
 /** FNV-1a (64 bit) of the header's bytes; `qn_header_hash()` of a library that fits. */
-export const headerHash = 0x21b40903f62b168en;
+export const headerHash = 0xc56fdec1a6651dc1n;
 
 /**
  * What went wrong. The text of each is in base/status.c.
@@ -93,6 +93,50 @@ export const Precision = {
 
 /** A value of {@linkcode Precision}. */
 export type Precision = (typeof Precision)[keyof typeof Precision];
+
+/**
+ * What a linear layer applies to its result, v being an element.
+ *
+ * `enum qn_activation`
+ */
+export const Activation = {
+  NONE: 0,
+  /** max(v, 0) */
+  RELU: 1,
+  /** v / 2 * (1 + tanh(sqrt(2 / pi) * (v + 0.044715 v^3))) */
+  GELU_TANH: 2,
+  /** v / (1 + exp(-v)) */
+  SILU: 3,
+} as const;
+
+/** A value of {@linkcode Activation}. */
+export type Activation = (typeof Activation)[keyof typeof Activation];
+
+/**
+ * Positions of the sizes and strides that qn_gemm_f32 reads; strides in elements.
+ *
+ * `enum qn_gemm_field`
+ */
+export const GemmField = {
+  /** of A and C */
+  ROWS: 0,
+  /** of B and C */
+  COLS: 1,
+  /** columns of A, rows of B */
+  INNER: 2,
+  /** from a row of A to the next */
+  A_ROW: 3,
+  A_COL: 4,
+  B_ROW: 5,
+  B_COL: 6,
+  /** at least the columns of C, which lie side by side */
+  C_ROW: 7,
+  /** four values for each axis of the batch: its size, the strides of C, A, B */
+  BATCH: 8,
+} as const;
+
+/** A value of {@linkcode GemmField}. */
+export type GemmField = (typeof GemmField)[keyof typeof GemmField];
 
 /**
  * Which pairs of a head's elements a rotary embedding turns together.
@@ -928,6 +972,82 @@ export const symbols = {
       "f32", // float min_p
       "f32", // float repeat_penalty
       "f64", // double uniform
+    ],
+    result: "i32",
+  },
+
+  /**
+   * C = alpha * A B + beta * C for each matrix of a batch of `axes` axes, 0 to 16.
+   * `layout` holds QN_GEMM_BATCH + 4 * axes values. Strides of A and B may be 0, and
+   * an axis of the batch may have stride 0 in both; each stride of C steps over all
+   * that lies inside it. C shares no memory with A and B. With beta 0, C is not
+   * read; products with alpha 0 are computed all the same. An element is summed in
+   * an order that depends on the inner size alone.
+   *
+   * `int32_t qn_gemm_f32(float *c, const float *a, const float *b, QN_BUFFER const uint64_t *layout, uint32_t axes, float alpha, float beta)`
+   */
+  qn_gemm_f32: {
+    parameters: [
+      "usize", // float *c
+      "usize", // const float *a
+      "usize", // const float *b
+      "buffer", // const uint64_t *layout
+      "u32", // uint32_t axes
+      "f32", // float alpha
+      "f32", // float beta
+    ],
+    result: "i32",
+  },
+
+  /**
+   * Bytes that a weight takes once it is packed; 0 when no memory could hold it.
+   *
+   * `size_t qn_gemm_pack_bytes(uint32_t outputs, uint32_t inputs)`
+   */
+  qn_gemm_pack_bytes: {
+    parameters: [
+      "u32", // uint32_t outputs
+      "u32", // uint32_t inputs
+    ],
+    result: "usize",
+  },
+
+  /**
+   * Packs weight[outputs,inputs] for qn_linear_packed_f32; strides in elements, so
+   * that it may also be stored as [inputs,outputs]. `packed` is aligned to 64.
+   *
+   * `int32_t qn_gemm_pack_f32(float *packed, const float *weight, uint32_t outputs, uint32_t inputs, size_t output_stride, size_t input_stride)`
+   */
+  qn_gemm_pack_f32: {
+    parameters: [
+      "usize", // float *packed
+      "usize", // const float *weight
+      "u32", // uint32_t outputs
+      "u32", // uint32_t inputs
+      "usize", // size_t output_stride
+      "usize", // size_t input_stride
+    ],
+    result: "i32",
+  },
+
+  /**
+   * y[rows,outputs] = activation(residual + x[rows,inputs] * weight^T + bias), added
+   * in this order; residual[rows,outputs] and bias[outputs] may be null, and y may be
+   * residual. The products are those of qn_gemm_f32 with beta 1, or 0 without residual.
+   *
+   * `int32_t qn_linear_packed_f32(float *y, const float *x, const float *packed, const float *bias, const float *residual, uint32_t rows, uint32_t outputs, uint32_t inputs, int32_t activation)`
+   */
+  qn_linear_packed_f32: {
+    parameters: [
+      "usize", // float *y
+      "usize", // const float *x
+      "usize", // const float *packed
+      "usize", // const float *bias
+      "usize", // const float *residual
+      "u32", // uint32_t rows
+      "u32", // uint32_t outputs
+      "u32", // uint32_t inputs
+      "i32", // int32_t activation
     ],
     result: "i32",
   },

@@ -55,6 +55,7 @@ export const functions: Readonly<Record<string, Result>> = {
   embedding: operation(2),
   linear: operation(2),
   loadModel: { kind: "LanguageModel", ownership: "new", asynchronous: true },
+  matmul: operation(2),
   rmsNorm: operation(2),
   rope: operation(2),
   ropeTable: { kind: "RopeTable", ownership: "new", options: 2 },

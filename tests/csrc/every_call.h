@@ -250,6 +250,14 @@ static int32_t call_qn_linear_f32(void) {
   return qn_linear_f32(y, x, stored, 20, 32, 64, QN_Q8_0, QN_EXACT);
 }
 
+/* A product that packs both matrices. */
+static const uint64_t product[] = {32, 32, 32, 1, 32, 1, 32, 32};
+
+CALL(qn_gemm_f32, y, x, z, product, 0, 1.0f, 0.0f)
+CALL_VALUE(qn_gemm_pack_bytes, 32, 32)
+CALL(qn_gemm_pack_f32, y, x, 32, 32, 32, 1)
+CALL(qn_linear_packed_f32, y, x, z, NULL, NULL, 4, 64, 8, QN_ACTIVATION_SILU)
+
 /* ---- The table ------------------------------------------------------------------- */
 
 typedef struct entry {
@@ -309,6 +317,10 @@ static const entry table[] = {
     ENTRY(qn_linear_f32),
     ENTRY_SURE(qn_attention_f32, nothing),
     ENTRY(qn_sample_f32),
+    ENTRY(qn_gemm_f32),
+    ENTRY_SURE(qn_gemm_pack_bytes, nothing),
+    ENTRY_SURE(qn_gemm_pack_f32, nothing),
+    ENTRY_SURE(qn_linear_packed_f32, nothing),
 };
 
 #endif

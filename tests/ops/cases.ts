@@ -9,6 +9,7 @@ import {
   dequantize,
   embedding,
   linear,
+  matmul,
   rmsNorm,
   rope,
   sample,
@@ -60,6 +61,12 @@ export const cases: Case[] = [
     make: () => [f([2, 3]), f([4, 3])],
     run: ([x, w], out) => linear(x as Floats, w, { out: out as Floats }),
     shape: [2, 4],
+  },
+  {
+    name: "matmul",
+    make: () => [f([2, 3]), f([2, 3, 4])],
+    run: ([a, b], out) => matmul(a as Floats, b as Floats, { out: out as Floats }),
+    shape: [2, 2, 4],
   },
   {
     name: "embedding",

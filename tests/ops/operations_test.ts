@@ -13,6 +13,7 @@ import {
   crossEntropy,
   embedding,
   linear,
+  matmul,
   rmsNorm,
   rope,
   ropeTable,
@@ -103,6 +104,9 @@ Deno.test(
       [() => rmsNorm(a, v), "rmsNorm: weight is [4], expected [3]"],
       [() => rmsNorm(a, undefined, { epsilon: -1 }), "rmsNorm: "],
       [() => linear(a, b), "linear: x [2, 3] does not fit weight [3, 2]"],
+      [() => matmul(a, a), "matmul: a [2, 3] does not fit b [2, 3]: a is […, rows, inner]"],
+      [() => matmul(a, v), "matmul: a [2, 3] does not fit b [4]"],
+      [() => matmul(q, k), "matmul: a [2, 3, 8] does not fit b [3, 2, 8]"],
       [() => embedding(a, ids), "embedding: "],
       [() => attention(q, k, k), "attention: q [2, 3, 8]"],
       [() => swiglu(a, b), "swiglu: up is [3, 2], expected [2, 3]"],
@@ -187,6 +191,9 @@ Deno.test(
     using view = x.reshape([8, 8]);
     assertThrows(() => linear(x, weight, { out: x }), RangeError, "linear: out must not be x");
     assertThrows(() => linear(x, weight, { out: view }), RangeError, "nor a view");
+    assertThrows(() => matmul(x, weight, { out: x }), RangeError, "matmul: out must not be a");
+    assertThrows(() => matmul(x, view, { out: x }), RangeError, "matmul: out must not be a");
+    assertThrows(() => matmul(weight, x, { out: view }), RangeError, "out must not be b");
     assertThrows(() => linear(x, weight, { out: weight }), RangeError, "must not be weight");
     using q = f([4, 2, 8]);
     using k = f([4, 2, 8]);

@@ -1,0 +1,122 @@
+/**
+ * The product of matrices, with NumPy's rules for vectors and batches.
+ */
+import { formatShape, type Shape } from "../core/shape.ts";
+import { GemmField, native, Status } from "../ffi/mod.ts";
+import type { Tensor } from "../tensor/mod.ts";
+import { checkApart, checkOperand, type OutOption, refuse, resultTensor } from "./operands.ts";
+
+/**
+ * Multiplies matrices: `a · b`. The last two axes are those of matrices; the axes
+ * before them are batches, which are broadcast as NumPy does. A vector `a` is one
+ * row and a vector `b` one column, and that axis is left out of the result. Views
+ * of any strides are read where they lie. An element is summed in an order that
+ * depends on the inner size alone, so a row's result has the same bits however
+ * many rows there are.
+ *
+ * @param a `[…, rows, inner]` or `[inner]`, float32.
+ * @param b `[…, inner, cols]` or `[inner]`, float32.
+ * @param options `out` must share no memory with the operands.
+ * @returns `[…, rows, cols]`, float32.
+ * @throws {RangeError} When the inner sizes differ, or the batches cannot be broadcast.
+ * @throws {OutOfMemoryError} When there is no memory for the result or for scratch.
+ *
+ * @example
+ * ```ts
+ * import { matmul, Tensor } from "@quern/quern";
+ *
+ * using a = Tensor.from([[1, 2], [3, 4]]);
+ * using b = Tensor.from([[0, 1], [1, 0]]);
+ * using y = matmul(a, b);
+ * console.log(y.toArray()); // [[2, 1], [4, 3]]
+ * ```
+ */
+export function matmul(
+  a: Tensor<"float32">,
+  b: Tensor<"float32">,
+  options: OutOption = {},
+): Tensor<"float32"> {
+  checkOperand("matmul", "a", a, "float32");
+  checkOperand("matmul", "b", b, "float32");
+  const shape = productShape(a.shape, b.shape);
+  const { out } = options;
+  const y = resultTensor("matmul", out, shape);
+  checkApart("matmul", out, "a", a);
+  checkApart("matmul", out, "b", b);
+  const axes = writeLayout(a, b, shape);
+  const status = native().symbols
+    .qn_gemm_f32(y.address, a.address, b.address, layout, axes, 1, 0);
+  return status === Status.OK ? y : refuse("matmul", status, y, out, { a, b });
+}
+
+/** The shape of a product; throws where there is none. */
+function productShape(a: Shape, b: Shape): number[] {
+  const inner = a[a.length - 1];
+  const [rowAxes, colAxes] = [a.length > 1 ? 1 : 0, b.length > 1 ? 1 : 0];
+  if (a.length === 0 || b.length === 0 || b[b.length - 1 - colAxes] !== inner) {
+    throw misfit(a, b, "a is […, rows, inner], b is […, inner, cols]");
+  }
+  const aBatch = a.length - 1 - rowAxes;
+  const bBatch = b.length - 1 - colAxes;
+  const batch = Math.max(aBatch, bBatch);
+  const shape = new Array<number>(batch);
+  for (let axis = 0; axis < batch; axis++) {
+    const one = axis < batch - aBatch ? 1 : a[axis - batch + aBatch];
+    const other = axis < batch - bBatch ? 1 : b[axis - batch + bBatch];
+    if (one !== other && one !== 1 && other !== 1) {
+      throw misfit(a, b, "the axes before the last two are equal, or 1");
+    }
+    shape[axis] = one === 1 ? other : one;
+  }
+  if (rowAxes === 1) shape.push(a[a.length - 2]);
+  if (colAxes === 1) shape.push(b[b.length - 1]);
+  return shape;
+}
+
+function misfit(a: Shape, b: Shape, rule: string): RangeError {
+  return new RangeError(
+    `matmul: a ${formatShape(a)} does not fit b ${formatShape(b)}: ${rule}`,
+  );
+}
+
+/** Sizes and strides on the way to a native call: 64 bits each, written as two halves. */
+const layout = new BigUint64Array(GemmField.BATCH + 4 * 16);
+const halves = new Uint32Array(layout.buffer);
+
+function write(field: number, value: number): void {
+  halves[2 * field] = value;
+  halves[2 * field + 1] = value < 2 ** 32 ? 0 : Math.floor(value / 2 ** 32);
+}
+
+/** Writes the layout of a product of the shape `shape`; returns how many axes its batch has. */
+function writeLayout(a: Tensor, b: Tensor, shape: Shape): number {
+  const [aRank, bRank] = [a.shape.length, b.shape.length];
+  const [aStrides, bStrides] = [a.strides, b.strides];
+  const rows = aRank > 1 ? a.shape[aRank - 2] : 1;
+  const cols = bRank > 1 ? b.shape[bRank - 1] : 1;
+  write(GemmField.ROWS, rows);
+  write(GemmField.COLS, cols);
+  write(GemmField.INNER, a.shape[aRank - 1]);
+  write(GemmField.A_ROW, aRank > 1 ? aStrides[aRank - 2] : 0);
+  write(GemmField.A_COL, aStrides[aRank - 1]);
+  write(GemmField.B_ROW, bRank > 1 ? bStrides[bRank - 2] : bStrides[0]);
+  write(GemmField.B_COL, bRank > 1 ? bStrides[bRank - 1] : 1);
+  write(GemmField.C_ROW, cols);
+  const axes = shape.length - (aRank > 1 ? 1 : 0) - (bRank > 1 ? 1 : 0);
+  let step = rows * cols;
+  for (let axis = axes - 1; axis >= 0; axis--) {
+    const field = GemmField.BATCH + 4 * axis;
+    const fromEnd = axes - axis;
+    write(field, shape[axis]);
+    write(field + 1, step);
+    write(field + 2, batchStride(a, aStrides, aRank - 2 - fromEnd));
+    write(field + 3, batchStride(b, bStrides, bRank - 2 - fromEnd));
+    step *= shape[axis];
+  }
+  return axes;
+}
+
+/** The stride of an axis that may be missing or broadcast: then it is 0. */
+function batchStride(tensor: Tensor, strides: readonly number[], axis: number): number {
+  return axis < 0 || tensor.shape[axis] === 1 ? 0 : strides[axis];
+}

@@ -14,37 +14,14 @@
 
 #include "base/os.h"
 
-#include <stdatomic.h>
 #include <stdbool.h>
 #include <stdlib.h>
 
-/* ---- Refusing on demand, for tests ------------------------------------- */
+#include "base/refusal.h"
 
-/* Requests that still pass, and requests refused after them. */
-static _Atomic bool refusing = false;
-static _Atomic uint64_t passes_left = 0;
-static _Atomic uint64_t refusals_left = 0;
+static qn_refusal refusal;
 
-void qn_os_test_refuse(uint64_t after, uint64_t count) {
-  atomic_store(&passes_left, after);
-  atomic_store(&refusals_left, count);
-  atomic_store(&refusing, count != 0);
-}
-
-/* Takes one from a counter; false when it is at 0. */
-static bool take_one(_Atomic uint64_t *counter) {
-  uint64_t value = atomic_load(counter);
-  while (value != 0) {
-    if (atomic_compare_exchange_weak(counter, &value, value - 1)) return true;
-  }
-  return false;
-}
-
-static bool refused_by_test(void) {
-  if (!atomic_load_explicit(&refusing, memory_order_relaxed)) return false;
-  if (take_one(&passes_left)) return false;
-  return take_one(&refusals_left);
-}
+void qn_os_test_refuse(uint64_t after, uint64_t count) { qn_refusal_set(&refusal, after, count); }
 
 #if defined(_WIN32)
 /* ======================================================================== */
@@ -63,7 +40,7 @@ static void *reserve_at(void *address, size_t bytes) {
 }
 
 void *qn_os_reserve(size_t bytes, size_t alignment) {
-  if (bytes > SIZE_MAX - alignment || refused_by_test()) return NULL;
+  if (bytes > SIZE_MAX - alignment || qn_refusal_now(&refusal)) return NULL;
   for (int attempt = 0; attempt < 16; attempt++) {
     /* Only address space is taken to find the place; the memory itself is
      * committed once, at the aligned address. */
@@ -147,7 +124,7 @@ static qn_status map_handle(HANDLE file, void **address_out, size_t *bytes_out) 
   LARGE_INTEGER size;
   if (GetFileType(file) != FILE_TYPE_DISK || !GetFileSizeEx(file, &size)) return QN_FILE_ERROR;
   if (size.QuadPart == 0) return QN_FILE_EMPTY;
-  if ((uint64_t)size.QuadPart > SIZE_MAX || refused_by_test()) return QN_OUT_OF_MEMORY;
+  if ((uint64_t)size.QuadPart > SIZE_MAX || qn_refusal_now(&refusal)) return QN_OUT_OF_MEMORY;
   HANDLE mapping = CreateFileMappingW(file, NULL, PAGE_WRITECOPY, 0, 0, NULL);
   if (mapping == NULL) return file_status(GetLastError());
   void *address = MapViewOfFile(mapping, FILE_MAP_COPY, 0, 0, 0);
@@ -208,7 +185,7 @@ static void *map_anonymous(size_t bytes) {
 }
 
 void *qn_os_reserve(size_t bytes, size_t alignment) {
-  if (bytes > SIZE_MAX - alignment || refused_by_test()) return NULL;
+  if (bytes > SIZE_MAX - alignment || qn_refusal_now(&refusal)) return NULL;
   size_t page = qn_os_page_size();
   size_t slack = alignment > page ? alignment - page : 0;
   char *found = map_anonymous(bytes + slack);
@@ -264,7 +241,7 @@ static qn_status map_descriptor(int file, void **address_out, size_t *bytes_out)
   struct stat facts;
   if (fstat(file, &facts) != 0 || !S_ISREG(facts.st_mode)) return QN_FILE_ERROR;
   if (facts.st_size == 0) return QN_FILE_EMPTY;
-  if ((uint64_t)facts.st_size > SIZE_MAX || refused_by_test()) return QN_OUT_OF_MEMORY;
+  if ((uint64_t)facts.st_size > SIZE_MAX || qn_refusal_now(&refusal)) return QN_OUT_OF_MEMORY;
   /* Pages are copied only when written, which weights rarely are: nothing need
    * be set aside for copies, and a model larger than the memory can be mapped. */
   void *address = mmap(NULL, (size_t)facts.st_size, PROT_READ | PROT_WRITE,

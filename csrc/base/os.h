@@ -42,10 +42,8 @@ void qn_os_prefer_huge_pages(void *address, size_t bytes);
 qn_status qn_os_file_map(const char *path, void **address_out, size_t *bytes_out);
 void qn_os_file_unmap(void *address, size_t bytes);
 
-/* For tests: lets the next `after` requests for memory or mappings pass, refuses
- * the `count` that follow, then lets all pass again. (0, 0) ends it; a count of
- * UINT64_MAX - after refuses for ever. Costs one load a request, and only
- * requests to the operating system are counted. */
+/* For tests: refuses requests to the operating system for memory or mappings, as
+ * base/refusal.h says. */
 void qn_os_test_refuse(uint64_t after, uint64_t count);
 
 #endif

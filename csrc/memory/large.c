@@ -221,12 +221,12 @@ qn_status qn_large_return(qn_segment *segment, void *address, uint32_t generatio
 }
 
 qn_status qn_large_find(qn_segment *segment, const void *address, uint32_t generation,
-                        qn_large_found *found_out) {
+                        qn_rented *rented_out) {
   range *block;
   qn_lock_take(&qn_large_lock);
   qn_status status = find(segment, address, generation, &block);
   if (status == QN_OK) {
-    *found_out = (qn_large_found){block->pages * qn_large_page, block->isolate,
+    *rented_out = (qn_rented){block->pages * qn_large_page, block->isolate,
                                   block->generation % UINT32_MAX + 1, block->shared != 0};
   }
   qn_lock_give(&qn_large_lock);

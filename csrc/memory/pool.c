@@ -17,8 +17,7 @@
  */
 #include "memory/pool.h"
 
-#include <stdatomic.h>
-
+#include "base/refusal.h"
 #include "memory/file_map.h"
 #include "memory/holds.h"
 #include "memory/isolate.h"
@@ -28,29 +27,10 @@
 #include "memory/small.h"
 #include "memory/statistics.h"
 
-/* ---- Refusing on demand, for tests ---------------------------------------- */
-
-static _Atomic bool refusing;
-static _Atomic uint64_t passes_left, refusals_left;
+static qn_refusal refusal;
 
 void qn_pool_test_refuse(uint64_t after, uint64_t count) {
-  atomic_store(&passes_left, after);
-  atomic_store(&refusals_left, count);
-  atomic_store(&refusing, count != 0);
-}
-
-static bool take_one(_Atomic uint64_t *counter) {
-  uint64_t value = atomic_load(counter);
-  while (value != 0) {
-    if (atomic_compare_exchange_weak(counter, &value, value - 1)) return true;
-  }
-  return false;
-}
-
-static bool refused_by_test(void) {
-  if (!atomic_load_explicit(&refusing, memory_order_relaxed)) return false;
-  if (take_one(&passes_left)) return false;
-  return take_one(&refusals_left);
+  qn_refusal_set(&refusal, after, count);
 }
 
 /* ---- Rent and return -------------------------------------------------------- */
@@ -72,7 +52,7 @@ static qn_status check_request(size_t bytes, size_t alignment, uint32_t isolate)
 }
 
 static qn_status take(uint32_t index, size_t bytes, uint32_t isolate, qn_block *block_out) {
-  if (refused_by_test()) return QN_OUT_OF_MEMORY;
+  if (qn_refusal_now(&refusal)) return QN_OUT_OF_MEMORY;
   return index < QN_CLASS_COUNT ? qn_small_rent(index, bytes, isolate, block_out)
                                 : qn_large_rent(bytes, isolate, block_out);
 }
@@ -129,34 +109,20 @@ void qn_pool_free(void *address) {
 
 /* ---- Rented blocks, and blocks to come ---------------------------------------- */
 
-typedef struct found {
-  qn_segment *segment;
-  size_t bytes;
-  uint32_t isolate, generation;
-  bool shared;
-} found;
-
-/* The rented block that begins at an address, which lies in `at->segment`. */
-static qn_status find(const void *address, uint32_t generation, found *at) {
-  if (at->segment->kind == QN_SEGMENT_SMALL) {
-    qn_small_found small;
-    qn_status status = qn_small_find(at->segment, address, generation, &small);
-    if (status != QN_OK) return status;
-    *at = (found){at->segment, small.bytes, small.isolate, small.generation, small.shared};
-    return QN_OK;
-  }
-  qn_large_found large;
-  qn_status status = qn_large_find(at->segment, address, generation, &large);
-  if (status != QN_OK) return status;
-  *at = (found){at->segment, large.bytes, large.isolate, large.generation, large.shared};
-  return QN_OK;
+/* The rented block that begins at an address of a segment. */
+static qn_status find(qn_segment *segment, const void *address, uint32_t generation,
+                      qn_rented *rented_out) {
+  return segment->kind == QN_SEGMENT_SMALL
+             ? qn_small_find(segment, address, generation, rented_out)
+             : qn_large_find(segment, address, generation, rented_out);
 }
 
 qn_status qn_pool_touch(void *address, uint32_t generation) {
   if (address == NULL) return QN_NULL_POINTER;
-  found block = {.segment = qn_segment_of(address)};
-  if (block.segment == NULL) return QN_NOT_OWNED;
-  qn_status status = find(address, generation, &block);
+  qn_segment *segment = qn_segment_of(address);
+  if (segment == NULL) return QN_NOT_OWNED;
+  qn_rented block;
+  qn_status status = find(segment, address, generation, &block);
   if (status != QN_OK) return status;
   for (size_t at = 0; at < block.bytes; at += QN_POOL_LARGEST_ALIGNMENT) {
     ((volatile char *)address)[at] = 0;
@@ -167,7 +133,7 @@ qn_status qn_pool_touch(void *address, uint32_t generation) {
 qn_status qn_pool_warm(size_t bytes, uint32_t count) {
   if (bytes == 0 || bytes > QN_POOL_MAX_BYTES) return QN_BAD_SIZE;
   if (count != 0 && bytes > QN_POOL_MAX_BYTES / count) return QN_BAD_SIZE;
-  if (refused_by_test()) return QN_OUT_OF_MEMORY;
+  if (qn_refusal_now(&refusal)) return QN_OUT_OF_MEMORY;
   return bytes <= QN_CLASS_MAX_BYTES ? qn_small_prewarm(qn_class_of(bytes), count)
                                      : qn_large_prewarm(bytes, count);
 }
@@ -184,16 +150,17 @@ qn_status qn_pool_share(void *address, uint32_t generation, uint32_t isolate,
   if (address == NULL) return QN_NULL_POINTER;
   if (receivers == 0) return QN_BAD_ARGUMENT;
   if (!qn_isolate_is_open(isolate)) return QN_UNKNOWN_ISOLATE;
-  found block = {.segment = qn_segment_of(address)};
-  if (block.segment == NULL) {
+  qn_segment *segment = qn_segment_of(address);
+  if (segment == NULL) {
     return qn_file_map_share(address, generation, isolate, receivers);
   }
-  qn_status status = find(address, generation, &block);
+  qn_rented block;
+  qn_status status = find(segment, address, generation, &block);
   if (status != QN_OK) return status;
   if (!block.shared && block.isolate != isolate) return QN_NOT_OWNED;
   status = qn_holds_share(address, isolate, receivers, !block.shared);
   if (status != QN_OK || block.shared) return status;
-  if (mark_shared(block.segment, address)) return QN_OK;
+  if (mark_shared(segment, address)) return QN_OK;
   qn_holds_forget(address); /* it was returned meanwhile */
   return QN_ALREADY_RETURNED;
 }
@@ -202,8 +169,8 @@ qn_status qn_pool_claim(void *address, uint32_t generation, uint32_t isolate,
                         qn_block *block_out) {
   if (address == NULL) return QN_NULL_POINTER;
   if (!qn_isolate_is_open(isolate)) return QN_UNKNOWN_ISOLATE;
-  found block = {.segment = qn_segment_of(address)};
-  if (block.segment == NULL) {
+  qn_segment *segment = qn_segment_of(address);
+  if (segment == NULL) {
     qn_mapping mapping;
     qn_status status = qn_file_map_claim(address, generation, isolate, &mapping);
     if (status == QN_OK) {
@@ -211,13 +178,14 @@ qn_status qn_pool_claim(void *address, uint32_t generation, uint32_t isolate,
     }
     return status;
   }
-  qn_status status = find(address, generation, &block);
+  qn_rented block;
+  qn_status status = find(segment, address, generation, &block);
   if (status == QN_ALREADY_RETURNED) return QN_STALE;
   if (status != QN_OK) return status;
   if (!block.shared) return QN_NOT_SHARED;
   status = qn_holds_claim(address, isolate);
   if (status == QN_OK) {
-    *block_out = (qn_block){address, block.bytes, block.segment->base, block.segment->bytes,
+    *block_out = (qn_block){address, block.bytes, segment->base, segment->bytes,
                             block.generation};
   }
   return status;

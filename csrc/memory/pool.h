@@ -56,6 +56,13 @@ typedef struct qn_block {
   uint32_t generation;
 } qn_block;
 
+/* What is known of a rented block. */
+typedef struct qn_rented {
+  size_t bytes;                 /* granted */
+  uint32_t isolate, generation; /* for which, and which rent of this memory */
+  bool shared;                  /* its holds are listed */
+} qn_rented;
+
 /* QN_BAD_SIZE (0 bytes, or too many), QN_BAD_ALIGNMENT, QN_UNKNOWN_ISOLATE,
  * QN_OVER_BUDGET or QN_OUT_OF_MEMORY, these two after what is cached was trimmed;
  * the block is written only when the status is QN_OK. */
@@ -114,9 +121,8 @@ typedef void qn_block_visitor(const qn_block_view *view, void *context);
 /* Writes what qn_pool_snapshot says; returns how many blocks there are. */
 uint64_t qn_pool_view(uint64_t *records, uint32_t capacity);
 
-/* For tests: lets the next `after` requests for blocks pass, refuses the `count`
- * that follow with QN_OUT_OF_MEMORY, then lets all pass again; as
- * qn_os_test_refuse does for the operating system. */
+/* For tests: refuses requests for blocks with QN_OUT_OF_MEMORY, as base/refusal.h
+ * says. */
 void qn_pool_test_refuse(uint64_t after, uint64_t count);
 
 /* For tests: walks the whole pool while no other thread is in it. Null when

@@ -336,16 +336,16 @@ qn_status qn_small_return(qn_segment *head, void *address, uint32_t generation,
 }
 
 qn_status qn_small_find(qn_segment *head, const void *address, uint32_t generation,
-                        qn_small_found *found_out) {
+                        qn_rented *rented_out) {
   size_t offset;
   entry *block = entry_at(head, address, &offset);
   uint32_t word = load_word(block);
   qn_status status = check_rented(block, word, offset, generation);
   if (status != QN_OK) return status;
-  found_out->bytes = qn_class_bytes(class_of_word(word));
-  found_out->isolate = link_of(block);
-  found_out->generation = generation_of(block);
-  found_out->shared = (word & SHARED_BIT) != 0;
+  rented_out->bytes = qn_class_bytes(class_of_word(word));
+  rented_out->isolate = link_of(block);
+  rented_out->generation = generation_of(block);
+  rented_out->shared = (word & SHARED_BIT) != 0;
   return QN_OK;
 }
 

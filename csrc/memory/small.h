@@ -29,13 +29,8 @@ qn_status qn_small_return(qn_segment *segment, void *address, uint32_t generatio
                           bool *shared_out);
 
 /* A rented block; statuses as for a return. */
-typedef struct qn_small_found {
-  size_t bytes;
-  uint32_t isolate, generation;
-  bool shared;
-} qn_small_found;
 qn_status qn_small_find(qn_segment *segment, const void *address, uint32_t generation,
-                        qn_small_found *found_out);
+                        qn_rented *rented_out);
 
 /* False: the block was returned meanwhile. */
 bool qn_small_mark_shared(qn_segment *segment, const void *address);

@@ -93,18 +93,15 @@ export function countedOperations(
 
 /**
  * Counts what V8 allocates in a number of operations, and its collections. A short
- * count is done three times, and the least is taken: V8's compiler allocates too, at
- * moments of its own.
+ * count is done three times, and the middle one taken: V8 also compiles, and sweeps what
+ * it collected before, at moments of its own.
  */
 export function countHeap(loop: Loop, operations: number): HeapFigures {
   const started = performance.now();
-  let least = countOnce(loop, operations);
-  if (performance.now() - started > SHORT_COUNT_MS) return least;
-  for (let again = 0; again < 2; again++) {
-    const figures = countOnce(loop, operations);
-    if (figures.bytes < least.bytes) least = figures;
-  }
-  return least;
+  const counts = [countOnce(loop, operations)];
+  if (performance.now() - started > SHORT_COUNT_MS) return counts[0];
+  while (counts.length < 3) counts.push(countOnce(loop, operations));
+  return counts.sort((a, b) => a.bytes - b.bytes)[1];
 }
 
 function countOnce(loop: Loop, operations: number): HeapFigures {
@@ -120,6 +117,6 @@ function countOnce(loop: Loop, operations: number): HeapFigures {
   for (const { beforeGC, afterGC } of collections) {
     bytes += beforeGC.heapStatistics.usedHeapSize - afterGC.heapStatistics.usedHeapSize;
   }
-  // V8 may give memory of its own up meanwhile; an operation cannot.
+  // Sweeping gives bytes up; an operation cannot.
   return { operations, bytes: Math.max(0, bytes), collections: collections.length };
 }

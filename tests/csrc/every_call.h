@@ -51,10 +51,15 @@ static int32_t claim(void) {
   return QN_OK;
 }
 
-/* Gives back whatever is left of a call, which always works. */
-static void clean_up(void) {
+/* Gives back whatever a call says that it holds, which always works. */
+static void give_back(void) {
   if (now.is_shared) CHECK_EQ(claim(), QN_OK);
   while (now.held_count > 0) CHECK_EQ(give_up(&now.held[--now.held_count]), QN_OK);
+}
+
+/* The end of an isolate takes back what was lost: look before. */
+static void clean_up(void) {
+  give_back();
   while (now.isolate_count > 0) {
     CHECK_EQ(qn_isolate_close(now.isolates[--now.isolate_count]), QN_OK);
   }

@@ -104,6 +104,7 @@ static const qn_pool_stat lease_balances[] = {
     QN_STAT_SHARED,      QN_STAT_MAPPED_BYTES, QN_STAT_ISOLATES};
 
 #define LEASE_BALANCES (sizeof lease_balances / sizeof *lease_balances)
+#define BALANCE_ISOLATES (LEASE_BALANCES - 1)
 
 typedef struct balance {
   uint64_t values[LEASE_BALANCES];

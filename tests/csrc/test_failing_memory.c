@@ -87,6 +87,10 @@ static bool attempt(const entry *tried, const refusal *how) {
   const bool short_of_memory = status == QN_OUT_OF_MEMORY || status == QN_OVER_BUDGET;
   CHECK(status == QN_OK || short_of_memory);
   if (tried->never_fails && !how->from_set_up) CHECK_EQ(status, QN_OK);
+  give_back();
+  balance open = balance_now();
+  open.values[BALANCE_ISOLATES] = before.values[BALANCE_ISOLATES];
+  CHECK(balance_is(open, before));
   clean_up();
   CHECK(balance_is(balance_now(), before));
   check_pool();
@@ -215,6 +219,51 @@ static void each_request_fails_in_a_new_pool(const entry *tried, refusal how) {
 }
 #endif
 
+/* ---- Half of a share ---------------------------------------------------------------------- */
+
+/* A share lists two holds. The list is filled until there is no room for the first
+ * of them, or for the second: nothing of such a share may be left, or the end of the
+ * isolate would give up a block that is another's by then. */
+static void a_share_that_fails_leaves_nothing(bool odd) {
+  enum { MANY = 2000 };
+  static lease blocks[MANY];
+  const balance before = balance_now();
+  uint64_t values[QN_POOL_BLOCK_VALUES];
+  CHECK_EQ(open_isolates(), QN_OK);
+  const uint32_t sender = now.isolates[0];
+  for (int i = 0; i < MANY; i += 1) {
+    CHECK_EQ(lease_rent(&blocks[i], 300, 64, sender), QN_OK);
+  }
+  int shared = 0;
+  int32_t status = QN_OK;
+  qn_os_test_refuse(0, UINT64_MAX);
+  for (; status == QN_OK && shared < MANY; shared += status == QN_OK) {
+    const lease *sent = &blocks[shared];
+    status = qn_memory_share(sent->address, sent->generation, sender, 1);
+    if (status != QN_OK || !odd || shared != 0) continue;
+    CHECK_EQ(qn_memory_claim(values, sent->address, sent->generation, now.isolates[1]), QN_OK);
+    CHECK_EQ(qn_memory_share(sent->address, sent->generation, sender, 1), QN_OK);
+  }
+  qn_os_test_refuse(0, 0);
+  CHECK_EQ(status, QN_OUT_OF_MEMORY);
+  CHECK_EQ(statistic(QN_STAT_SHARED), shared);
+  CHECK_EQ(lease_return(&blocks[shared]), QN_OK);
+  lease next;
+  CHECK_EQ(lease_rent(&next, 300, 64, 0), QN_OK);
+  CHECK(next.address == blocks[shared].address);
+  CHECK_EQ(qn_isolate_close(sender), QN_OK);
+  CHECK_EQ(lease_return(&next), QN_OK);
+  for (int i = 0; i < shared; i += 1) { /* what was on its way arrives */
+    const lease *sent = &blocks[i];
+    CHECK_EQ(qn_memory_claim(values, sent->address, sent->generation, now.isolates[1]), QN_OK);
+  }
+  now.isolates[0] = now.isolates[1];
+  now.isolate_count = 1;
+  clean_up();
+  CHECK(balance_is(balance_now(), before));
+  check_pool();
+}
+
 int main(int count, char **arguments) {
   static void (*const refusers[])(uint64_t, uint64_t) = {qn_os_test_refuse, qn_pool_test_refuse};
   const size_t entries = sizeof table / sizeof *table;
@@ -238,6 +287,8 @@ int main(int count, char **arguments) {
     CHECK(met_count > 10);
   }
   free_hoard();
+  a_share_that_fails_leaves_nothing(false);
+  a_share_that_fails_leaves_nothing(true);
   CHECK_EQ(statistic(QN_STAT_OUTSTANDING), 0);
   check_pool();
   remove(file_name);

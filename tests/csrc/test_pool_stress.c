@@ -351,6 +351,8 @@ static void random_operations_agree_with_a_model(void) {
   CHECK_EQ(statistic(QN_STAT_OUTSTANDING), 0);
   CHECK_EQ(statistic(QN_STAT_REQUESTED_BYTES), 0);
   CHECK_EQ(statistic(QN_STAT_SHARED), 0);
+  CHECK_EQ(qn_pool_trim((uint64_t[1]){0}), QN_OK);
+  CHECK_EQ(statistic(QN_STAT_HELD_BYTES), 0); /* no block is lost on its way back */
   check_pool();
 }
 

@@ -96,6 +96,12 @@ export class Block {
    */
   shared = false;
   /**
+   * How often tensors wrote to it since it was handed out; -1 when that is not known.
+   * Written by tensors.
+   * @internal
+   */
+  writes = 0;
+  /**
    * The epoch of the finalisation net in which a safe handle took it.
    * @internal
    */

@@ -33,6 +33,11 @@ export abstract class Storage {
   readonly address: bigint;
   /** How many there are. */
   readonly byteLength: number;
+  /**
+   * How often tensors wrote to the bytes; -1 when others may have, too.
+   * @internal
+   */
+  writes = 0;
   #references = 1;
 
   /**
@@ -64,7 +69,9 @@ export abstract class Storage {
     const status = native().symbols
       .qn_memory_claim(claimed, address, generation, isolate().number);
     if (status !== Status.OK) throw claimError(status, address, operation);
-    return claimed[2] === 0n ? MappedStorage.over(claimed) : PooledStorage.over(claimed);
+    const storage = claimed[2] === 0n ? MappedStorage.over(claimed) : PooledStorage.over(claimed);
+    storage.writes = -1;
+    return storage;
   }
 
   /** The number of holders; 0 once the bytes were given back. */

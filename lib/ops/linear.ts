@@ -3,12 +3,14 @@
  */
 import { type DType, dtypeLayout } from "../core/dtype.ts";
 import { colsOf, formatShape, rowsOf } from "../core/shape.ts";
-import { native, NativePrecision, Status } from "../ffi/mod.ts";
-import type { Tensor } from "../tensor/mod.ts";
+import { check, native, NativeActivation, NativePrecision, Status } from "../ffi/mod.ts";
+import { packedAddress, type Tensor } from "../tensor/mod.ts";
 import {
   areDense,
   checkApart,
+  checkInPlace,
   checkOperand,
+  checkShapeIs,
   dtypeCodes,
   type OutOption,
   refuse,
@@ -23,11 +25,27 @@ import {
  */
 export type Precision = "exact" | "fast";
 
+/** What {@linkcode linear} applies to its result: `gelu_tanh` is the approximation by tanh. */
+export type Activation = "none" | "relu" | "gelu_tanh" | "silu";
+
 /** Options of {@linkcode linear}. */
 export interface LinearOptions extends OutOption {
   /** `"exact"` when left out. */
   precision?: Precision;
+  /** `[outputs]`, added to each row; with float32 weights only. */
+  bias?: Tensor<"float32">;
+  /** In the result's shape, what the product is added to; with float32 weights only. */
+  residual?: Tensor<"float32">;
+  /** Applied last; with float32 weights only. */
+  activation?: Activation;
 }
+
+const activationCodes: Readonly<Record<Activation, number>> = {
+  none: NativeActivation.NONE,
+  relu: NativeActivation.RELU,
+  gelu_tanh: NativeActivation.GELU_TANH,
+  silu: NativeActivation.SILU,
+};
 
 /**
  * The native code of a precision.
@@ -44,15 +62,23 @@ function precisionCode(precision: Precision): number {
 
 /**
  * Multiplies rows by a weight matrix that is stored row by output, as PyTorch
- * and GGUF store it: `x · weightᵀ`. A row's result has the same bits however
- * many rows it is computed with.
+ * and GGUF store it: `activation(residual + x · weightᵀ + bias)`. A row's result
+ * has the same bits however many rows it is computed with.
+ *
+ * A float32 weight is copied on first use into the order in which the kernels read
+ * it; the copy takes as much memory again, belongs to the tensor and goes with it.
+ * When an operation writes to the weight, the next product makes the copy again.
+ * A weight whose `data` was taken, or that another isolate shares, may be written
+ * at any time: its copy is made again for every product.
  *
  * @param x `[…, inputs]`, float32.
  * @param weight `[outputs, inputs]`, any dtype but int32.
- * @param options `precision`; `out` must share no memory with the operands.
+ * @param options `precision`, `bias`, `residual`, `activation`; `out` may be `residual`, and
+ * shares no memory with the other operands.
  * @returns `[…, outputs]`, float32.
  * @throws {RangeError} When the inner sizes differ.
- * @throws {OutOfMemoryError} When there is no memory for the result or for scratch.
+ * @throws {TypeError} When a weight that is not float32 has a bias, a residual or an activation.
+ * @throws {OutOfMemoryError} When there is no memory for the result, a copy or scratch.
  *
  * @example
  * ```ts
@@ -60,8 +86,9 @@ function precisionCode(precision: Precision): number {
  *
  * using x = Tensor.from([[1, 2]]);
  * using weight = Tensor.from([[1, 0], [0, 1], [1, 1]]);
- * using y = linear(x, weight);
- * console.log(y.toArray()); // [[1, 2, 3]]
+ * using bias = Tensor.from([0, 0, -9]);
+ * using y = linear(x, weight, { bias, activation: "relu" });
+ * console.log(y.toArray()); // [[1, 2, 0]]
  * ```
  */
 export function linear(
@@ -72,12 +99,35 @@ export function linear(
   checkOperand("linear", "x", x, "float32");
   checkOperand("linear", "weight", weight);
   checkLinearShapes(x, weight);
-  if (!areDense(x, weight)) return withDense([x, weight], linear, options);
-  const { out } = options;
-  const [outputs, inputs] = weight.shape;
-  const shape = x.shape.with(-1, outputs);
   const precision = precisionCode(options.precision ?? "exact");
-  const y = resultTensor("linear", out, shape);
+  const { out, bias, residual, activation } = options;
+  if (isFloat32(weight)) {
+    return linearPacked(x, bias, residual, weight, activation ?? "none", out);
+  }
+  if (bias !== undefined || residual !== undefined || activation !== undefined) {
+    throw new TypeError(
+      `linear: bias, residual and activation go with a float32 weight, not with ${weight.dtype}`,
+    );
+  }
+  return areDense(x)
+    ? linearStored(x, weight, precision, out)
+    : withDense([x], linearStored, weight, precision, out);
+}
+
+function isFloat32(tensor: Tensor): tensor is Tensor<"float32"> {
+  return tensor.dtype === "float32";
+}
+
+/** The product with weights as they are stored. */
+function linearStored(
+  x: Tensor<"float32">,
+  weight: Tensor,
+  precision: number,
+  out: Tensor<"float32"> | undefined,
+): Tensor<"float32"> {
+  if (!areDense(weight)) return withDense([x, weight], linearStored, precision, out);
+  const [outputs, inputs] = weight.shape;
+  const y = resultTensor("linear", out, x.shape.with(-1, outputs));
   checkApart("linear", out, "x", x);
   checkApart("linear", out, "weight", weight);
   const status = native().symbols.qn_linear_f32(
@@ -92,6 +142,86 @@ export function linear(
   );
   if (status === Status.OK) return y;
   return refuse("linear", status, y, out, { x, weight });
+}
+
+/** The product with float32 weights, packed. */
+function linearPacked(
+  x: Tensor<"float32">,
+  bias: Tensor<"float32"> | undefined,
+  residual: Tensor<"float32"> | undefined,
+  weight: Tensor<"float32">,
+  activation: Activation,
+  out: Tensor<"float32"> | undefined,
+): Tensor<"float32"> {
+  const [outputs, inputs] = weight.shape;
+  const shape = x.shape.with(-1, outputs);
+  if (bias !== undefined) {
+    checkOperand("linear", "bias", bias, "float32");
+    checkShapeIs("linear", "bias", bias, [outputs]);
+  }
+  if (residual !== undefined) {
+    checkOperand("linear", "residual", residual, "float32");
+    checkShapeIs("linear", "residual", residual, shape);
+  }
+  if (!Object.hasOwn(activationCodes, activation)) throw unknownActivation(activation);
+  if (!areDense(x, bias, residual)) {
+    return withDense([x, bias, residual], linearPacked, weight, activation, out);
+  }
+  const y = resultTensor("linear", out, shape);
+  checkApart("linear", out, "x", x);
+  checkApart("linear", out, "weight", weight);
+  checkApart("linear", out, "bias", bias);
+  if (residual !== undefined) checkInPlace("linear", out, "residual", residual);
+  const status = native().symbols.qn_linear_packed_f32(
+    y.address,
+    x.address,
+    packedWeight(weight, y, out),
+    bias === undefined ? 0n : bias.address,
+    residual === undefined ? 0n : residual.address,
+    rowsOf(x.shape),
+    outputs,
+    inputs,
+    activationCodes[activation],
+  );
+  if (status === Status.OK) return y;
+  return refuse("linear", status, y, out, { x, weight, bias, residual });
+}
+
+function unknownActivation(activation: unknown): TypeError {
+  const names = Object.keys(activationCodes).join(", ");
+  return new TypeError(`linear: the activation is one of ${names}, not ${String(activation)}`);
+}
+
+/** The address of the packed copy of a weight; a result that nobody saw goes when that fails. */
+function packedWeight(
+  weight: Tensor<"float32">,
+  y: Tensor,
+  out: Tensor | undefined,
+): bigint {
+  try {
+    return packedAddress(weight, packedBytes, pack);
+  } catch (error) {
+    if (y !== out) y.dispose();
+    throw error;
+  }
+}
+
+function packedBytes({ shape: [outputs, inputs] }: Tensor): number {
+  return Number(native().symbols.qn_gemm_pack_bytes(outputs, inputs));
+}
+
+function pack(target: bigint, weight: Tensor<"float32">): void {
+  const [outputs, inputs] = weight.shape;
+  const [outputStride, inputStride] = weight.isContiguous ? [inputs, 1] : weight.strides;
+  const status = native().symbols.qn_gemm_pack_f32(
+    target,
+    weight.address,
+    outputs,
+    inputs,
+    BigInt(outputStride),
+    BigInt(inputStride),
+  );
+  check(status, "linear", `weight ${formatShape(weight.shape)}`);
 }
 
 function checkLinearShapes(x: Tensor, weight: Tensor): void {

@@ -8,7 +8,7 @@ export { attention, type AttentionOptions } from "./attention.ts";
 export { crossEntropy } from "./cross_entropy.ts";
 export { dequantize } from "./dequantize.ts";
 export { embedding } from "./embedding.ts";
-export { linear, type LinearOptions, type Precision } from "./linear.ts";
+export { type Activation, linear, type LinearOptions, type Precision } from "./linear.ts";
 export { matmul } from "./matmul.ts";
 export type { OutOption } from "./operands.ts";
 export { rmsNorm, type RmsNormOptions } from "./rms_norm.ts";

@@ -9,7 +9,7 @@
 import type { DType } from "../core/dtype.ts";
 import { formatShape, sameShape, type Shape } from "../core/shape.ts";
 import { NativeDType, statusError } from "../ffi/mod.ts";
-import { endedError, overlaps, Tensor } from "../tensor/mod.ts";
+import { endedError, noteWrite, overlaps, Tensor } from "../tensor/mod.ts";
 
 /** The option that every operation with a tensor as its result takes. */
 export interface OutOption {
@@ -143,6 +143,7 @@ export function resultTensor<D extends DType = "float32">(
         `not lie side by side; write into a contiguous tensor, then use copyFrom()`,
     );
   }
+  noteWrite(out);
   return out;
 }
 

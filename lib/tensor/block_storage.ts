@@ -30,6 +30,7 @@ export class BlockStorage extends Storage {
    */
   constructor(block: Block, token: EpochToken, holder: object) {
     super(block.address, block.requested);
+    this.writes = block.writes;
     this.holder = holder;
     this.#block = block;
     this.#token = token;

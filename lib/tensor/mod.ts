@@ -6,6 +6,6 @@ export type { RandomOptions } from "./fill.ts";
 export { endedError } from "./lifetime.ts";
 export type { SliceOptions } from "./part.ts";
 export type { SharedTensor, ShareOptions } from "./share.ts";
-export { overlaps, Tensor } from "./tensor.ts";
+export { noteWrite, overlaps, packedAddress, Tensor } from "./tensor.ts";
 export type { NestedNumbers } from "./nested.ts";
 export { Workspace, type WorkspaceOptions, type WorkspaceStats } from "./workspace.ts";

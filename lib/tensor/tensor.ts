@@ -8,6 +8,8 @@
  *
  * Most tensors are dense. A view that is not has the strides of `layout.ts`;
  * operations make it dense before they use it.
+ *
+ * The file is as long as the class, all of which needs the private fields.
  */
 import { byteLengthOf, type DataOf, type DType } from "../core/dtype.ts";
 import { type Shape, sizeOf, stridesOf } from "../core/shape.ts";
@@ -41,10 +43,21 @@ import {
   Part,
   type SliceOptions,
 } from "./part.ts";
+import { countWrite, PackedCopy, type Packer } from "./packed_copy.ts";
 import { claimTicket, type SharedTensor, type ShareOptions, ticketOf } from "./share.ts";
 
 /** Whether two tensors' ranges of memory, from first to last element, have a byte in common. */
 export let overlaps: (a: Tensor, b: Tensor) => boolean;
+
+/** Tells the packed copies of a tensor's memory that its elements change. */
+export let noteWrite: (tensor: Tensor) => void;
+
+/** The address of a tensor's packed copy, which `pack` makes where there is no fresh one. */
+export let packedAddress: <T extends Tensor>(
+  tensor: T,
+  bytesOf: (tensor: T) => number,
+  pack: Packer<T>,
+) => bigint;
 
 /**
  * An array of numbers in pool memory, used again once the tensor is disposed of.
@@ -68,8 +81,16 @@ export class Tensor<D extends DType = DType> implements Scoped {
   #token: EpochToken | undefined;
   /** Undefined for a dense tensor at the start of its memory, as new ones are. */
   #part: Part | undefined;
+  /** A weight's copy for kernels, once one was used. */
+  #packed: PackedCopy | undefined;
 
   static {
+    noteWrite = (tensor) => countWrite(tensor.#live("noteWrite"));
+    packedAddress = (tensor, bytesOf, pack) => {
+      const memory = tensor.#live("packedAddress");
+      tensor.#packed ??= new PackedCopy(bytesOf(tensor));
+      return tensor.#packed.fresh(memory, tensor, pack);
+    };
     overlaps = (a, b) => {
       const [first, second] = [a.#live("overlaps"), b.#live("overlaps")];
       // The same memory begins at the same address, also when it was claimed a second time.
@@ -108,6 +129,7 @@ export class Tensor<D extends DType = DType> implements Scoped {
     }
     if (memory instanceof Block) {
       this.#token = pool.watch(memory);
+      memory.writes = 0;
       observer?.allocated(this, memory.requested);
     }
     noteMade(this);
@@ -193,7 +215,8 @@ export class Tensor<D extends DType = DType> implements Scoped {
     const type = dtype ?? ("float32" as D);
     checkNumeric(type, "Tensor.from");
     const tensor = make("Tensor.from", inferShape(values, "Tensor.from"), type);
-    flatten(values, tensor.data as DataOf["float32" | "float16" | "int32"]);
+    const elements = tensor.#show(tensor.#live("Tensor.from"));
+    flatten(values, elements as DataOf["float32" | "float16" | "int32"]);
     return tensor;
   }
 
@@ -249,6 +272,7 @@ export class Tensor<D extends DType = DType> implements Scoped {
   get data(): DataOf[D] {
     const memory = this.#live("Tensor.data");
     if (!this.isContiguous) throw noDataError(this);
+    memory.writes = -1;
     return this.#show(memory);
   }
 
@@ -365,6 +389,7 @@ export class Tensor<D extends DType = DType> implements Scoped {
     this.#live(operation);
     if (!(source instanceof Tensor)) throw new TypeError(`${operation}: the source is no tensor`);
     checkCopy(this, source, operation);
+    noteWrite(this);
     copyTensor(this, source, operation);
     return this;
   }
@@ -404,7 +429,9 @@ export class Tensor<D extends DType = DType> implements Scoped {
    * ```
    */
   share(options: ShareOptions = {}): SharedTensor {
-    const memory = this.#share("Tensor.share").share(options.receivers ?? 1);
+    const storage = this.#share("Tensor.share");
+    const memory = storage.share(options.receivers ?? 1);
+    storage.writes = -1;
     return ticketOf(memory, this.#part?.byteOffset ?? 0, this);
   }
 
@@ -459,6 +486,8 @@ export class Tensor<D extends DType = DType> implements Scoped {
     this.#memory = undefined;
     this.#token = undefined;
     this.#part?.forget();
+    this.#packed?.release();
+    this.#packed = undefined;
     leaveScope(this);
   }
 

@@ -18,7 +18,7 @@ import { checkShape, formatShape, type Shape, sizeOf } from "../core/shape.ts";
 import { formatBytes, parseSize } from "../core/sizes.ts";
 import { check, native } from "../ffi/mod.ts";
 import { enterScope, keep, leaveScope, PooledStorage, type Scoped } from "../memory/mod.ts";
-import { Tensor } from "./tensor.ts";
+import { noteWrite, Tensor } from "./tensor.ts";
 
 /** The bounds of a workspace. */
 export interface WorkspaceOptions {
@@ -322,6 +322,7 @@ function isShape(extents: number[], shape: Shape): boolean {
 
 /** All dtypes have a zero of zero bits. Nothing beyond the tensor is written. */
 function clear(tensor: Tensor): void {
+  noteWrite(tensor);
   if (tensor.byteLength % 4 !== 0) {
     const { buffer, byteOffset, byteLength } = tensor.data;
     new Uint8Array(buffer, byteOffset, byteLength).fill(0);

@@ -33,6 +33,8 @@ export interface Case {
   shape: number[];
   /** Operands that `out` may be. */
   inPlace?: number[];
+  /** Blocks that stay with an operand: copies of weights. */
+  kept?: number;
 }
 
 /** Random floats. */
@@ -61,6 +63,21 @@ export const cases: Case[] = [
     make: () => [f([2, 3]), f([4, 3])],
     run: ([x, w], out) => linear(x as Floats, w, { out: out as Floats }),
     shape: [2, 4],
+    kept: 1,
+  },
+  {
+    name: "linear",
+    make: () => [f([2, 3]), f([4, 3]), f([4]), f([2, 4])],
+    run: ([x, w, bias, residual], out) =>
+      linear(x as Floats, w, {
+        bias: bias as Floats,
+        residual: residual as Floats,
+        activation: "silu",
+        out: out as Floats,
+      }),
+    shape: [2, 4],
+    inPlace: [3],
+    kept: 1,
   },
   {
     name: "matmul",

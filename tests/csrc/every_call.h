@@ -19,7 +19,7 @@
     if (status_ != QN_OK) return status_;        \
   } while (0)
 
-/* ---- What a call holds ------------------------------------------------------ */
+/* ---- What a call holds --------------------------------------------------- */
 
 enum { MAX_HELD = 64, BATCH = 40 };
 
@@ -67,7 +67,7 @@ static void clean_up(void) {
   CHECK_EQ(qn_pool_idle_set(10000), QN_OK);
 }
 
-/* ---- What a call needs ------------------------------------------------------- */
+/* ---- What a call needs --------------------------------------------------- */
 
 static int32_t nothing(void) { return QN_OK; }
 
@@ -124,7 +124,7 @@ static int32_t rent_batch(void) {
   return QN_OK;
 }
 
-/* ---- Calls that hold memory --------------------------------------------------- */
+/* ---- Calls that hold memory ---------------------------------------------- */
 
 static int32_t call_qn_isolate_open(void) { return open_isolate(); }
 
@@ -202,7 +202,7 @@ static int32_t call_qn_file_unmap(void) {
   return QN_OK;
 }
 
-/* ---- Calls that hold none ------------------------------------------------------- */
+/* ---- Calls that hold none ------------------------------------------------ */
 
 static uint64_t numbers[4096];
 static _Alignas(64) float y[4096], x[4096], z[4096], w[4096];
@@ -263,7 +263,7 @@ CALL_VALUE(qn_gemm_pack_bytes, 32, 32)
 CALL(qn_gemm_pack_f32, y, x, 32, 32, 32, 1)
 CALL(qn_linear_packed_f32, y, x, z, NULL, NULL, 4, 64, 8, QN_ACTIVATION_SILU)
 
-/* ---- The table ------------------------------------------------------------------- */
+/* ---- The table ----------------------------------------------------------- */
 
 typedef struct entry {
   const char *name;

@@ -21,7 +21,9 @@ static const uint32_t test_thread_counts[] = {1, 2, 4, 7};
 static uint64_t test_seed = 1;
 
 /* Emulators and sanitizers are slow: tests then take fewer cases. */
-static inline bool test_is_slow(void) { return test_state.emulated || TEST_UNDER_TSAN; }
+static inline bool test_is_slow(void) {
+  return test_state.emulated || TEST_UNDER_TSAN || TEST_UNDER_ASAN;
+}
 
 static struct {
   struct guarded buffers[64];

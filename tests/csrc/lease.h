@@ -12,19 +12,6 @@
 
 #include "memory/pool.h"
 
-/* Where memory and time are not what they would be. */
-#if defined(__has_feature)
-#if __has_feature(address_sanitizer)
-#define TEST_UNDER_ASAN 1
-#endif
-#endif
-#if defined(__SANITIZE_ADDRESS__) /* gcc */
-#define TEST_UNDER_ASAN 1
-#endif
-#if !defined(TEST_UNDER_ASAN)
-#define TEST_UNDER_ASAN 0
-#endif
-
 #define MIB ((size_t)1 << 20)
 
 /* ---- Leases -------------------------------------------------------------- */
@@ -61,7 +48,7 @@ static inline int32_t lease_return(const lease *held) {
   return qn_pool_return(held->address, held->generation, held->isolate);
 }
 
-/* ---- Contents ------------------------------------------------------------- */
+/* ---- Contents ------------------------------------------------------------ */
 
 /* Eight bytes at the start of every 512, and at the end: every page of a block,
  * both its edges, and nothing that costs much. */
@@ -90,7 +77,7 @@ static inline bool lease_holds(const lease *held, uint64_t seed) {
   return word == lease_word(seed, held->bytes - 8);
 }
 
-/* ---- Statistics ------------------------------------------------------------ */
+/* ---- Statistics ---------------------------------------------------------- */
 
 static inline uint64_t statistic(qn_pool_stat which) {
   uint64_t values[QN_STAT_COUNT];

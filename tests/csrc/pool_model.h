@@ -12,7 +12,7 @@
 
 #include "lease.h"
 
-/* ---- The list ---------------------------------------------------------------- */
+/* ---- The list ------------------------------------------------------------ */
 
 enum { ITEMS = 400, ISOLATES = 5, CLASSES = QN_POOL_CLASSES + 1, LARGE = QN_POOL_CLASSES };
 
@@ -101,7 +101,8 @@ static uint32_t draw_holder(const item *at) {
 
 /* Enters what was rented; the contents tell it from all others. */
 static void enter(item *at, lease block, size_t asked, uint32_t place) {
-  *at = (item){ITEM_LIVE, block, asked, test_random(&model.random), class_of(block.bytes), {0}, 0, false};
+  const uint64_t seed = test_random(&model.random);
+  *at = (item){ITEM_LIVE, block, asked, seed, class_of(block.bytes), {0}, 0, false};
   at->holds[place] = 1;
   at->block.requested = asked;
   model.rents[at->size_class] += 1;
@@ -128,7 +129,7 @@ static void release_hold(item *at, uint32_t place) {
   if (count_holders(at) == 0 && at->due == 0) leave(at, true);
 }
 
-/* ---- Agreement --------------------------------------------------------------------------------- */
+/* ---- Agreement ----------------------------------------------------------- */
 
 static void compare(const char *what, uint64_t actual, uint64_t expected) {
   if (actual == expected) return;

@@ -41,6 +41,18 @@
 #define TEST_UNDER_TSAN 0
 #endif
 
+#if defined(__has_feature)
+#if __has_feature(address_sanitizer)
+#define TEST_UNDER_ASAN 1
+#endif
+#endif
+#if defined(__SANITIZE_ADDRESS__) /* gcc */
+#define TEST_UNDER_ASAN 1
+#endif
+#if !defined(TEST_UNDER_ASAN)
+#define TEST_UNDER_ASAN 0
+#endif
+
 #define TEST_MAX_MESSAGES 20
 
 static struct {

@@ -36,7 +36,7 @@
 #define NEW_POOLS 1
 #endif
 
-/* ---- Refusing ---------------------------------------------------------------------- */
+/* ---- Refusing ------------------------------------------------------------ */
 
 /* Calls that met a refusal: that there are some shows that the test tests. */
 static uint64_t met_count;
@@ -103,7 +103,7 @@ static bool attempt(const entry *tried, const refusal *how) {
   return met;
 }
 
-/* ---- A pool without a free block ----------------------------------------------------- */
+/* ---- A pool without a free block ----------------------------------------- */
 
 static struct {
   void **blocks;
@@ -182,7 +182,7 @@ static void each_request_fails_in_a_full_pool(const entry *tried, refusal how) {
   CHECK(!met);
 }
 
-/* ---- A pool that was never used --------------------------------------------------------- */
+/* ---- A pool that was never used ------------------------------------------ */
 
 #if !NEW_POOLS
 static void each_request_fails_in_a_new_pool(const entry *tried, refusal how) {
@@ -219,7 +219,7 @@ static void each_request_fails_in_a_new_pool(const entry *tried, refusal how) {
 }
 #endif
 
-/* ---- Half of a share ---------------------------------------------------------------------- */
+/* ---- Half of a share ----------------------------------------------------- */
 
 /* A share lists two holds. The list is filled until there is no room for the first
  * of them, or for the second: nothing of such a share may be left, or the end of the

@@ -32,7 +32,7 @@ static size_t weight_bytes(size_t count, int32_t dtype) {
   return count * (dtype == QN_F32 ? 4 : 2);
 }
 
-static bool is_slow(void) { return test_state.emulated || TEST_UNDER_TSAN; }
+static bool is_slow(void) { return test_state.emulated || TEST_UNDER_TSAN || TEST_UNDER_ASAN; }
 
 /* ---- Weights and what they stand for -------------------------------------- */
 

@@ -29,7 +29,7 @@ static void check_row(int32_t actual, int32_t expected, const char *function, co
   if (actual != expected) printf("  %s: %s\n", function, row);
 }
 
-/* ---- Sizes and alignments -------------------------------------------------------- */
+/* ---- Sizes and alignments ------------------------------------------------ */
 
 static const struct {
   const char *title;
@@ -99,9 +99,17 @@ static void wrong_sizes_of_batches_are_refused(void) {
   CHECK_EQ(qn_pool_rent_batch(values, 100, 1, 0xfffffff0u), QN_UNKNOWN_ISOLATE);
 }
 
-/* ---- Addresses and generations ------------------------------------------------------ */
+/* ---- Addresses and generations ------------------------------------------- */
 
-typedef enum function { RETURN, RETURN_BATCH, TOUCH_BATCH, SHARE, CLAIM, UNMAP, FUNCTIONS } function;
+typedef enum function {
+  RETURN,
+  RETURN_BATCH,
+  TOUCH_BATCH,
+  SHARE,
+  CLAIM,
+  UNMAP,
+  FUNCTIONS
+} function;
 
 static const char *const function_names[FUNCTIONS] = {"return",       "return_batch", "touch_batch",
                                                       "memory_share", "memory_claim", "file_unmap"};
@@ -203,7 +211,7 @@ static void a_batch_goes_on_after_what_is_wrong(void) {
   CHECK_EQ(qn_pool_return_batch(third, 1, mine), QN_ALREADY_RETURNED);
 }
 
-/* ---- Isolates, shares ------------------------------------------------------------------- */
+/* ---- Isolates, shares ---------------------------------------------------- */
 
 static const uint32_t unknown[] = {0xfffffff0u, UINT32_MAX, 0x80000000u, 1000000};
 
@@ -253,7 +261,7 @@ static void claims_beyond_what_is_expected_are_refused(void) {
   CHECK_EQ(qn_memory_claim(values, block.address, block.generation, other), QN_STALE);
 }
 
-/* ---- What only writes ---------------------------------------------------------------------- */
+/* ---- What only writes ---------------------------------------------------- */
 
 static void nowhere_to_write_is_told(void) {
   uint64_t count[1];

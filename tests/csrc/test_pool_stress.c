@@ -9,7 +9,7 @@
  */
 #include "pool_model.h"
 
-/* ---- Renting and returning ---------------------------------------------------- */
+/* ---- Renting and returning ----------------------------------------------- */
 
 static size_t draw_small(void) {
   const uint64_t r = test_random(&model.random);
@@ -69,7 +69,7 @@ static void return_one(void) {
   release_hold(at, place);
 }
 
-/* ---- Batches ---------------------------------------------------------------------- */
+/* ---- Batches ------------------------------------------------------------- */
 
 enum { BATCH = 24 };
 
@@ -112,7 +112,7 @@ static void return_batch(void) {
   expect(status == QN_OK, "a return of a batch failed");
 }
 
-/* ---- Shelves ------------------------------------------------------------------------ */
+/* ---- Shelves ------------------------------------------------------------- */
 
 static void shelve_one(void) {
   item *at = draw_item(ITEM_LIVE);
@@ -156,7 +156,7 @@ static void pass_on_from_shelf(void) {
   leave(at, false);
 }
 
-/* ---- Isolates, and what they share ----------------------------------------------------- */
+/* ---- Isolates, and what they share --------------------------------------- */
 
 static void open_isolate(void) {
   isolate *at = &model.isolates[draw(ISOLATES)];
@@ -216,7 +216,7 @@ static void claim_one(void) {
   at->holds[place] += 1;
 }
 
-/* ---- What holds nothing ------------------------------------------------------------------ */
+/* ---- What holds nothing -------------------------------------------------- */
 
 static void prewarm(void) {
   if (draw(8) != 0) return;
@@ -240,7 +240,7 @@ static void set_idle(void) {
   if (draw(100) == 0) expect(qn_pool_idle_set((uint32_t)draw(100)) == QN_OK, "idle was refused");
 }
 
-/* ---- Misuse ---------------------------------------------------------------------------------- */
+/* ---- Misuse -------------------------------------------------------------- */
 
 static void return_wrongly(void) {
   item *at = draw_item(ITEM_LIVE);
@@ -267,7 +267,7 @@ static void return_again(void) {
          "a block was returned twice");
 }
 
-/* ---- The run ------------------------------------------------------------------------------------- */
+/* ---- The run ------------------------------------------------------------- */
 
 static const struct {
   void (*run)(void);

@@ -14,7 +14,7 @@
 
 #include "base/thread_os.h"
 
-/* ---- Threads ---------------------------------------------------------------- */
+/* ---- Threads ------------------------------------------------------------- */
 
 enum { FAULT_RENT, FAULT_RETURN, FAULT_CONTENT, FAULT_SHARE, FAULT_ISOLATE, FAULT_KINDS };
 
@@ -78,7 +78,7 @@ static void check_balance(balance expected) {
   check_pool();
 }
 
-/* ---- Blocks handed from thread to thread -------------------------------------- */
+/* ---- Blocks handed from thread to thread --------------------------------- */
 
 typedef struct parcel {
   lease block;
@@ -133,7 +133,7 @@ static void blocks_are_returned_by_other_threads(void) {
   check_balance(before);
 }
 
-/* ---- Isolates that end --------------------------------------------------------- */
+/* ---- Isolates that end --------------------------------------------------- */
 
 typedef struct account {
   uint32_t isolate;
@@ -181,7 +181,7 @@ static void threads_that_end_leave_nothing_behind(void) {
   check_balance(before);
 }
 
-/* ---- Claims that race ----------------------------------------------------------- */
+/* ---- Claims that race ---------------------------------------------------- */
 
 enum { RECEIVERS = 3, CLAIMERS = 5 };
 
@@ -251,7 +251,7 @@ static void exactly_the_expected_claims_succeed(void) {
   check_balance(before);
 }
 
-/* ---- Everything at once ----------------------------------------------------------- */
+/* ---- Everything at once -------------------------------------------------- */
 
 static _Atomic bool churning;
 
@@ -357,7 +357,7 @@ static void trims_and_budgets_race_with_everything(void) {
   check_balance(before);
 }
 
-/* ---- The budget --------------------------------------------------------------------- */
+/* ---- The budget ---------------------------------------------------------- */
 
 static void squeeze(void *number) {
   (void)number;

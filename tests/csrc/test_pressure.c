@@ -13,7 +13,7 @@
 #include <errno.h>
 #include <sys/stat.h>
 
-/* ---- Trees ---------------------------------------------------------------- */
+/* ---- Trees --------------------------------------------------------------- */
 
 enum { MAX_PLACES = 400, MAX_NAME = 300 };
 
@@ -70,7 +70,7 @@ static qn_pressure judged(void) {
   return pressure;
 }
 
-/* ---- Version 2 of control groups ------------------------------------------ */
+/* ---- Version 2 of control groups ----------------------------------------- */
 
 #define V2 "/sys/fs/cgroup"
 #define OWN V2 "/pod/box"
@@ -142,7 +142,7 @@ static void page_cache_that_can_be_dropped_does_not_count(void) {
   CHECK_EQ(judged_group(990, "1000\n", "max\n"), QN_PRESSURE_HIGH);
 }
 
-/* ---- Version 1 ------------------------------------------------------------ */
+/* ---- Version 1 ----------------------------------------------------------- */
 
 #define V1 "/sys/fs/cgroup/memory"
 
@@ -173,7 +173,7 @@ static void version_1_of_control_groups_counts(void) {
   CHECK_EQ(judged(), QN_PRESSURE_NONE);
 }
 
-/* ---- Stalls, and the machine ---------------------------------------------- */
+/* ---- Stalls, and the machine --------------------------------------------- */
 
 static qn_pressure judged_stall(const char *file, const char *some, const char *full) {
   FILE *stream = create(file);
@@ -216,7 +216,7 @@ static void what_the_machine_has_left_counts(void) {
   CHECK_EQ(judged_machine("MemAvailable:   0 kB\n"), QN_PRESSURE_NONE);
 }
 
-/* ---- What is not what it should be ----------------------------------------- */
+/* ---- What is not what it should be --------------------------------------- */
 
 static void hostile_contents_count_as_no_pressure(void) {
   const char *limits[] = {"",      "\n",     "0\n",  "-1\n",    "-1000\n",   "1000x\n", "0x10\n",

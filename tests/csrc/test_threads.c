@@ -261,7 +261,7 @@ static void many_tiny_regions_lose_nothing(void) {
 /* With no address space for another stack the system refuses threads; the pool
  * goes on with those it has. */
 static void refused_threads_are_done_without(void) {
-  if (TEST_UNDER_TSAN) return;
+  if (TEST_UNDER_TSAN || TEST_UNDER_ASAN) return;
   struct tally *tally = new_tally();
   struct rlimit before, tight;
   CHECK_EQ(qn_threads_set(1), QN_OK);

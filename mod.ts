@@ -18,7 +18,8 @@
  *
  * @module
  */
-export type { DataOf, DType, DTypeLayout } from "./lib/core/dtype.ts";
+export type { DataOf, DType, DTypeLayout, ElementOf, PlainDType } from "./lib/core/dtype.ts";
+export type { ElementSource } from "./lib/core/element.ts";
 export { DisposedError, OutOfMemoryError } from "./lib/core/errors.ts";
 export type { Shape } from "./lib/core/shape.ts";
 export {
@@ -57,6 +58,7 @@ export {
 export { type LineUse, type OperationUse, type Profile, profile } from "./lib/memory/profile.ts";
 export * from "./lib/ops/mod.ts";
 export {
+  type Nested,
   type NestedNumbers,
   type RandomOptions,
   type SharedTensor,

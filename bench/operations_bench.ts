@@ -5,20 +5,26 @@
 import {
   add,
   addInPlace,
+  addScaledInPlace,
   argmax,
   attention,
+  clamp,
   crossEntropy,
   dequantize,
   embedding,
+  greater,
   linear,
   matmul,
+  pow,
   rmsNorm,
   rope,
   ropeTable,
   sample,
+  scaleInPlace,
   softmax,
   swiglu,
   Tensor,
+  where,
 } from "@quern/quern";
 import type { DType } from "@quern/quern";
 
@@ -131,6 +137,29 @@ Deno.bench(`argmax ${vocabulary}`, { group: "vocabulary" }, () => {
 });
 Deno.bench(`sample ${vocabulary}, top-k 40`, { group: "vocabulary" }, () => {
   sample(logits, 0.5, { temperature: 0.8, topK: 40, topP: 0.95, out: token });
+});
+
+const million = 2 ** 20;
+const large = Tensor.zeros([million]);
+const other = Tensor.ones([million]);
+const result = Tensor.empty([million]);
+const mask = greater(other, 0);
+const elementwise = { group: "elementwise" };
+Deno.bench("addInPlace 1M", elementwise, () => void addInPlace(large, other));
+Deno.bench("add 1M", elementwise, () => void add(large, other, { out: result }));
+Deno.bench("scaleInPlace 1M", elementwise, () => void scaleInPlace(large, 0.5));
+Deno.bench("addScaledInPlace 1M", elementwise, () => void addScaledInPlace(large, other, 0.5));
+Deno.bench("pow 1M", elementwise, () => void pow(other, 2.5, { out: result }));
+Deno.bench("clamp 1M", elementwise, () => void clamp(large, 0, 1, { out: result }));
+Deno.bench("greater 1M", elementwise, () => void greater(large, 0, { out: mask }));
+Deno.bench("where 1M", elementwise, () => void where(mask, large, other, { out: result }));
+const grid = large.reshape([1024, 1024]);
+const columns = grid.transpose();
+const bias = Tensor.ones([1024]);
+Deno.bench("addInPlace 1024x1024 + 1024", elementwise, () => void addInPlace(grid, bias));
+const square = result.reshape([1024, 1024]);
+Deno.bench("addInPlace 1024x1024, transposed", elementwise, () => {
+  addInPlace(square, columns);
 });
 
 for (const dtype of weightTypes) {

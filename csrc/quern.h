@@ -73,7 +73,31 @@ typedef enum qn_dtype {
   QN_Q8_0 = 4, /* half scale, 32 x int8: w = d * q                   34 bytes */
   QN_Q4_0 = 5, /* half scale, 32 x 4 bit: w = d * (q - 8)            18 bytes */
   QN_Q4_1 = 6, /* half scale and minimum, 32 x 4 bit: w = d * q + m  20 bytes */
+  QN_F64 = 7,
+  QN_I64 = 8,
+  QN_U8 = 9,
+  QN_BOOL = 10, /* one byte: 0 or 1 */
 } qn_dtype;
+
+/* Operations on two elements. Integers wrap around. */
+typedef enum qn_binary_op {
+  QN_ADD = 0,
+  QN_SUBTRACT = 1,
+  QN_MULTIPLY = 2,
+  QN_DIVIDE = 3,     /* floating-point dtypes alone */
+  QN_MAXIMUM = 4,    /* NaN where one of the two is */
+  QN_MINIMUM = 5,
+  QN_POWER = 6,      /* float32 alone; the special cases of IEEE 754 */
+  QN_ADD_SCALED = 7, /* a + scalar * b, floating-point dtypes alone */
+  QN_EQUAL = 8,      /* from here on the result is bool */
+  QN_NOT_EQUAL = 9,
+  QN_LESS = 10,
+  QN_LESS_EQUAL = 11,
+  QN_GREATER = 12,
+  QN_GREATER_EQUAL = 13,
+  QN_AND = 14,       /* bool alone, as the next */
+  QN_OR = 15,
+} qn_binary_op;
 
 /* How a product with quantised weights treats its activations. */
 typedef enum qn_precision {
@@ -295,8 +319,9 @@ QN_API int32_t qn_file_unmap(void *address, uint32_t generation, uint32_t isolat
 
 /* ---- Elements --------------------------------------------------------- */
 
-/* y[rows,cols] = value */
-QN_API int32_t qn_fill_f32(float *y, uint32_t rows, uint32_t cols, float value);
+/* y[rows,cols] = the item whose bytes `item` begins with, of 1, 2, 4 or 8 bytes */
+QN_API int32_t qn_fill(void *y, QN_BUFFER const uint64_t *item, uint32_t rows, uint32_t cols,
+                       uint32_t item_bytes);
 
 /* y[rows,cols] ~ Normal(mean, deviation), from Philox4x32-10 keyed by the seed
  * and counted by the element's index. */
@@ -317,8 +342,25 @@ QN_API int32_t qn_copy_strided(void *y, const void *x, QN_BUFFER const uint64_t 
 QN_API int32_t qn_dequantize_f32(float *y, const void *x, uint32_t rows, uint32_t cols,
                                  int32_t dtype);
 
-/* y = a + b, all [rows,cols]. In place. */
-QN_API int32_t qn_add_f32(float *y, const float *a, const float *b, uint32_t rows, uint32_t cols);
+/* y = a op b, element by element, y being dense: `layout` holds, for each of the
+ * `rank` axes (0 to 16), its size, the stride of a and the stride of b, both in
+ * elements; a stride of 0 repeats an element. b may be null: then `scalar`, which
+ * the dtype must hold, stands for each of its elements. The dtype is that of a and
+ * b, F32, F64, I32, I64, U8 or BOOL; comparisons alone take U8, and comparisons, AND
+ * and OR take BOOL. In place, where the input is laid out as y is. */
+QN_API int32_t qn_binary(void *y, const void *a, const void *b, QN_BUFFER const uint64_t *layout,
+                         uint32_t rank, double scalar, int32_t op, int32_t dtype);
+
+/* y = condition ? a : b, element by element, for items of 1, 2, 4 or 8 bytes; the
+ * condition is of bytes. `layout` is as for qn_binary, with the strides of the condition, a
+ * and b. In place, where the input is laid out as y is. */
+QN_API int32_t qn_where(void *y, const void *condition, const void *a, const void *b,
+                        QN_BUFFER const uint64_t *layout, uint32_t rank, uint32_t item_bytes);
+
+/* y = x, but low where x < low, and high where x > high; low <= high. NaN stays. In
+ * place. */
+QN_API int32_t qn_clamp_f32(float *y, const float *x, uint32_t rows, uint32_t cols, float low,
+                            float high);
 
 /* y = silu(gate) * up, all [rows,cols], silu(v) = v / (1 + exp(-v)). In place. */
 QN_API int32_t qn_swiglu_f32(float *y, const float *gate, const float *up, uint32_t rows,

@@ -13,19 +13,29 @@
 #include "dispatch/dispatch.h"
 
 struct fill {
-  float *y;
-  float value;
+  char *y;
+  uint64_t pattern;
+  size_t item_bytes;
 };
 
 static void fill_range(void *context, size_t begin, size_t end, uint32_t worker) {
   (void)worker;
   const struct fill *task = context;
-  qn_kernels->fill_f32(task->y + begin, end - begin, task->value);
+  const size_t item = task->item_bytes;
+  qn_kernels->fill(task->y + begin * item, (end - begin) * item, task->pattern);
 }
 
-int32_t qn_fill_f32(float *y, uint32_t rows, uint32_t cols, float value) {
-  QN_TRY(qn_check_words(y, rows, cols, 1));
-  struct fill task = {y, value};
+int32_t qn_fill(void *y, const uint64_t *item, uint32_t rows, uint32_t cols,
+                uint32_t item_bytes) {
+  if (item_bytes != 1 && item_bytes != 2 && item_bytes != 4 && item_bytes != 8) {
+    return QN_BAD_ARGUMENT;
+  }
+  QN_TRY(qn_check_array(y, rows, cols, 1, item_bytes, item_bytes));
+  if (item == NULL) return QN_NULL_POINTER;
+  struct fill task = {.y = y, .item_bytes = item_bytes};
+  for (size_t at = 0; at < sizeof task.pattern; at += item_bytes) {
+    memcpy((char *)&task.pattern + at, item, item_bytes);
+  }
   qn_parallel_rows((size_t)rows * cols, QN_GRAIN_ELEMENTS, fill_range, &task);
   return QN_OK;
 }
@@ -128,11 +138,30 @@ static qn_status run_pair(struct pair task, uint32_t rows, uint32_t cols, size_t
   return QN_OK;
 }
 
-int32_t qn_add_f32(float *y, const float *a, const float *b, uint32_t rows, uint32_t cols) {
-  return run_pair((struct pair){y, a, b, qn_kernels->add_f32}, rows, cols, QN_GRAIN_ELEMENTS);
-}
-
 int32_t qn_swiglu_f32(float *y, const float *gate, const float *up, uint32_t rows, uint32_t cols) {
   struct pair task = {y, gate, up, qn_kernels->swiglu_f32};
   return run_pair(task, rows, cols, QN_GRAIN_ELEMENTS / 4);
+}
+
+struct clamp {
+  float *y;
+  const float *x;
+  float low;
+  float high;
+};
+
+static void clamp_range(void *context, size_t begin, size_t end, uint32_t worker) {
+  (void)worker;
+  const struct clamp *task = context;
+  qn_kernels->clamp_f32(task->y + begin, task->x + begin, end - begin, task->low, task->high);
+}
+
+int32_t qn_clamp_f32(float *y, const float *x, uint32_t rows, uint32_t cols, float low,
+                     float high) {
+  if (!(low <= high)) return QN_BAD_ARGUMENT;
+  QN_TRY(qn_check_words(y, rows, cols, 1));
+  QN_TRY(qn_check_words(x, rows, cols, 1));
+  struct clamp task = {y, x, low, high};
+  qn_parallel_rows((size_t)rows * cols, QN_GRAIN_ELEMENTS, clamp_range, &task);
+  return QN_OK;
 }

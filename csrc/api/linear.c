@@ -27,7 +27,7 @@ int32_t qn_linear_f32(float *y, const float *x, const void *weight, uint32_t row
   if (precision != QN_EXACT && precision != QN_FAST) return QN_BAD_ARGUMENT;
   if (rows == 0 || outputs == 0) return QN_OK;
   if (inputs == 0) {
-    qn_kernels->fill_f32(y, (size_t)rows * outputs, 0.0f);
+    qn_kernels->fill((char *)y, (size_t)rows * outputs * sizeof *y, 0);
     return QN_OK;
   }
   return qn_gemm_linear(y, x, weight, rows, outputs, inputs, dtype, precision);

@@ -9,7 +9,11 @@ export type DType =
   | "float32"
   | "float16"
   | "bfloat16"
+  | "float64"
   | "int32"
+  | "int64"
+  | "uint8"
+  | "bool"
   | "q8_0"
   | "q4_0"
   | "q4_1";
@@ -22,8 +26,16 @@ export interface DataOf {
   float16: Float16Array<ArrayBuffer>;
   /** The upper halves of 32-bit floats. */
   bfloat16: Uint16Array<ArrayBuffer>;
+  /** 64-bit floats. */
+  float64: Float64Array<ArrayBuffer>;
   /** 32-bit signed integers. */
   int32: Int32Array<ArrayBuffer>;
+  /** 64-bit signed integers. */
+  int64: BigInt64Array<ArrayBuffer>;
+  /** 8-bit unsigned integers. */
+  uint8: Uint8Array<ArrayBuffer>;
+  /** One byte each: 0 or 1. */
+  bool: Uint8Array<ArrayBuffer>;
   /** Blocks of 34 bytes. */
   q8_0: Uint8Array<ArrayBuffer>;
   /** Blocks of 18 bytes. */
@@ -31,6 +43,12 @@ export interface DataOf {
   /** Blocks of 20 bytes. */
   q4_1: Uint8Array<ArrayBuffer>;
 }
+
+/** The dtypes of single elements; the others are blocks of quantised ones. */
+export type PlainDType = Exclude<DType, "q8_0" | "q4_0" | "q4_1">;
+
+/** One element, as JavaScript has it: a bigint for int64, 0 or 1 for bool. */
+export type ElementOf<D extends DType> = D extends "int64" ? bigint : number;
 
 /** How a dtype is stored. */
 export interface DTypeLayout {
@@ -44,7 +62,11 @@ const layouts: Readonly<Record<DType, DTypeLayout>> = {
   float32: { blockElements: 1, blockBytes: 4 },
   float16: { blockElements: 1, blockBytes: 2 },
   bfloat16: { blockElements: 1, blockBytes: 2 },
+  float64: { blockElements: 1, blockBytes: 8 },
   int32: { blockElements: 1, blockBytes: 4 },
+  int64: { blockElements: 1, blockBytes: 8 },
+  uint8: { blockElements: 1, blockBytes: 1 },
+  bool: { blockElements: 1, blockBytes: 1 },
   q8_0: { blockElements: 32, blockBytes: 34 },
   q4_0: { blockElements: 32, blockBytes: 18 },
   q4_1: { blockElements: 32, blockBytes: 20 },
@@ -116,7 +138,21 @@ export function dataView(
       return new Uint16Array(buffer, byteOffset, byteLength / 2);
     case "int32":
       return new Int32Array(buffer, byteOffset, byteLength / 4);
+    case "float64":
+      return new Float64Array(buffer, byteOffset, byteLength / 8);
+    case "int64":
+      return new BigInt64Array(buffer, byteOffset, byteLength / 8);
     default:
       return new Uint8Array(buffer, byteOffset, byteLength);
   }
+}
+
+/**
+ * Whether each element of a dtype is stored by itself.
+ *
+ * @param dtype The element type.
+ * @returns False for the quantised ones.
+ */
+export function isPlain(dtype: DType): dtype is PlainDType {
+  return dtypeLayout(dtype).blockElements === 1;
 }

@@ -106,3 +106,23 @@ export function sameShape(a: Shape, b: Shape): boolean {
 export function formatShape(shape: Shape): string {
   return `[${shape.join(", ")}]`;
 }
+
+/**
+ * The shape of an elementwise result, as NumPy broadcasts: axes are matched from
+ * the last on; those that one shape lacks, or has as 1, are repeated to fit the other.
+ *
+ * @param a A shape.
+ * @param b Another.
+ * @returns The shape of both together; undefined when two axes differ and neither is 1.
+ */
+export function broadcastShapes(a: Shape, b: Shape): Shape | undefined {
+  const [longer, shorter] = a.length >= b.length ? [a, b] : [b, a];
+  const shape = longer.slice();
+  const lead = longer.length - shorter.length;
+  for (let axis = 0; axis < shorter.length; axis++) {
+    const [one, other] = [longer[lead + axis], shorter[axis]];
+    if (one !== other && one !== 1 && other !== 1) return undefined;
+    shape[lead + axis] = one === 1 ? other : one;
+  }
+  return shape;
+}

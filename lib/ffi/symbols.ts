@@ -9,7 +9,7 @@
  */
 
 /** FNV-1a (64 bit) of the header's bytes; `qn_header_hash()` of a library that fits. */
-export const headerHash = 0xc56fdec1a6651dc1n;
+export const headerHash = 0xacd28e855865e746n;
 
 /**
  * What went wrong. The text of each is in base/status.c.
@@ -74,10 +74,48 @@ export const NativeDType = {
   Q4_0: 5,
   /** half scale and minimum, 32 x 4 bit: w = d * q + m  20 bytes */
   Q4_1: 6,
+  F64: 7,
+  I64: 8,
+  U8: 9,
+  /** one byte: 0 or 1 */
+  BOOL: 10,
 } as const;
 
 /** A value of {@linkcode NativeDType}. */
 export type NativeDType = (typeof NativeDType)[keyof typeof NativeDType];
+
+/**
+ * Operations on two elements. Integers wrap around.
+ *
+ * `enum qn_binary_op`
+ */
+export const BinaryOp = {
+  ADD: 0,
+  SUBTRACT: 1,
+  MULTIPLY: 2,
+  /** floating-point dtypes alone */
+  DIVIDE: 3,
+  /** NaN where one of the two is */
+  MAXIMUM: 4,
+  MINIMUM: 5,
+  /** float32 alone; the special cases of IEEE 754 */
+  POWER: 6,
+  /** a + scalar * b, floating-point dtypes alone */
+  ADD_SCALED: 7,
+  /** from here on the result is bool */
+  EQUAL: 8,
+  NOT_EQUAL: 9,
+  LESS: 10,
+  LESS_EQUAL: 11,
+  GREATER: 12,
+  GREATER_EQUAL: 13,
+  /** bool alone, as the next */
+  AND: 14,
+  OR: 15,
+} as const;
+
+/** A value of {@linkcode BinaryOp}. */
+export type BinaryOp = (typeof BinaryOp)[keyof typeof BinaryOp];
 
 /**
  * How a product with quantised weights treats its activations.
@@ -665,16 +703,17 @@ export const symbols = {
   },
 
   /**
-   * y[rows,cols] = value
+   * y[rows,cols] = the item whose bytes `item` begins with, of 1, 2, 4 or 8 bytes
    *
-   * `int32_t qn_fill_f32(float *y, uint32_t rows, uint32_t cols, float value)`
+   * `int32_t qn_fill(void *y, QN_BUFFER const uint64_t *item, uint32_t rows, uint32_t cols, uint32_t item_bytes)`
    */
-  qn_fill_f32: {
+  qn_fill: {
     parameters: [
-      "usize", // float *y
+      "usize", // void *y
+      "buffer", // const uint64_t *item
       "u32", // uint32_t rows
       "u32", // uint32_t cols
-      "f32", // float value
+      "u32", // uint32_t item_bytes
     ],
     result: "i32",
   },
@@ -749,17 +788,63 @@ export const symbols = {
   },
 
   /**
-   * y = a + b, all [rows,cols]. In place.
+   * y = a op b, element by element, y being dense: `layout` holds, for each of the
+   * `rank` axes (0 to 16), its size, the stride of a and the stride of b, both in
+   * elements; a stride of 0 repeats an element. b may be null: then `scalar`, which
+   * the dtype must hold, stands for each of its elements. The dtype is that of a and
+   * b, F32, F64, I32, I64, U8 or BOOL; comparisons alone take U8, and comparisons, AND
+   * and OR take BOOL. In place, where the input is laid out as y is.
    *
-   * `int32_t qn_add_f32(float *y, const float *a, const float *b, uint32_t rows, uint32_t cols)`
+   * `int32_t qn_binary(void *y, const void *a, const void *b, QN_BUFFER const uint64_t *layout, uint32_t rank, double scalar, int32_t op, int32_t dtype)`
    */
-  qn_add_f32: {
+  qn_binary: {
+    parameters: [
+      "usize", // void *y
+      "usize", // const void *a
+      "usize", // const void *b
+      "buffer", // const uint64_t *layout
+      "u32", // uint32_t rank
+      "f64", // double scalar
+      "i32", // int32_t op
+      "i32", // int32_t dtype
+    ],
+    result: "i32",
+  },
+
+  /**
+   * y = condition ? a : b, element by element, for items of 1, 2, 4 or 8 bytes; the
+   * condition is of bytes. `layout` is as for qn_binary, with the strides of the condition, a
+   * and b. In place, where the input is laid out as y is.
+   *
+   * `int32_t qn_where(void *y, const void *condition, const void *a, const void *b, QN_BUFFER const uint64_t *layout, uint32_t rank, uint32_t item_bytes)`
+   */
+  qn_where: {
+    parameters: [
+      "usize", // void *y
+      "usize", // const void *condition
+      "usize", // const void *a
+      "usize", // const void *b
+      "buffer", // const uint64_t *layout
+      "u32", // uint32_t rank
+      "u32", // uint32_t item_bytes
+    ],
+    result: "i32",
+  },
+
+  /**
+   * y = x, but low where x < low, and high where x > high; low <= high. NaN stays. In
+   * place.
+   *
+   * `int32_t qn_clamp_f32(float *y, const float *x, uint32_t rows, uint32_t cols, float low, float high)`
+   */
+  qn_clamp_f32: {
     parameters: [
       "usize", // float *y
-      "usize", // const float *a
-      "usize", // const float *b
+      "usize", // const float *x
       "u32", // uint32_t rows
       "u32", // uint32_t cols
+      "f32", // float low
+      "f32", // float high
     ],
     result: "i32",
   },

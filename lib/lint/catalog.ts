@@ -42,26 +42,50 @@ export interface Kind {
 }
 
 const tensor: Result = { kind: "Tensor", ownership: "new" };
+const inPlace: Result = { kind: "Tensor", ownership: "same" };
 const operation = (options: number): Result => ({ ...tensor, options });
 
 /** Functions, by the name that they are exported under. */
 export const functions: Readonly<Record<string, Result>> = {
   add: operation(2),
-  addInPlace: { kind: "Tensor", ownership: "same" },
+  addInPlace: inPlace,
+  addScaledInPlace: inPlace,
   argmax: operation(1),
   attention: operation(3),
+  clamp: operation(3),
   crossEntropy: operation(2),
   dequantize: operation(1),
+  div: operation(2),
+  divInPlace: inPlace,
   embedding: operation(2),
+  equal: operation(2),
+  fill: inPlace,
+  greater: operation(2),
+  greaterEqual: operation(2),
+  less: operation(2),
+  lessEqual: operation(2),
   linear: operation(2),
   loadModel: { kind: "LanguageModel", ownership: "new", asynchronous: true },
+  logicalAnd: operation(2),
+  logicalNot: operation(1),
+  logicalOr: operation(2),
   matmul: operation(2),
+  maximum: operation(2),
+  minimum: operation(2),
+  mul: operation(2),
+  mulInPlace: inPlace,
+  notEqual: operation(2),
+  pow: operation(2),
   rmsNorm: operation(2),
   rope: operation(2),
   ropeTable: { kind: "RopeTable", ownership: "new", options: 2 },
   sample: operation(2),
+  scaleInPlace: inPlace,
   softmax: operation(1),
+  sub: operation(2),
+  subInPlace: inPlace,
   swiglu: operation(2),
+  where: operation(3),
 };
 
 /** Values, by the name that they are exported under: what they are. */

@@ -121,7 +121,7 @@ export class PooledBuffer<D extends DType = DType> implements Scoped {
 }
 
 /** The first elements of a typed array. */
-function excerpt(data: ArrayLike<number>): string {
+function excerpt(data: ArrayLike<number | bigint>): string {
   const shown = Array.from({ length: Math.min(data.length, 8) }, (_, i) => `${data[i]}`);
   return `[${shown.join(", ")}${data.length > 8 ? ", …" : ""}]`;
 }

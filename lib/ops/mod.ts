@@ -2,12 +2,34 @@
  * Operations on tensors, one a file. Each is a function that borrows its
  * operands and gives back a new tensor, or writes into `out`.
  */
-export { add, addInPlace } from "./add.ts";
+export { add, div, maximum, minimum, mul, pow, sub } from "./arithmetic.ts";
 export { argmax } from "./argmax.ts";
 export { attention, type AttentionOptions } from "./attention.ts";
+export type { Arithmetic, Comparable, Floating, ResultOption } from "./binary.ts";
+export { clamp } from "./clamp.ts";
+export {
+  equal,
+  greater,
+  greaterEqual,
+  less,
+  lessEqual,
+  logicalAnd,
+  logicalNot,
+  logicalOr,
+  notEqual,
+} from "./comparison.ts";
 export { crossEntropy } from "./cross_entropy.ts";
 export { dequantize } from "./dequantize.ts";
 export { embedding } from "./embedding.ts";
+export {
+  addInPlace,
+  addScaledInPlace,
+  divInPlace,
+  fill,
+  mulInPlace,
+  scaleInPlace,
+  subInPlace,
+} from "./in_place.ts";
 export { type Activation, linear, type LinearOptions, type Precision } from "./linear.ts";
 export { matmul } from "./matmul.ts";
 export type { OutOption } from "./operands.ts";
@@ -22,3 +44,4 @@ export {
 export { sample, type SampleOptions } from "./sample.ts";
 export { softmax } from "./softmax.ts";
 export { swiglu } from "./swiglu.ts";
+export { where } from "./where.ts";

@@ -22,7 +22,11 @@ export const dtypeCodes: Readonly<Record<DType, number>> = {
   float32: NativeDType.F32,
   float16: NativeDType.F16,
   bfloat16: NativeDType.BF16,
+  float64: NativeDType.F64,
   int32: NativeDType.I32,
+  int64: NativeDType.I64,
+  uint8: NativeDType.U8,
+  bool: NativeDType.BOOL,
   q8_0: NativeDType.Q8_0,
   q4_0: NativeDType.Q4_0,
   q4_1: NativeDType.Q4_1,
@@ -185,7 +189,7 @@ export function checkInPlace(
   operand: Tensor,
 ): void {
   if (out === undefined || out === operand || !overlaps(out, operand)) return;
-  if (out.address !== operand.address) {
+  if (out.address !== operand.address || out.byteLength !== operand.byteLength) {
     throw new RangeError(`${operation}: out may be ${name}, but must not share a part of it`);
   }
 }

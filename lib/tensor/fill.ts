@@ -2,6 +2,8 @@
  * First values of new tensors. A tensor that cannot be filled is disposed of:
  * its caller never sees it.
  */
+import { byteLengthOf, dataView, type PlainDType } from "../core/dtype.ts";
+import { type ElementSource, writeElement } from "../core/element.ts";
 import { colsOf, type Shape, sizeOf } from "../core/shape.ts";
 import { native, Status, statusError } from "../ffi/mod.ts";
 
@@ -15,24 +17,70 @@ export interface RandomOptions {
   deviation?: number;
 }
 
-/** What is filled: a dense float32 tensor. */
+/** What is filled: a dense tensor. */
 interface Fillable extends Disposable {
   readonly shape: Shape;
   readonly address: bigint;
 }
 
+/** The bytes of an element on the way to a native call. */
+const item = new BigUint64Array(1);
+
 /**
- * Fills a tensor with one value.
+ * Writes one value into every element.
+ *
+ * @param tensor A dense tensor.
+ * @param dtype Its dtype.
+ * @param value The value of every element, of a kind that was checked.
+ * @returns A native status.
+ */
+export function writeFill(
+  tensor: { readonly shape: Shape; readonly address: bigint },
+  dtype: PlainDType,
+  value: ElementSource,
+): number {
+  const itemBytes = byteLengthOf(dtype, 1);
+  writeElement(dtype, dataView(dtype, item.buffer, 0, itemBytes), 0, value);
+  const [rows, cols] = grid(tensor.shape);
+  return native().symbols.qn_fill(tensor.address, item, rows, cols, itemBytes);
+}
+
+/**
+ * Fills a new tensor with one value.
  *
  * @param tensor A new tensor.
- * @param value The value of every element.
+ * @param dtype Its dtype.
+ * @param value The value of every element, of a kind that was checked.
  * @param operation Named in an error.
  * @returns The tensor.
  */
-export function fillValue<T extends Fillable>(tensor: T, value: number, operation: string): T {
-  const [rows, cols] = grid(tensor.shape);
-  const status = native().symbols.qn_fill_f32(tensor.address, rows, cols, value);
-  return finish(tensor, status, operation, `value ${value}`);
+export function fillValue<T extends Fillable>(
+  tensor: T,
+  dtype: PlainDType,
+  value: ElementSource,
+  operation: string,
+): T {
+  return finish(tensor, writeFill(tensor, dtype, value), operation, `value ${value}`);
+}
+
+/**
+ * Checks that a value can be an element.
+ *
+ * @param dtype The element type.
+ * @param value What a caller passed.
+ * @param operation Named in the error.
+ * @throws {TypeError} When it is neither a number nor what else the dtype takes.
+ * @throws {RangeError} When it is no integer, and the dtype is int64.
+ */
+export function checkValue(dtype: PlainDType, value: unknown, operation: string): void {
+  const fits = typeof value === "number" || (typeof value === "bigint" && dtype === "int64") ||
+    (typeof value === "boolean" && dtype === "bool");
+  if (!fits) {
+    throw new TypeError(`${operation}: the value is a number, not ${typeof value}, for ${dtype}`);
+  }
+  if (dtype === "int64" && typeof value === "number" && !Number.isInteger(value)) {
+    throw new RangeError(`${operation}: ${value} is no integer, as int64 needs`);
+  }
 }
 
 /**

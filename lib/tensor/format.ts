@@ -20,8 +20,8 @@ export interface Formattable {
 
 /** Where the elements of a tensor are. */
 export interface Elements {
-  /** The memory that holds them, as numbers. */
-  readonly values: ArrayLike<number>;
+  /** Gives the element at a place of the memory. */
+  readonly read: (place: number) => number | bigint;
   /** Elements between neighbours along each axis. */
   readonly strides: readonly number[];
 }
@@ -40,7 +40,7 @@ export function formatTensor(tensor: Formattable, elements: Elements | string): 
 }
 
 function formatAxis(elements: Elements, shape: Shape, axis: number, start: number): string {
-  if (axis === shape.length) return formatNumber(elements.values[start]);
+  if (axis === shape.length) return formatNumber(elements.read(start));
   const extent = shape[axis];
   const stride = elements.strides[axis];
   const shown = extent <= longest
@@ -54,7 +54,8 @@ function formatAxis(elements: Elements, shape: Shape, axis: number, start: numbe
   return `[${parts.join(separator)}]`;
 }
 
-function formatNumber(value: number): string {
+function formatNumber(value: number | bigint): string {
+  if (typeof value === "bigint") return String(value);
   if (Number.isInteger(value) && Math.abs(value) < 1e7) return String(value);
   return String(Number(value.toPrecision(5)));
 }

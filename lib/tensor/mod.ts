@@ -2,10 +2,10 @@
  * Tensors: arrays of numbers in pool memory.
  */
 export { copyBytes } from "./copy.ts";
-export type { RandomOptions } from "./fill.ts";
+export { checkValue, type RandomOptions, writeFill } from "./fill.ts";
 export { endedError } from "./lifetime.ts";
 export type { SliceOptions } from "./part.ts";
 export type { SharedTensor, ShareOptions } from "./share.ts";
 export { noteWrite, overlaps, packedAddress, Tensor } from "./tensor.ts";
-export type { NestedNumbers } from "./nested.ts";
+export type { Nested, NestedNumbers } from "./nested.ts";
 export { Workspace, type WorkspaceOptions, type WorkspaceStats } from "./workspace.ts";

@@ -1,7 +1,16 @@
 /**
  * The part of its memory that a tensor shows.
  */
-import { byteLengthOf, type DataOf, dataView, type DType, dtypeLayout } from "../core/dtype.ts";
+import {
+  byteLengthOf,
+  type DataOf,
+  dataView,
+  type DType,
+  dtypeLayout,
+  dtypes,
+  isPlain,
+  type PlainDType,
+} from "../core/dtype.ts";
 import { formatShape, type Shape, sizeOf } from "../core/shape.ts";
 import type { Block, Storage } from "../memory/mod.ts";
 import { isDense, spanOf } from "./layout.ts";
@@ -96,26 +105,17 @@ export function checkPlace(
 }
 
 /**
- * Whether a typed array shows the elements of a dtype as numbers.
- *
- * @param dtype The element type.
- * @returns False where it shows raw storage.
- */
-export function isNumeric(dtype: DType): dtype is "float32" | "float16" | "int32" {
-  return dtype === "float32" || dtype === "float16" || dtype === "int32";
-}
-
-/**
- * Checks that numbers can be written into a dtype.
+ * Checks that a dtype is one of single elements.
  *
  * @param dtype What a caller passed.
  * @param operation Named in the error.
- * @throws {TypeError} When its typed array shows raw storage, or there is none.
+ * @throws {TypeError} When its elements are stored in blocks, or there is none such.
  */
-export function checkNumeric(dtype: DType, operation: string): void {
-  if (isNumeric(dtype)) return;
+export function checkPlain(dtype: DType, operation: string): asserts dtype is PlainDType {
+  const plain: readonly DType[] = dtypes.filter(isPlain);
+  if (plain.includes(dtype)) return;
   throw new TypeError(
-    `${operation}: the dtype is float32, float16 or int32, not ${JSON.stringify(dtype)}`,
+    `${operation}: the dtype is ${plain.join(", ")}, not ${JSON.stringify(dtype)}`,
   );
 }
 

@@ -11,7 +11,15 @@
  *
  * The file is as long as the class, all of which needs the private fields.
  */
-import { byteLengthOf, type DataOf, type DType } from "../core/dtype.ts";
+import {
+  byteLengthOf,
+  type DataOf,
+  type DType,
+  type ElementOf,
+  isPlain,
+  type PlainDType,
+} from "../core/dtype.ts";
+import { type ElementSource, readElement } from "../core/element.ts";
 import { type Shape, sizeOf, stridesOf } from "../core/shape.ts";
 import { Block } from "../memory/block.ts";
 import { enterScope, leaveScope, pool, type Scoped, type Storage } from "../memory/mod.ts";
@@ -19,10 +27,9 @@ import type { EpochToken } from "../memory/net.ts";
 import { observer } from "../memory/observer.ts";
 import { BlockStorage, freeBlock, holderOf } from "./block_storage.ts";
 import { checkCopy, copyTensor, fillCopy } from "./copy.ts";
-import { checkRandomOptions, fillNormal, fillValue, type RandomOptions } from "./fill.ts";
+import type { RandomOptions } from "./fill.ts";
 import { formatTensor } from "./format.ts";
 import {
-  checkTensorShape,
   keptShape,
   positionOf,
   reshapeStrides,
@@ -33,16 +40,9 @@ import {
   spanOf,
 } from "./layout.ts";
 import { endedError, endOf, noteEnded, noteMade, noteMoved } from "./lifetime.ts";
-import { flatten, inferShape, nest, type NestedNumbers } from "./nested.ts";
-import {
-  checkNumeric,
-  checkPlace,
-  isNumeric,
-  noDataError,
-  notNumericError,
-  Part,
-  type SliceOptions,
-} from "./part.ts";
+import { make, makeFrom, makeFull, makeNormal } from "./make.ts";
+import { nest, type Nested, type Source } from "./nested.ts";
+import { checkPlace, noDataError, notNumericError, Part, type SliceOptions } from "./part.ts";
 import { countWrite, PackedCopy, type Packer } from "./packed_copy.ts";
 import { claimTicket, type SharedTensor, type ShareOptions, ticketOf } from "./share.ts";
 
@@ -51,6 +51,9 @@ export let overlaps: (a: Tensor, b: Tensor) => boolean;
 
 /** Tells the packed copies of a tensor's memory that its elements change. */
 export let noteWrite: (tensor: Tensor) => void;
+
+/** The elements of a new tensor, to write the first values: not counted as `data` is. */
+export let firstElements: <D extends DType>(tensor: Tensor<D>) => DataOf[D];
 
 /** The address of a tensor's packed copy, which `pack` makes where there is no fresh one. */
 export let packedAddress: <T extends Tensor>(
@@ -85,6 +88,7 @@ export class Tensor<D extends DType = DType> implements Scoped {
   #packed: PackedCopy | undefined;
 
   static {
+    firstElements = (tensor) => tensor.#show(tensor.#live("firstElements"));
     noteWrite = (tensor) => countWrite(tensor.#live("noteWrite"));
     packedAddress = (tensor, bytesOf, pack) => {
       const memory = tensor.#live("packedAddress");
@@ -151,38 +155,42 @@ export class Tensor<D extends DType = DType> implements Scoped {
   }
 
   /**
-   * A float32 tensor of one value.
+   * A tensor of one value.
    *
    * @param shape The sizes of the axes.
-   * @param value The value of every element.
+   * @param value The value of every element: a number, a bigint for int64, a boolean for bool.
+   * @param dtype The element type; float32 when left out.
    * @returns A new tensor.
-   * @throws {TypeError} When the value is not a number.
+   * @throws {TypeError} When the value is something else.
    */
-  static full(shape: Shape, value: number): Tensor<"float32"> {
-    if (typeof value !== "number") {
-      throw new TypeError(`Tensor.full: the value is a number, not ${typeof value}`);
-    }
-    return fillValue(make("Tensor.full", shape, "float32"), value, "Tensor.full");
+  static full<D extends PlainDType = "float32">(
+    shape: Shape,
+    value: ElementSource,
+    dtype?: D,
+  ): Tensor<D> {
+    return makeFull("Tensor.full", shape, value, dtype);
   }
 
   /**
-   * A float32 tensor of zeros.
+   * A tensor of zeros.
    *
    * @param shape The sizes of the axes.
+   * @param dtype The element type; float32 when left out.
    * @returns A new tensor.
    */
-  static zeros(shape: Shape): Tensor<"float32"> {
-    return fillValue(make("Tensor.zeros", shape, "float32"), 0, "Tensor.zeros");
+  static zeros<D extends PlainDType = "float32">(shape: Shape, dtype?: D): Tensor<D> {
+    return makeFull("Tensor.zeros", shape, 0, dtype);
   }
 
   /**
-   * A float32 tensor of ones.
+   * A tensor of ones.
    *
    * @param shape The sizes of the axes.
+   * @param dtype The element type; float32 when left out.
    * @returns A new tensor.
    */
-  static ones(shape: Shape): Tensor<"float32"> {
-    return fillValue(make("Tensor.ones", shape, "float32"), 1, "Tensor.ones");
+  static ones<D extends PlainDType = "float32">(shape: Shape, dtype?: D): Tensor<D> {
+    return makeFull("Tensor.ones", shape, 1, dtype);
   }
 
   /**
@@ -195,29 +203,21 @@ export class Tensor<D extends DType = DType> implements Scoped {
    * @throws {RangeError} When the seed is not an integer, or the deviation is negative.
    */
   static randn(shape: Shape, options: RandomOptions = {}): Tensor<"float32"> {
-    checkRandomOptions(options);
-    return fillNormal(make("Tensor.randn", shape, "float32"), options);
+    return makeNormal(shape, options);
   }
 
   /**
    * A tensor of given values.
    *
-   * @param values Nested arrays of numbers, all rows of equal length, or a typed array.
+   * @param values Nested arrays of numbers, all rows of equal length, or a typed array; for
+   *   int64 also of bigints, for bool of booleans.
    * @param dtype The element type; float32 when left out.
    * @returns A new tensor.
    * @throws {RangeError} When the rows differ in length.
-   * @throws {TypeError} When something in it is not a number, or the dtype is another.
+   * @throws {TypeError} When something in it is of another kind, or the dtype is quantised.
    */
-  static from<D extends "float32" | "float16" | "int32" = "float32">(
-    values: NestedNumbers | Float32Array | Int32Array,
-    dtype?: D,
-  ): Tensor<D> {
-    const type = dtype ?? ("float32" as D);
-    checkNumeric(type, "Tensor.from");
-    const tensor = make("Tensor.from", inferShape(values, "Tensor.from"), type);
-    const elements = tensor.#show(tensor.#live("Tensor.from"));
-    flatten(values, elements as DataOf["float32" | "float16" | "int32"]);
-    return tensor;
+  static from<D extends PlainDType = "float32">(values: Source, dtype?: D): Tensor<D> {
+    return makeFrom(values, dtype);
   }
 
   /** The number of elements. */
@@ -280,24 +280,22 @@ export class Tensor<D extends DType = DType> implements Scoped {
    * One element.
    *
    * @param indices One an axis; negative ones count from the end.
-   * @returns Its value.
+   * @returns A number; a bigint for int64; 0 or 1 for bool.
    * @throws {RangeError} When an index is out of range.
-   * @throws {TypeError} When the dtype's storage does not show single numbers.
+   * @throws {TypeError} When the dtype is quantised.
    */
-  get(...indices: number[]): number {
-    const values = this.#numbers("Tensor.get");
-    const position = positionOf(indices, this.shape, this.#part?.strides, "Tensor.get");
-    return values[position];
+  get(...indices: number[]): ElementOf<D> {
+    const read = this.#reader("Tensor.get");
+    return read(positionOf(indices, this.shape, this.#part?.strides, "Tensor.get"));
   }
 
   /**
    * All elements, copied.
    *
-   * @returns Arrays nested as the shape is; a number for a scalar.
+   * @returns Arrays nested as the shape is, of what `get` gives; one element for a scalar.
    */
-  toArray(): NestedNumbers {
-    const values = this.#numbers("Tensor.toArray");
-    return nest(values, this.shape, this.strides);
+  toArray(): Nested<ElementOf<D>> {
+    return nest(this.#reader("Tensor.toArray"), this.shape, this.strides);
   }
 
   /**
@@ -464,8 +462,8 @@ export class Tensor<D extends DType = DType> implements Scoped {
   #text(): string {
     const memory = this.#memory;
     if (memory === undefined) return formatTensor(this, endOf(this));
-    if (!isNumeric(this.dtype)) return formatTensor(this, "");
-    return formatTensor(this, { values: this.#show(memory), strides: this.strides });
+    if (!isPlain(this.dtype)) return formatTensor(this, "");
+    return formatTensor(this, { read: this.#reader("Tensor"), strides: this.strides });
   }
 
   #live(operation: string): Block | Storage {
@@ -514,16 +512,11 @@ export class Tensor<D extends DType = DType> implements Scoped {
     return this.#part.show(memory, this.dtype, bytes);
   }
 
-  #numbers(operation: string): ArrayLike<number> {
+  #reader(operation: string): (place: number) => ElementOf<D> {
     const memory = this.#live(operation);
-    if (!isNumeric(this.dtype)) throw notNumericError(this.dtype, operation);
-    return this.#show(memory);
+    const { dtype } = this;
+    if (!isPlain(dtype)) throw notNumericError(dtype, operation);
+    const data = this.#show(memory);
+    return (place) => readElement(dtype, data, place) as ElementOf<D>;
   }
-}
-
-/** A new tensor of unspecified contents. */
-function make<D extends DType>(operation: string, shape: Shape, dtype: D): Tensor<D> {
-  checkTensorShape(shape, operation);
-  const bytes = byteLengthOf(dtype, sizeOf(shape));
-  return new Tensor<D>(pool.acquire(bytes === 0 ? 1 : bytes), 0, shape, dtype);
 }

@@ -57,7 +57,7 @@ interface Entry {
 
 const defaultMaxKeys = 256;
 /** The elements of a row when bytes are cleared. */
-const clearedRow = 2 ** 20;
+const clearedRow = 2 ** 22;
 
 /**
  * Named tensors that are made once and used again: the fastest way to hold
@@ -320,18 +320,15 @@ function isShape(extents: number[], shape: Shape): boolean {
   return true;
 }
 
+const zero = new BigUint64Array(1);
+
 /** All dtypes have a zero of zero bits. Nothing beyond the tensor is written. */
 function clear(tensor: Tensor): void {
   noteWrite(tensor);
-  if (tensor.byteLength % 4 !== 0) {
-    const { buffer, byteOffset, byteLength } = tensor.data;
-    new Uint8Array(buffer, byteOffset, byteLength).fill(0);
-    return;
-  }
-  const words = tensor.byteLength / 4;
-  for (let done = 0; done < words; done += clearedRow) {
-    const address = tensor.address + BigInt(done * 4);
-    const count = Math.min(words - done, clearedRow);
-    check(native().symbols.qn_fill_f32(address, 1, count, 0), "Workspace.zeros");
+  const { byteLength } = tensor;
+  for (let done = 0; done < byteLength; done += clearedRow) {
+    const address = tensor.address + BigInt(done);
+    const count = Math.min(byteLength - done, clearedRow);
+    check(native().symbols.qn_fill(address, zero, 1, count, 1), "Workspace.zeros");
   }
 }

@@ -208,6 +208,7 @@ static uint64_t numbers[4096];
 static _Alignas(64) float y[4096], x[4096], z[4096], w[4096];
 static _Alignas(64) char stored[65536]; /* weights of any dtype: all zero */
 static int32_t ids[16];
+static const uint64_t spread[] = {4, 8, 8, 8, 8, 1, 1, 1}; /* size, strides of three */
 static const uint64_t turned[] = {8, 1, 4, 4, 8, 1}; /* size, stride of y, stride of x */
 
 /* A function that returns a status, and one that returns a value. */
@@ -232,12 +233,14 @@ CALL(qn_pool_snapshot, numbers, numbers + 8, 100)
 CALL(qn_pool_budget_set, (size_t)1 << 40)
 CALL(qn_pool_trim, numbers)
 CALL(qn_pool_idle_set, 5000)
-CALL(qn_fill_f32, y, 4, 8, 1.0f)
+CALL(qn_fill, y, numbers, 4, 8, 4)
 CALL(qn_random_normal_f32, y, 4, 8, 1, 2, 0.0f, 1.0f)
 CALL(qn_copy, y, x, 4, 32)
 CALL(qn_copy_strided, y, x, turned, 2, 4)
 CALL(qn_dequantize_f32, y, stored, 2, 64, QN_Q8_0)
-CALL(qn_add_f32, y, x, z, 4, 8)
+CALL(qn_binary, y, x, z, turned, 2, 0, QN_ADD, QN_F32)
+CALL(qn_where, y, x, w, z, spread, 2, 4)
+CALL(qn_clamp_f32, y, x, 4, 8, -1, 1)
 CALL(qn_swiglu_f32, y, x, z, 4, 8)
 CALL(qn_rms_norm_f32, y, x, w, 4, 8, 1e-5f)
 CALL(qn_softmax_f32, y, x, 4, 8)
@@ -305,12 +308,14 @@ static const entry table[] = {
     ENTRY_SURE(qn_pool_idle_set, nothing),
     ENTRY(qn_file_map),
     ENTRY_SURE(qn_file_unmap, map_file),
-    ENTRY_SURE(qn_fill_f32, nothing),
+    ENTRY_SURE(qn_fill, nothing),
     ENTRY_SURE(qn_random_normal_f32, nothing),
     ENTRY_SURE(qn_copy, nothing),
     ENTRY_SURE(qn_copy_strided, nothing),
     ENTRY_SURE(qn_dequantize_f32, nothing),
-    ENTRY_SURE(qn_add_f32, nothing),
+    ENTRY_SURE(qn_binary, nothing),
+    ENTRY_SURE(qn_where, nothing),
+    ENTRY_SURE(qn_clamp_f32, nothing),
     ENTRY_SURE(qn_swiglu_f32, nothing),
     ENTRY_SURE(qn_rms_norm_f32, nothing),
     ENTRY_SURE(qn_softmax_f32, nothing),

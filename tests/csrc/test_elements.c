@@ -15,8 +15,14 @@ static void test_fill_and_copy(void) {
     const uint32_t n = test_lengths[c];
     float *y = guarded_floats(n);
     float *x = random_floats(n, -1, 1);
-    CHECK_EQ(qn_fill_f32(y, 1, n, 2.5f), QN_OK);
-    for (uint32_t i = 0; i < n; i += 1) CHECK(y[i] == 2.5f);
+    for (uint32_t item = 1; item <= 8; item *= 2) {
+      char *filled = guarded_bytes((size_t)n * item);
+      const uint64_t value = 0x0123456789abcdef;
+      CHECK_EQ(qn_fill(filled, &value, 1, n, item), QN_OK);
+      bool same = true;
+      for (uint32_t i = 0; i < n; i += 1) same = same && !memcmp(filled + i * item, &value, item);
+      CHECK(same);
+    }
     CHECK_EQ(qn_copy(y, x, 4, n), QN_OK);
     CHECK(same_bits(y, x, n));
     release_all();
@@ -40,16 +46,19 @@ static void test_copy_overlapping(void) {
   }
 }
 
-static void test_add(void) {
+static void test_clamp(void) {
   for (size_t c = 0; c < COUNT_OF(test_lengths); c += 1) {
     const uint32_t n = test_lengths[c];
-    float *a = random_floats(n, -8, 8);
-    float *b = random_floats(n, -8, 8);
+    float *x = random_floats(n, -8, 8);
     float *y = guarded_floats(n);
-    CHECK_EQ(qn_add_f32(y, a, b, 1, n), QN_OK);
-    for (uint32_t i = 0; i < n; i += 1) CHECK(y[i] == a[i] + b[i]);
-    CHECK_EQ(qn_add_f32(a, a, b, n, 1), QN_OK);
-    CHECK(same_bits(a, y, n));
+    if (n > 3) x[n - 1] = NAN, x[1] = INFINITY, x[2] = -INFINITY, x[3] = -0.0f;
+    CHECK_EQ(qn_clamp_f32(y, x, 1, n, -2, 0), QN_OK);
+    for (uint32_t i = 0; i < n; i += 1) {
+      const float expected = x[i] < -2 ? -2 : x[i] > 0 ? 0 : x[i];
+      CHECK(isnan(x[i]) ? isnan(y[i]) : same_bits(&y[i], &expected, 1));
+    }
+    CHECK_EQ(qn_clamp_f32(x, x, n, 1, -2, 0), QN_OK);
+    CHECK(same_bits(x, y, n));
     release_all();
   }
 }
@@ -238,7 +247,7 @@ static void test_threads(void) {
     CHECK_EQ(qn_threads_set(test_thread_counts[c]), QN_OK);
     for (int operation = 0; operation < 4; operation += 1) {
       switch (operation) {
-        case 0: CHECK_EQ(qn_add_f32(y, a, b, 1, MANY), QN_OK); break;
+        case 0: CHECK_EQ(qn_clamp_f32(y, a, 1, MANY, -9, 9), QN_OK); break;
         case 1: CHECK_EQ(qn_swiglu_f32(y, a, b, MANY, 1), QN_OK); break;
         case 2: CHECK_EQ(qn_random_normal_f32(y, 1, MANY, 3, 4, 0, 1), QN_OK); break;
         default: CHECK_EQ(qn_dequantize_f32(y, a, 1, MANY, QN_F32), QN_OK); break;
@@ -253,12 +262,18 @@ static void test_bad_arguments(void) {
   _Alignas(8) float words[64] = {0};
   float *null = NULL;
   float *odd = (float *)(void *)((char *)words + 1);
-  CHECK_EQ(qn_fill_f32(null, 0, 5, 1), QN_OK);
-  CHECK_EQ(qn_fill_f32(null, 1, 5, 1), QN_NULL_POINTER);
-  CHECK_EQ(qn_fill_f32(odd, 1, 5, 1), QN_BAD_ALIGNMENT);
-  CHECK_EQ(qn_fill_f32(words, UINT32_MAX, UINT32_MAX, 1), QN_BAD_SIZE);
-  CHECK_EQ(qn_add_f32(words, null, words, 1, 5), QN_NULL_POINTER);
-  CHECK_EQ(qn_add_f32(words, words, odd, 1, 5), QN_BAD_ALIGNMENT);
+  const uint64_t value = 1;
+  CHECK_EQ(qn_fill(null, &value, 0, 5, 4), QN_OK);
+  CHECK_EQ(qn_fill(null, &value, 1, 5, 4), QN_NULL_POINTER);
+  CHECK_EQ(qn_fill(words, NULL, 1, 5, 4), QN_NULL_POINTER);
+  CHECK_EQ(qn_fill(odd, &value, 1, 5, 4), QN_BAD_ALIGNMENT);
+  CHECK_EQ(qn_fill(odd, &value, 1, 5, 1), QN_OK);
+  CHECK_EQ(qn_fill(words, &value, 1, 5, 3), QN_BAD_ARGUMENT);
+  CHECK_EQ(qn_fill(words, &value, UINT32_MAX, UINT32_MAX, 4), QN_BAD_SIZE);
+  CHECK_EQ(qn_clamp_f32(words, null, 1, 5, 0, 1), QN_NULL_POINTER);
+  CHECK_EQ(qn_clamp_f32(odd, words, 1, 5, 0, 1), QN_BAD_ALIGNMENT);
+  CHECK_EQ(qn_clamp_f32(words, words, 1, 5, 1, 0), QN_BAD_ARGUMENT);
+  CHECK_EQ(qn_clamp_f32(words, words, 1, 5, NAN, 0), QN_BAD_ARGUMENT);
   CHECK_EQ(qn_swiglu_f32(null, words, words, 1, 5), QN_NULL_POINTER);
   CHECK_EQ(qn_copy(null, words, 1, 5), QN_NULL_POINTER);
   CHECK_EQ(qn_copy(odd, words, 1, 5), QN_OK);
@@ -275,7 +290,7 @@ static void test_bad_arguments(void) {
 int main(int count, char **arguments) {
   test_begin(count, arguments);
   static void (*const tests[])(void) = {
-      test_fill_and_copy,     test_copy_overlapping,  test_add,
+      test_fill_and_copy,     test_copy_overlapping,  test_clamp,
       test_swiglu,            test_silu_range,        test_special_values,
       test_dequantize_halves, test_dequantize_blocks, test_philox_known_answers,
       test_random_normal,     test_threads,           test_bad_arguments,

@@ -1,10 +1,11 @@
 /**
  * The operations as one table, for tests of what they have in common.
  */
+import * as ops from "../../lib/ops/mod.ts";
 import {
-  add,
   argmax,
   attention,
+  clamp,
   crossEntropy,
   dequantize,
   embedding,
@@ -15,13 +16,18 @@ import {
   sample,
   softmax,
   swiglu,
+  where,
 } from "../../lib/ops/mod.ts";
+import type { DType } from "../../lib/core/dtype.ts";
 import { Tensor } from "../../lib/tensor/mod.ts";
 
 /** What most operands are. */
 export type Floats = Tensor<"float32">;
 /** What indices are. */
 export type Ids = Tensor<"int32">;
+
+/** What comparisons give. */
+export type Bools = Tensor<"bool">;
 
 /** One operation with operands that fit. */
 export interface Case {
@@ -31,6 +37,8 @@ export interface Case {
   run: (operands: Tensor[], out?: Tensor) => Tensor;
   /** The result's shape. */
   shape: number[];
+  /** The result's dtype; float32 when left out. */
+  dtype?: DType;
   /** Operands that `out` may be. */
   inPlace?: number[];
   /** Blocks that stay with an operand: copies of weights. */
@@ -42,14 +50,67 @@ export const f = (shape: number[]) => Tensor.randn(shape, { seed: 1 });
 /** Indices. */
 export const i = (values: number[]) => Tensor.from(values, "int32");
 
+/** Booleans: one of eight bits of a number each, twice. */
+export const t = (bits: number) =>
+  Tensor.from([0, 1].map(() => Array.from({ length: 8 }, (_, i) => (bits >> i & 1) === 1)), "bool");
+
+type FloatsOperation = (a: Floats, b: Floats, options: { out?: Floats }) => Floats;
+const { add, sub, mul, div, pow, maximum, minimum } = ops;
+const arithmetic: Record<string, FloatsOperation> = { add, sub, mul, div, pow, maximum, minimum };
+const comparisons = [
+  "equal",
+  "notEqual",
+  "less",
+  "lessEqual",
+  "greater",
+  "greaterEqual",
+] as const;
+
 /** Every operation whose result is one tensor. */
 export const cases: Case[] = [
-  {
-    name: "add",
+  ...Object.entries(arithmetic).map(([name, operation]): Case => ({
+    name,
     make: () => [f([2, 3]), f([2, 3])],
-    run: ([a, b], out) => add(a as Floats, b as Floats, { out: out as Floats }),
+    run: ([a, b], out) => operation(a as Floats, b as Floats, { out: out as Floats }),
     shape: [2, 3],
     inPlace: [0, 1],
+  })),
+  ...comparisons.map((name): Case => ({
+    name,
+    make: () => [f([2, 3]), f([2, 3])],
+    run: ([a, b], out) => ops[name](a as Floats, b as Floats, { out: out as Bools }),
+    shape: [2, 3],
+    dtype: "bool",
+  })),
+  ...(["logicalAnd", "logicalOr"] as const).map((name): Case => ({
+    name,
+    make: () => [t(0b11001010), t(0b10101100)],
+    run: ([a, b], out) => ops[name](a as Bools, b as Bools, { out: out as Bools }),
+    shape: [2, 8],
+    dtype: "bool",
+    inPlace: [0, 1],
+  })),
+  {
+    name: "logicalNot",
+    make: () => [t(0b11001010)],
+    run: ([x], out) => ops.logicalNot(x as Bools, { out: out as Bools }),
+    shape: [2, 8],
+    dtype: "bool",
+    inPlace: [0],
+  },
+  {
+    name: "where",
+    make: () => [t(0b11001010), f([2, 8]), f([2, 8])],
+    run: ([c, a, b], out) => where(c as Bools, a as Floats, b as Floats, { out: out as Floats }),
+    shape: [2, 8],
+    inPlace: [1, 2],
+  },
+  {
+    name: "clamp",
+    make: () => [f([2, 3])],
+    run: ([x], out) => clamp(x as Floats, -0.5, 0.5, { out: out as Floats }),
+    shape: [2, 3],
+    inPlace: [0],
   },
   {
     name: "rmsNorm",
@@ -133,6 +194,7 @@ export const cases: Case[] = [
     make: () => [f([2, 3])],
     run: ([x], out) => argmax(x as Floats, { out: out as Ids }),
     shape: [2],
+    dtype: "int32",
   },
   {
     name: "crossEntropy",
@@ -151,6 +213,7 @@ export const cases: Case[] = [
         out: out as Ids,
       }),
     shape: [1],
+    dtype: "int32",
   },
 ];
 

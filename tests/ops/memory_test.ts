@@ -16,7 +16,7 @@ import { cases, dispose, f, type Floats } from "./cases.ts";
 /** The same elements with a gap behind each of them. */
 function strided<D extends DType>(tensor: Tensor<D>): Tensor<D> {
   using wide = Tensor.empty([...tensor.shape, 2], tensor.dtype);
-  wide.data.fill(99);
+  new Uint8Array(wide.data.buffer, wide.data.byteOffset, wide.byteLength).fill(99);
   using part = wide.slice(0, 1, { axis: -1 });
   const view = part.reshape(tensor.shape);
   view.copyFrom(tensor);
@@ -142,12 +142,28 @@ interface Use {
   run: (tensors: Tensor[]) => unknown;
 }
 
+const { addInPlace, subInPlace, mulInPlace, divInPlace } = ops;
+const inPlace: Record<string, (x: Floats, y: Floats) => Floats> = {
+  addInPlace,
+  subInPlace,
+  mulInPlace,
+  divInPlace,
+};
+
 /** Those that are not in the table of cases with all that they take. */
 const others: Record<string, Use> = {
-  addInPlace: {
+  ...Object.fromEntries(
+    Object.entries(inPlace).map(([name, operation]): [string, Use] => [name, {
+      make: () => [f([2, 3]), f([2, 3])],
+      run: ([x, y]) => operation(x as Floats, y as Floats),
+    }]),
+  ),
+  addScaledInPlace: {
     make: () => [f([2, 3]), f([2, 3])],
-    run: ([x, y]) => ops.addInPlace(x as Floats, y as Floats),
+    run: ([x, y]) => ops.addScaledInPlace(x as Floats, y as Floats, 2),
   },
+  scaleInPlace: { make: () => [f([2, 3])], run: ([x]) => ops.scaleInPlace(x as Floats, 2) },
+  fill: { make: () => [f([2, 3])], run: ([x]) => ops.fill(x as Floats, 2) },
   ropeTable: {
     make: () => [f([4]), f([3, 4]), f([3, 4])],
     run: ([factors, cosines, sines]) =>
@@ -159,13 +175,9 @@ const others: Record<string, Use> = {
 };
 
 const uses = new Map<string, Use>(Object.entries(others));
-for (const { name, make, run, shape } of cases) {
+for (const { name, make, run, shape, dtype } of cases) {
   uses.set(name, {
-    make: () => {
-      const operands = make();
-      const isIndex = name === "argmax" || name === "sample";
-      return [...operands, isIndex ? Tensor.empty(shape, "int32") : Tensor.empty(shape)];
-    },
+    make: () => [...make(), Tensor.empty(shape, dtype)],
     run: (tensors) => run(tensors.slice(0, -1), tensors.at(-1)),
   });
 }

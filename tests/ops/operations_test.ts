@@ -99,8 +99,8 @@ Deno.test(
     using ids = i([9]);
     using bad = i([-1, 0]);
     const refused: [() => unknown, string][] = [
-      [() => add(a, b), "add: the second operand is [3, 2], expected [2, 3]"],
-      [() => addInPlace(a, b), "addInPlace: the second operand is [3, 2]"],
+      [() => add(a, b), "add: [2, 3] and [3, 2] cannot be broadcast together"],
+      [() => addInPlace(a, b), "addInPlace: [2, 3] and [3, 2] cannot be broadcast together"],
       [() => rmsNorm(a, v), "rmsNorm: weight is [4], expected [3]"],
       [() => rmsNorm(a, undefined, { epsilon: -1 }), "rmsNorm: "],
       [() => linear(a, b), "linear: x [2, 3] does not fit weight [3, 2]"],

@@ -1,5 +1,6 @@
 import { assert, assertEquals, assertStringIncludes, assertThrows } from "@std/assert";
 import { withoutLeaks } from "../support/native.ts";
+import { dtypes, isPlain } from "../../lib/core/dtype.ts";
 import { DisposedError } from "../../lib/core/errors.ts";
 import { pool } from "../../lib/memory/mod.ts";
 import { type NestedNumbers, Tensor } from "../../lib/tensor/mod.ts";
@@ -223,5 +224,56 @@ Deno.test(
     assertThrows(() => blocks.slice(0, 5), RangeError, "whole blocks");
     assertThrows(() => matrix.slice(0, 1.5), RangeError, "Tensor.slice: 0 and 1.5");
     assertThrows(() => matrix.slice(NaN), RangeError, "integers");
+  }),
+);
+
+Deno.test(
+  "tensors of every plain dtype are made, filled, read, copied and shown",
+  withoutLeaks(() => {
+    for (const dtype of dtypes.filter(isPlain)) {
+      const element = (value: number) => dtype === "int64" ? BigInt(value) : value;
+      using x = Tensor.from([[1, 0, 1], [0, 1, 1]], dtype);
+      assertEquals([x.dtype, x.get(0, 2), x.get(-1, 0)], [dtype, element(1), element(0)]);
+      assertEquals(x.toArray(), [[1, 0, 1], [0, 1, 1]].map((row) => row.map(element)));
+      using turned = x.transpose();
+      using copy = turned.clone();
+      assertEquals(copy.toArray(), [[1, 0], [0, 1], [1, 1]].map((row) => row.map(element)));
+      using part = x.slice(1, 3, { axis: 1 });
+      part.copyFrom(part);
+      assertStringIncludes(Deno.inspect(part), `Tensor ${dtype} [2, 2] [[0, 1],\n [1, 1]]`);
+      using ones = Tensor.ones([2], dtype);
+      using zeros = Tensor.zeros([2], dtype);
+      using full = Tensor.full([2], 1, dtype);
+      assertEquals([ones.toArray(), zeros.toArray()], [[1, 1].map(element), [0, 0].map(element)]);
+      assertEquals(full.toArray(), ones.toArray());
+      using same = Tensor.fromShared(x.share());
+      assertEquals(same.toArray(), x.toArray());
+    }
+  }),
+);
+
+Deno.test(
+  "elements are read as the numbers they stand for",
+  withoutLeaks(() => {
+    using brain = Tensor.from([1.0078125, -3.140625, Infinity, NaN], "bfloat16");
+    assertEquals(brain.toArray(), [1.0078125, -3.140625, Infinity, NaN]);
+    assertStringIncludes(Deno.inspect(brain), "[1.0078, -3.1406, Infinity, NaN]");
+    using wide = Tensor.from(new BigInt64Array([2n ** 63n - 1n, -1n]), "int64");
+    assertEquals(wide.toArray(), [2n ** 63n - 1n, -1n]);
+    assertEquals(wide.data, new BigInt64Array([2n ** 63n - 1n, -1n]));
+    using mixed = Tensor.from([1, 2n], "int64");
+    assertEquals(mixed.toArray(), [1n, 2n]);
+    using mask = Tensor.from([[true, false], [false, true]], "bool");
+    assertEquals(mask.data, new Uint8Array([1, 0, 0, 1]));
+    using truth = Tensor.from(new Float32Array([0, -2, NaN]), "bool");
+    assertEquals(truth.toArray(), [0, 1, 1]);
+    using doubles = Tensor.from(new Float64Array([0.1, 1e300]), "float64");
+    assertEquals(doubles.toArray(), [0.1, 1e300]);
+    using bytes = Tensor.full([3], 255, "uint8");
+    assertEquals(bytes.data, new Uint8Array([255, 255, 255]));
+    using big = Tensor.full([1], -(2n ** 62n), "int64");
+    assertEquals(big.get(0), -(2n ** 62n));
+    using flag = Tensor.full([], true, "bool");
+    assertEquals(flag.toArray(), 1);
   }),
 );

@@ -29,7 +29,7 @@ function obey(order: Order): Answer {
     case "claim": {
       const tensor = Tensor.fromShared(order.ticket);
       held.push(tensor);
-      return { values: tensor.toArray() };
+      return { values: (tensor as Tensor<"float32">).toArray() };
     }
     case "negate": {
       const tensor = held[held.length - 1] as Tensor<"float32">;

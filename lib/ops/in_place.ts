@@ -1,0 +1,155 @@
+/**
+ * Elementwise arithmetic that changes its first operand, contiguous or not. The
+ * second is broadcast to it; it never grows.
+ */
+import { isPlain, type PlainDType } from "../core/dtype.ts";
+import type { ElementSource } from "../core/element.ts";
+import { Status } from "../ffi/mod.ts";
+import { BinaryOp } from "../ffi/symbols.ts";
+import { checkValue, noteWrite, Tensor, writeFill } from "../tensor/mod.ts";
+import { type Arithmetic, binaryInPlace, type Floating, type Operation } from "./binary.ts";
+import { checkOperand, refuse } from "./operands.ts";
+
+const numbers = ["float32", "float64", "int32", "int64"] as const;
+const floats = ["float32", "float64"] as const;
+
+const adds: Operation = { name: "addInPlace", code: BinaryOp.ADD, dtypes: numbers };
+const subtracts: Operation = { name: "subInPlace", code: BinaryOp.SUBTRACT, dtypes: numbers };
+const multiplies: Operation = { name: "mulInPlace", code: BinaryOp.MULTIPLY, dtypes: numbers };
+const divides: Operation = { name: "divInPlace", code: BinaryOp.DIVIDE, dtypes: floats };
+const scales: Operation = { name: "scaleInPlace", code: BinaryOp.MULTIPLY, dtypes: numbers };
+const addsScaled: Operation = {
+  name: "addScaledInPlace",
+  code: BinaryOp.ADD_SCALED,
+  dtypes: floats,
+};
+
+/**
+ * `x += y`.
+ *
+ * @param x float32, float64, int32 or int64; changed.
+ * @param y The same dtype and a shape that broadcasts to that of `x`, or a number.
+ * @returns `x`.
+ * @throws {RangeError} When the result would not fit into `x`.
+ *
+ * @example
+ * ```ts
+ * import { addInPlace, Tensor } from "@quern/quern";
+ *
+ * using x = Tensor.from([[1, 2], [3, 4]]);
+ * using y = Tensor.from([10, 20]);
+ * addInPlace(x, y);
+ * console.log(x.toArray()); // [[11, 22], [13, 24]]
+ * ```
+ */
+export function addInPlace<D extends Arithmetic>(x: Tensor<D>, y: Tensor<D> | number): Tensor<D> {
+  return binaryInPlace(x, y, adds);
+}
+
+/**
+ * `x -= y`, as {@linkcode addInPlace}.
+ *
+ * @param x float32, float64, int32 or int64; changed.
+ * @param y The same dtype and a shape that broadcasts to that of `x`, or a number.
+ * @returns `x`.
+ * @throws {RangeError} When the result would not fit into `x`.
+ */
+export function subInPlace<D extends Arithmetic>(x: Tensor<D>, y: Tensor<D> | number): Tensor<D> {
+  return binaryInPlace(x, y, subtracts);
+}
+
+/**
+ * `x *= y`, as {@linkcode addInPlace}.
+ *
+ * @param x float32, float64, int32 or int64; changed.
+ * @param y The same dtype and a shape that broadcasts to that of `x`, or a number.
+ * @returns `x`.
+ * @throws {RangeError} When the result would not fit into `x`.
+ */
+export function mulInPlace<D extends Arithmetic>(x: Tensor<D>, y: Tensor<D> | number): Tensor<D> {
+  return binaryInPlace(x, y, multiplies);
+}
+
+/**
+ * `x /= y`, as {@linkcode addInPlace}.
+ *
+ * @param x float32 or float64; changed.
+ * @param y The same dtype and a shape that broadcasts to that of `x`, or a number.
+ * @returns `x`.
+ * @throws {RangeError} When the result would not fit into `x`.
+ */
+export function divInPlace<D extends Floating>(x: Tensor<D>, y: Tensor<D> | number): Tensor<D> {
+  return binaryInPlace(x, y, divides);
+}
+
+/**
+ * `x *= factor`.
+ *
+ * @param x float32, float64, int32 or int64; changed.
+ * @param factor A number; an integer where `x` is of integers.
+ * @returns `x`.
+ * @throws {TypeError} When the factor is no number.
+ */
+export function scaleInPlace<D extends Arithmetic>(x: Tensor<D>, factor: number): Tensor<D> {
+  checkOperand(scales.name, "x", x);
+  checkNumber(scales.name, "the factor", factor);
+  return binaryInPlace(x, factor, scales);
+}
+
+/**
+ * `x += factor · y`; rounded once where the processor has a fused multiply-add, for float32.
+ *
+ * @param x float32 or float64; changed.
+ * @param y The same dtype and a shape that broadcasts to that of `x`.
+ * @param factor A number.
+ * @returns `x`.
+ * @throws {RangeError} When the result would not fit into `x`.
+ * @throws {TypeError} When the factor is no number.
+ *
+ * @example
+ * ```ts
+ * import { addScaledInPlace, Tensor } from "@quern/quern";
+ *
+ * using weights = Tensor.from([1, 2]);
+ * using gradient = Tensor.from([10, 20]);
+ * addScaledInPlace(weights, gradient, -0.5);
+ * console.log(weights.toArray()); // [-4, -8]
+ * ```
+ */
+export function addScaledInPlace<D extends Floating>(
+  x: Tensor<D>,
+  y: Tensor<D>,
+  factor: number,
+): Tensor<D> {
+  checkOperand(addsScaled.name, "the first operand", x);
+  checkOperand(addsScaled.name, "the second operand", y);
+  checkNumber(addsScaled.name, "the factor", factor);
+  return binaryInPlace(x, y, addsScaled, factor);
+}
+
+function checkNumber(operation: string, name: string, value: unknown): void {
+  if (typeof value === "number") return;
+  throw new TypeError(`${operation}: ${name} is a number, not ${typeof value}`);
+}
+
+/**
+ * Writes one value into every element of a tensor.
+ *
+ * @param x Any dtype but the quantised; changed.
+ * @param value A number; also a bigint for int64, a boolean for bool.
+ * @returns `x`.
+ * @throws {TypeError} When the value is of another kind, or `x` is quantised.
+ */
+export function fill<D extends PlainDType>(x: Tensor<D>, value: ElementSource): Tensor<D> {
+  checkOperand("fill", "x", x);
+  const { dtype } = x;
+  if (!isPlain(dtype)) throw new TypeError(`fill: x is ${dtype}, which is quantised`);
+  checkValue(dtype, value, "fill");
+  if (!x.isContiguous) {
+    using values = Tensor.full(x.shape, value, dtype);
+    return x.copyFrom(values);
+  }
+  noteWrite(x);
+  const status = writeFill(x, dtype, value);
+  return status === Status.OK ? x : refuse("fill", status, x, x, { x });
+}

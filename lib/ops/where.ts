@@ -1,0 +1,65 @@
+/**
+ * Each element from one of two tensors.
+ */
+import { type DType, dtypeLayout, type PlainDType } from "../core/dtype.ts";
+import { native, Status } from "../ffi/mod.ts";
+import type { Tensor } from "../tensor/mod.ts";
+import { broadcast, mustCopy, type ResultOption, writeLayout } from "./binary.ts";
+import { checkInPlace, checkOperand, refuse, resultTensor, withDense } from "./operands.ts";
+
+/**
+ * `condition ? a : b`, element by element. The three shapes broadcast as those of `add`;
+ * elements keep their bits.
+ *
+ * @param condition bool.
+ * @param a Any dtype but the quantised.
+ * @param b The same dtype.
+ * @param options `out` may be `a` or `b`.
+ * @returns Elements of `a` where the condition is 1, of `b` where it is 0.
+ * @throws {RangeError} When the shapes do not fit each other.
+ * @throws {TypeError} When the dtypes differ, or are quantised.
+ *
+ * @example
+ * ```ts
+ * import { Tensor, where } from "@quern/quern";
+ *
+ * using mask = Tensor.from([true, false], "bool");
+ * using a = Tensor.from([[1, 2], [3, 4]]);
+ * using b = Tensor.from([[10], [20]]);
+ * using y = where(mask, a, b);
+ * console.log(y.toArray()); // [[1, 10], [3, 20]]
+ * ```
+ */
+export function where<D extends PlainDType>(
+  condition: Tensor<"bool">,
+  a: Tensor<D>,
+  b: Tensor<D>,
+  options: ResultOption<D> = {},
+): Tensor<D> {
+  checkOperand("where", "the condition", condition, "bool");
+  checkOperand("where", "the first operand", a);
+  checkOperand("where", "the second operand", b, a.dtype);
+  const { blockElements, blockBytes } = dtypeLayout(a.dtype);
+  if (blockElements !== 1) {
+    throw new TypeError(`where: the first operand is ${a.dtype}; use dequantize() first`);
+  }
+  const shape = broadcast("where", broadcast("where", a.shape, b.shape), condition.shape);
+  const { out } = options;
+  const y = resultTensor<DType>("where", out, shape, a.dtype) as Tensor<D>;
+  if (mustCopy(out, condition) || mustCopy(out, a) || mustCopy(out, b)) {
+    return withDense([condition, a, b], where<D>, options);
+  }
+  checkInPlace("where", out, "the condition", condition);
+  checkInPlace("where", out, "the first operand", a);
+  checkInPlace("where", out, "the second operand", b);
+  const status = native().symbols.qn_where(
+    y.address,
+    condition.address,
+    a.address,
+    b.address,
+    writeLayout(shape, [condition, a, b]),
+    shape.length,
+    blockBytes,
+  );
+  return status === Status.OK ? y : refuse("where", status, y, out, { condition, a, b });
+}

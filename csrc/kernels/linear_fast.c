@@ -183,6 +183,11 @@ QN_INLINE void tile(float *y, const struct qn_activation_block *x, const float *
   }
 }
 
+/* The sums of a row; none but Q4_1's are there. */
+QN_INLINE const float *row_sums(const float *sums, size_t row, size_t padded) {
+  return padded == 0 ? NULL : sums + row * padded;
+}
+
 /* All rows of x for all strips; the compiler makes a copy for each dtype. */
 QN_INLINE void product(float *y, const struct qn_activation_block *x, const float *sums,
                        const uint8_t *weight, float *scratch, size_t rows, size_t outputs,
@@ -196,11 +201,12 @@ QN_INLINE void product(float *y, const struct qn_activation_block *x, const floa
     struct strip s = prepare_strip(first, scratch, count, inputs, dtype);
     size_t r = 0;
     for (; QN_DOT_ROWS > 1 && r + QN_DOT_ROWS <= rows; r += QN_DOT_ROWS) {
-      tile(y + r * y_stride + o, x + r * blocks, sums + r * padded, &s, inputs, y_stride, dtype,
-           QN_DOT_ROWS);
+      tile(y + r * y_stride + o, x + r * blocks, row_sums(sums, r, padded), &s, inputs,
+           y_stride, dtype, QN_DOT_ROWS);
     }
     for (; r < rows; r++) {
-      tile(y + r * y_stride + o, x + r * blocks, sums + r * padded, &s, inputs, y_stride, dtype, 1);
+      tile(y + r * y_stride + o, x + r * blocks, row_sums(sums, r, padded), &s, inputs, y_stride,
+           dtype, 1);
     }
   }
 }

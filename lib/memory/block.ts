@@ -86,7 +86,7 @@ export class Block {
    */
   recorded = 0;
   /**
-   * When it was handed out, in ticks of 10 ms.
+   * When a safe handle took it, in ticks of 10 ms.
    * @internal
    */
   since = 0;

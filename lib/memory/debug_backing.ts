@@ -26,7 +26,7 @@ export function debugBacking(supply: Supply): DebugBacking {
 }
 
 function partOf(native: Block, offset: number, bytes: number, buffer: ArrayBuffer): Block {
-  const { owner, segmentAddress, segmentBytes, generation, since } = native;
+  const { owner, segmentAddress, segmentBytes, generation } = native;
   const address = native.address + BigInt(offset);
   const place = { address, byteLength: bytes, segmentAddress, segmentBytes, generation };
   const part = new Block(owner, place);
@@ -34,7 +34,6 @@ function partOf(native: Block, offset: number, bytes: number, buffer: ArrayBuffe
   part.ownBuffer = buffer;
   part.held = true;
   part.requested = bytes;
-  part.since = since;
   return part;
 }
 

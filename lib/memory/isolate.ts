@@ -57,13 +57,22 @@ export function ticksOf(milliseconds: number): number {
 }
 
 /**
+ * What the pool's clock says.
+ *
+ * @returns Ticks, as a 32-bit integer.
+ */
+export function timeNow(): number {
+  return isolate().fields[IsolateField.NOW] | 0;
+}
+
+/**
  * How long ago something was.
  *
  * @param since What the clock said then, as a 32-bit integer.
  * @returns Milliseconds.
  */
 export function ageMs(since: number): number {
-  return ((isolate().fields[IsolateField.NOW] - since) | 0) * tickMs;
+  return ((timeNow() - since) | 0) * tickMs;
 }
 
 /**

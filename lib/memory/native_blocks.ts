@@ -81,7 +81,6 @@ export function readBlock(
   block.held = true;
   block.requested = bytes;
   block.recorded = bytes;
-  block.since = isolate().fields[IsolateField.NOW] | 0;
   return block;
 }
 

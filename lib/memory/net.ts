@@ -28,6 +28,7 @@
  * epoch has none.
  */
 import type { Block } from "./block.ts";
+import { timeNow } from "./isolate.ts";
 
 const epochBlocks = 64;
 const epochBytes = 1 << 20;
@@ -99,6 +100,7 @@ export class Net {
     epoch.bytes += bytes;
     epoch.live++;
     block.epoch = epoch;
+    block.since = timeNow();
     return this.#token!;
   }
 
@@ -116,6 +118,8 @@ export class Net {
       // Nothing else enters it.
       epoch.bytes = Infinity;
       blocks[0].epoch = epoch;
+      const since = timeNow();
+      for (const block of blocks) block.since = since;
     }
     return this.#token!;
   }

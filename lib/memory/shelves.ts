@@ -70,7 +70,6 @@ export class Shelves {
     fields[RENTS + sizeClass]++;
     fields[REQUESTED] += bytes;
     block.requested = bytes;
-    block.since = fields[NOW] | 0;
     block.held = true;
     return block;
   }
@@ -95,12 +94,10 @@ export class Shelves {
     }
     const fields = this.#fields;
     const shelf = this.#small[sizeClass];
-    const since = fields[NOW] | 0;
     for (; taken < into.length; taken++) {
       const block = shelf.pop();
       if (block === undefined) break;
       block.requested = bytes;
-      block.since = since;
       block.held = true;
       into[taken] = block;
     }

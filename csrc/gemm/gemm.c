@@ -252,7 +252,7 @@ static qn_status run_job(struct job *job) {
   if (status == QN_OK) {
     job->a_copy = a;
     job->b_copy = b;
-    const size_t grain = larger(TASK_PRODUCTS / 16 / job->p.inner, 8);
+    const size_t grain = larger(TASK_PRODUCTS / 16 / larger(job->p.inner, 1), 8);
     if (a != NULL) qn_parallel_rows(job->p.rows * job->matrices, grain, copy_a, job);
     if (b != NULL) pack_b(job);
     cut(job);

@@ -38,8 +38,9 @@ enum {
   DIRECT_ROWS = 12,          /* that read B in place, whatever its size */
   PANEL_ROWS = 512,          /* that use a panel while it is hot */
   CACHED_FLOATS = 96 << 10,  /* of A that a task keeps in the second cache */
-  LEAST_ROWS = 24,           /* of a task, where there are more */
-  TASK_PRODUCTS = 256 << 10, /* multiplications worth a task: some microseconds */
+  LEAST_ROWS = 12,           /* of a task, where there are more */
+  LEAST_PRODUCTS = 96 << 10, /* multiplications of a task, where there are more */
+  TASK_PRODUCTS = 256 << 10, /* better: some microseconds */
   TASKS_A_THREAD = 4,
 };
 
@@ -176,25 +177,32 @@ static enum form choose_form(const struct qn_gemm *p, size_t matrices) {
   }
   const size_t panels = divide_up(p->cols, QN_PANEL) * matrices;
   const size_t threads = qn_thread_count();
-  const bool enough = panels >= threads || p->rows <= 2 * LEAST_ROWS;
+  const bool enough = panels >= threads || p->rows <= 4 * LEAST_ROWS;
   return p->rows <= PANEL_ROWS && enough ? PANEL : PACKED;
 }
 
-/* Rows: what the second cache holds of A, and fewer where there are too few tasks;
- * panels: enough to be worth a task, but several tasks a thread. */
+/* In how many pieces the rows are cut: what the second cache holds of A, and more
+ * where there would be too few tasks; then evenly many for each thread. */
+static size_t row_pieces(const struct job *job, size_t panels, size_t wanted) {
+  const struct qn_gemm *p = &job->p;
+  if (job->form == PANEL) return 1; /* each piece would pack the panel again */
+  const size_t threads = qn_thread_count();
+  const size_t cached = larger(CACHED_FLOATS / job->depth, 4 * LEAST_ROWS);
+  const size_t least = larger(LEAST_PRODUCTS / QN_PANEL / larger(p->inner, 1), LEAST_ROWS);
+  const size_t most = larger(p->rows / least, 1);
+  size_t pieces = smaller(divide_up(wanted, panels), most);
+  if (pieces > threads) pieces -= pieces % threads;
+  return larger(pieces, divide_up(p->rows, cached));
+}
+
+/* Rows by the above; panels: enough to be worth a task, but several tasks a thread. */
 static void cut(struct job *job) {
   const struct qn_gemm *p = &job->p;
   const size_t panels = divide_up(p->cols, QN_PANEL);
   const size_t threads = qn_thread_count();
   const size_t wanted = threads == 1 ? 1 : threads * TASKS_A_THREAD;
-  size_t rows = p->rows;
-  if (job->form != PANEL) {
-    rows = smaller(rows, larger(CACHED_FLOATS / job->depth, 2 * LEAST_ROWS));
-    const size_t pieces = divide_up(wanted, panels * job->matrices);
-    rows = larger(smaller(rows, divide_up(p->rows, pieces)), smaller(p->rows, LEAST_ROWS));
-  }
-  job->row_blocks = divide_up(p->rows, rows);
-  job->block_rows = divide_up(p->rows, job->row_blocks);
+  job->block_rows = divide_up(p->rows, row_pieces(job, panels * job->matrices, wanted));
+  job->row_blocks = divide_up(p->rows, job->block_rows);
   const size_t products = (job->block_rows + 2) * QN_PANEL * larger(p->inner, 1);
   const size_t most = larger(panels * job->matrices * job->row_blocks / wanted, 1);
   job->group = smaller(divide_up(TASK_PRODUCTS, products), panels);

@@ -6,6 +6,8 @@
 
 import { type Command, SHARED_OPTIONS } from "../command.ts";
 import { measureSpeed } from "../bench/model_speed.ts";
+import { openMatmulCases, parseProductShape, PRODUCT_SHAPES } from "../bench/matmul_cases.ts";
+import { measureOperations, operationTable } from "../bench/operation_bench.ts";
 import { startPeer } from "../bench/peer.ts";
 import { measurePool } from "../bench/pool_bench.ts";
 import { poolTable } from "../bench/pool_table.ts";
@@ -24,6 +26,7 @@ const WHATS: Readonly<Record<string, { readonly only: readonly string[]; run: ty
   decode: { only: ["model", "precision"], run: (options) => runModel("decode", options) },
   prefill: { only: ["model", "precision"], run: (options) => runModel("prefill", options) },
   pool: { only: ["workers"], run: runPool },
+  matmul: { only: ["shape"], run: runMatmul },
 };
 
 /** float32 elements: 256 B, 16 KiB, 256 KiB and 4 MiB. */
@@ -34,8 +37,9 @@ const POOL_WORKERS = [1, 2, 4] as const;
 /** The command. */
 export const command: Command = {
   name: "bench",
-  summary: "measure how fast a model generates (decode) or reads a prompt (prefill), or the pool",
-  usage: "decode|prefill|pool [options]",
+  summary:
+    "measure how fast a model generates (decode) or reads a prompt (prefill), the pool, products",
+  usage: "decode|prefill|pool|matmul [options]",
   positionals: { min: 1, max: 1 },
   options: {
     model: { ...SHARED_OPTIONS.model, help: `${SHARED_OPTIONS.model.help} (smollm2)` },
@@ -46,14 +50,21 @@ export const command: Command = {
       max: 1 << 24,
       help: "tokens to generate, or of the prompt (128); elements of a block (four sizes)",
     },
+    shape: { type: "text", value: "MxNxK", help: "matmul: rows, columns, inner size (a list)" },
     warmup: {
       type: "integer",
       value: "N",
       min: 0,
       max: 1000,
-      help: "runs before timing (1; pool: 3)",
+      help: "runs before timing (1; pool, matmul: 3)",
     },
-    iters: { type: "integer", value: "N", min: 1, max: 10_000, help: "timed runs (5; pool: 15)" },
+    iters: {
+      type: "integer",
+      value: "N",
+      min: 1,
+      max: 10_000,
+      help: "timed runs (5; pool, matmul: 15)",
+    },
     workers: {
       type: "integer",
       value: "N",
@@ -79,6 +90,7 @@ export const command: Command = {
     "quern bench decode --threads 2",
     "quern bench prefill --model smollm2 --size 512 --peer --markdown prefill.md",
     "quern bench pool --size 4096 --workers 2",
+    "quern bench matmul --shape 128x3072x768 --threads 1",
   ],
   run,
 };
@@ -133,6 +145,28 @@ async function runPool(options: ParsedOptions): Promise<void> {
     onProgress: (line) => writeLog(`measuring the pool: ${line}`),
   });
   await report(rows, poolTable, options);
+}
+
+async function runMatmul(options: ParsedOptions): Promise<void> {
+  if (options.flag("peer")) throw new UsageError("matmul takes no --peer");
+  using interrupt = listenForInterrupt();
+  const { signal } = interrupt;
+  await prepareNative(options, signal);
+  const shape = options.text("shape");
+  const size = options.number("size");
+  const shapes = shape !== undefined
+    ? [parseProductShape(shape)]
+    : size !== undefined
+    ? [parseProductShape(`${size}x${size}x${size}`)]
+    : PRODUCT_SHAPES;
+  using cases = new DisposableStack();
+  const plan = {
+    warmup: options.number("warmup") ?? 3,
+    iters: options.number("iters") ?? 15,
+    signal,
+  };
+  const opened = openMatmulCases(shapes).map((one) => cases.use(one));
+  await report(await measureOperations(opened, plan), operationTable, options);
 }
 
 /** Prints rows, and writes them to a file where one is named. */

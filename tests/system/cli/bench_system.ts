@@ -52,6 +52,27 @@ Deno.test("bench pool prints a row for each way to hold memory, alone and with w
   assertEquals(find("new Float32Array 512").nativeAllocationsPerOp, null);
 });
 
+Deno.test("bench matmul prints a row for linear and one for matmul of each shape", async () => {
+  const options = ["--shape", "5x70x30", "--iters", "2", "--threads", "1", "--json"];
+  const { code, stdout, stderr } = await quern(["bench", "matmul", ...options]);
+  assertEquals(code, 0, stderr);
+  const rows: Record<string, unknown>[] = JSON.parse(stdout);
+  assertEquals(rows.map(({ name, shape }) => [name, shape]), [
+    ["linear", "5x70x30"],
+    ["matmul", "5x70x30"],
+  ]);
+  for (const row of rows) {
+    for (const field of NUMBERS) assert(Number(row[field]) > 0, `${row.name}: ${field}`);
+    assertAlmostEquals(Number(row.gflops), 2 * 5 * 70 * 30 / Number(row.medianNs), 1e-9);
+    assertEquals([row.threads, row.iterations, row.nativeAllocationsPerOp], [1, 2, 0]);
+  }
+  for (const shape of ["5x70", "5x70x0", "5x70xk", "99999x99999x9"]) {
+    const refused = await quern(["bench", "matmul", "--shape", shape]);
+    assertEquals([refused.code, refused.stdout], [2, ""]);
+    assertMatch(refused.stderr, /^quern: bench: --shape /);
+  }
+});
+
 Deno.test("bench pool takes no options of models, and models none of the pool", async () => {
   const model = await quern(["bench", "pool", "--model", "smollm2"]);
   assertEquals([model.code, model.stdout], [2, ""]);

@@ -1,0 +1,101 @@
+/**
+ * How fast single operations are, as a program calls them: each writes into a result
+ * that is there already.
+ *
+ * Cases are timed once a round, forwards and backwards in turn, so that a change of
+ * the machine's speed meets all alike; what they allocate is counted afterwards.
+ *
+ * @module
+ */
+
+import { delay } from "../../core/delay.ts";
+import { threads } from "../../ffi/mod.ts";
+import { nativeAllocations } from "../generation_run.ts";
+import { formatTable, markdownTable } from "../output.ts";
+import { batchSize, countedOperations, countHeap, type Loop, timeLoop } from "./measure.ts";
+import { type BenchRow, rowOf } from "./rows.ts";
+
+/** One operation on tensors that it keeps until it is disposed of. */
+export interface OperationCase extends Disposable {
+  readonly name: string;
+  readonly shape: string;
+  /** Multiplications and additions of one operation. */
+  readonly flops: number;
+  readonly loop: Loop;
+}
+
+/** How operations are measured. */
+export interface OperationPlan {
+  /** Rounds before timing. */
+  readonly warmup: number;
+  /** Timed rounds. */
+  readonly iters: number;
+  readonly signal: AbortSignal;
+}
+
+/** A row, with what makes operations of different sizes comparable. */
+export interface OperationRow extends BenchRow {
+  readonly gflops: number;
+}
+
+/** How long counting what one case allocates may take. */
+const COUNTED_MS = 200;
+
+/** Measures cases; the rows are in their order. */
+export async function measureOperations(
+  cases: readonly OperationCase[],
+  plan: OperationPlan,
+): Promise<OperationRow[]> {
+  const batches = cases.map(({ loop }) => batchSize(loop, 1));
+  const times: number[][] = cases.map(() => []);
+  const forwards = [...cases.keys()];
+  for (let round = 0; round < plan.warmup + plan.iters; round++) {
+    for (const index of round % 2 === 0 ? forwards : forwards.toReversed()) {
+      const ns = timeLoop(cases[index].loop, batches[index]);
+      if (round >= plan.warmup) times[index].push(ns);
+      // The loops do not give way by themselves; a signal can only come here.
+      await delay(0);
+      plan.signal.throwIfAborted();
+    }
+  }
+  return cases.map((one, index) => countRow(one, times[index]));
+}
+
+function countRow(one: OperationCase, ns: readonly number[]): OperationRow {
+  const { name, shape, flops, loop } = one;
+  const operations = countedOperations(Math.min(...ns), 1, COUNTED_MS);
+  const allocated = nativeAllocations();
+  const heap = countHeap(loop, operations);
+  const row = rowOf({
+    name,
+    shape,
+    threads: threads(),
+    ns,
+    itemsPerOp: 1,
+    nativeAllocationsPerOp: (nativeAllocations() - allocated) / operations,
+    heapBytesPerOp: heap.bytes / operations,
+    garbageCollections: heap.collections,
+  });
+  return { ...row, gflops: flops / row.medianNs };
+}
+
+const HEAD = ["name", "shape", "threads", "median us", "min us", "GFLOP/s", "native", "heap bytes"];
+const NUMERIC: ReadonlySet<number> = new Set([2, 3, 4, 5, 6, 7]);
+
+/** Rows as a table; native allocations and heap bytes are those of one operation. */
+export function operationTable(
+  rows: readonly OperationRow[],
+  form: "text" | "markdown",
+): string {
+  const cells = rows.map((row) => [
+    row.name,
+    row.shape,
+    `${row.threads}`,
+    (row.medianNs / 1e3).toFixed(2),
+    (row.minNs / 1e3).toFixed(2),
+    row.gflops.toFixed(1),
+    (row.nativeAllocationsPerOp ?? 0).toFixed(2),
+    (row.heapBytesPerOp ?? 0).toFixed(0),
+  ]);
+  return (form === "text" ? formatTable : markdownTable)([HEAD, ...cells], NUMERIC);
+}

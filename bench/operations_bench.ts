@@ -13,10 +13,15 @@ import {
   dequantize,
   embedding,
   greater,
+  groupNorm,
+  layerNorm,
+  layerNormResidual,
   linear,
+  logSoftmax,
   matmul,
   pow,
   rmsNorm,
+  rmsNormResidual,
   rope,
   ropeTable,
   sample,
@@ -169,3 +174,40 @@ for (const dtype of weightTypes) {
     dequantize(weight, { out: widened });
   });
 }
+
+for (const [count, cols] of [[32, 512], [128, 768], [512, 768], [2048, 1024]]) {
+  const x = Tensor.randn([count, cols]);
+  const residual = Tensor.randn([count, cols]);
+  const y = Tensor.empty([count, cols]);
+  const weight = Tensor.ones([cols]);
+  const bias = Tensor.zeros([cols]);
+  const group = "normalisation";
+  const shape = `${count}x${cols}`;
+  Deno.bench(`layerNorm ${shape}`, { group }, () => {
+    layerNorm(x, { weight, bias, out: y });
+  });
+  Deno.bench(`layerNormResidual ${shape}`, { group }, () => {
+    layerNormResidual(x, residual, { weight, bias, out: y, sum: residual });
+  });
+  Deno.bench(`rmsNormResidual ${shape}`, { group }, () => {
+    rmsNormResidual(x, residual, { weight, out: y, sum: residual });
+  });
+}
+const image = Tensor.randn([1, 64, 32, 32]);
+const normed = Tensor.empty([1, 64, 32, 32]);
+Deno.bench("groupNorm 1x64x32x32, 8 groups", { group: "normalisation" }, () => {
+  groupNorm(image, 8, { out: normed });
+});
+
+for (const shape of [[128, 128], [12, 128, 128], [512, 4096]]) {
+  const x = Tensor.randn(shape);
+  const y = Tensor.empty(shape);
+  const group = "softmax";
+  Deno.bench(`softmax ${shape.join("x")}`, { group }, () => void softmax(x, { out: y }));
+  Deno.bench(`logSoftmax ${shape.join("x")}`, { group }, () => void logSoftmax(x, { out: y }));
+}
+const scores = Tensor.randn([12, 128, 128]);
+const weighed = Tensor.empty([12, 128, 128]);
+Deno.bench("softmax 12x128x128, causal, scaled", { group: "softmax" }, () => {
+  softmax(scores, { causal: true, scale: 0.125, out: weighed });
+});

@@ -373,8 +373,44 @@ QN_API int32_t qn_swiglu_f32(float *y, const float *gate, const float *up, uint3
 QN_API int32_t qn_rms_norm_f32(float *y, const float *x, const float *weight, uint32_t rows,
                                uint32_t cols, float epsilon);
 
+/* The same for t = x + residual, which is also written to `total`, unless that is
+ * null. In place: y and total may each be x or residual, and are not the same. */
+QN_API int32_t qn_rms_norm_residual_f32(float *y, float *total, const float *x,
+                                        const float *residual, const float *weight, uint32_t rows,
+                                        uint32_t cols, float epsilon);
+
+/* y = (x - mean(x)) / sqrt(variance(x) + epsilon) * weight + bias, row by row;
+ * weight[cols] and bias[cols] may be null (ones, zeros). In place. */
+QN_API int32_t qn_layer_norm_f32(float *y, const float *x, const float *weight, const float *bias,
+                                 uint32_t rows, uint32_t cols, float epsilon);
+
+/* The same for t = x + residual, with total and in place as for qn_rms_norm_residual_f32. */
+QN_API int32_t qn_layer_norm_residual_f32(float *y, float *total, const float *x,
+                                          const float *residual, const float *weight,
+                                          const float *bias, uint32_t rows, uint32_t cols,
+                                          float epsilon);
+
+/* x[images,channels,spatial] normalised as above over each of `groups` equal groups of
+ * the channels of an image; weight[channels] and bias[channels] may be null. In place. */
+QN_API int32_t qn_group_norm_f32(float *y, const float *x, const float *weight, const float *bias,
+                                 uint32_t images, uint32_t channels, uint32_t spatial,
+                                 uint32_t groups, float epsilon);
+
 /* y = softmax(x) over each row. In place. A row of all -inf gives NaN. */
 QN_API int32_t qn_softmax_f32(float *y, const float *x, uint32_t rows, uint32_t cols);
+
+/* y = softmax(x * scale) over the columns that the mask leaves of each row, 0 in the
+ * others. In place. Row r has row r / mask_outer * mask_inner + r % mask_inner of the
+ * mask, 1 <= mask_inner <= mask_outer: one of QN_F32 is added; of QN_BOOL or QN_I32,
+ * columns where it is 0 are left out. The mask may be null. With causal_rows != 0, which is at most
+ * cols, row r sees columns 0 .. cols - causal_rows + r % causal_rows. */
+QN_API int32_t qn_softmax_masked_f32(float *y, const float *x, const void *mask, uint32_t rows,
+                                     uint32_t cols, float scale, int32_t mask_dtype,
+                                     uint32_t mask_outer, uint32_t mask_inner,
+                                     uint32_t causal_rows);
+
+/* y = log(softmax(x)) over each row. In place. */
+QN_API int32_t qn_log_softmax_f32(float *y, const float *x, uint32_t rows, uint32_t cols);
 
 /* y[rows] = index of the first largest element of each row; NaN counts as largest. */
 QN_API int32_t qn_argmax_f32(int32_t *y, const float *x, uint32_t rows, uint32_t cols);

@@ -4,62 +4,9 @@
  * Each checks its arguments, then splits the rows among the threads; a row is
  * never split.
  */
-#include <math.h>
-
 #include "api/check.h"
 #include "base/threads.h"
 #include "dispatch/dispatch.h"
-
-struct rms_norm {
-  float *y;
-  const float *x;
-  const float *weight;
-  size_t cols;
-  float epsilon;
-};
-
-static void rms_norm_rows(void *context, size_t begin, size_t end, uint32_t worker) {
-  (void)worker;
-  const struct rms_norm *task = context;
-  const size_t at = begin * task->cols;
-  qn_kernels->rms_norm_f32(task->y + at, task->x + at, task->weight, end - begin, task->cols,
-                           task->epsilon);
-}
-
-/* Epsilon is finite and not negative. */
-int32_t qn_rms_norm_f32(float *y, const float *x, const float *weight, uint32_t rows,
-                        uint32_t cols, float epsilon) {
-  if (!isfinite(epsilon) || epsilon < 0.0f) return QN_BAD_ARGUMENT;
-  QN_TRY(qn_check_words(y, rows, cols, 1));
-  QN_TRY(qn_check_words(x, rows, cols, 1));
-  if (weight != NULL) QN_TRY(qn_check_words(weight, rows != 0, cols, 1));
-  if (cols == 0) return QN_OK;
-  struct rms_norm task = {y, x, weight, cols, epsilon};
-  qn_parallel_rows(rows, qn_grain_rows(cols), rms_norm_rows, &task);
-  return QN_OK;
-}
-
-struct softmax {
-  float *y;
-  const float *x;
-  size_t cols;
-};
-
-static void softmax_rows(void *context, size_t begin, size_t end, uint32_t worker) {
-  (void)worker;
-  const struct softmax *task = context;
-  const size_t at = begin * task->cols;
-  qn_kernels->softmax_f32(task->y + at, task->x + at, end - begin, task->cols);
-}
-
-int32_t qn_softmax_f32(float *y, const float *x, uint32_t rows, uint32_t cols) {
-  QN_TRY(qn_check_words(y, rows, cols, 1));
-  QN_TRY(qn_check_words(x, rows, cols, 1));
-  if (cols == 0) return QN_OK;
-  struct softmax task = {y, x, cols};
-  qn_parallel_rows(rows, qn_grain_rows((size_t)cols * 4), softmax_rows, &task);
-  return QN_OK;
-}
 
 struct argmax {
   int32_t *y;

@@ -233,6 +233,21 @@ QN_INLINE void qn_vstore_i32_n(int32_t *p, qn_vi v, size_t n) {
   for (size_t i = 0; i < n; i += 1) p[i] = lanes[i];
 }
 
+/* The first n lanes, zero in the rest: the same loads on other bits. */
+QN_INLINE qn_vf qn_vload_n(const float *p, size_t n);
+
+QN_INLINE qn_vi qn_vload_i32_n(const int32_t *p, size_t n) {
+  return qn_vbits(qn_vload_n((const float *)(const void *)p, n));
+}
+
+QN_INLINE qn_vi qn_vload_u8_i32_n(const void *p, size_t n) {
+  if (n == QN_LANES) return qn_vload_u8_i32(p);
+  const uint8_t *bytes = p;
+  uint8_t lanes[QN_LANES];
+  for (size_t i = 0; i < QN_LANES; i += 1) lanes[i] = i < n ? bytes[i] : 0;
+  return qn_vload_u8_i32(lanes);
+}
+
 /* The first n of QN_LANES half-width elements, zero in the rest, for the two
  * functions below. */
 QN_INLINE void qn_vcopy_half_words(uint16_t *lanes, const void *p, size_t n) {

@@ -3,8 +3,8 @@
  * row: the negative log-likelihood of the target under softmax(logits), in nats.
  *
  * loss, targets: [rows]; logits: [rows, cols], cols at least 1; each target is in
- * 0 .. cols - 1. The exponentials are float32, all else is float64 until the
- * loss is rounded.
+ * 0 .. cols - 1. The exponentials are float32 and added as row_math.h says, all
+ * else is float64 until the loss is rounded.
  */
 #include "dispatch/kernel_table.h"
 #include <vec.h>
@@ -16,7 +16,7 @@ void QN_VARIANT(cross_entropy_f32)(float *loss, const float *logits, const int32
   for (size_t row = 0; row < rows; row += 1) {
     const float *x = logits + row * cols;
     float largest = qn_row_max(x, cols);
-    double sum = qn_row_exp_sum(NULL, x, cols, largest);
-    loss[row] = (float)(log(sum) + ((double)largest - (double)x[targets[row]]));
+    double sum = qn_row_exp_sum(NULL, x, cols, largest, NULL);
+    loss[row] = (float)(log1p(sum / QN_LIFT) + ((double)largest - (double)x[targets[row]]));
   }
 }

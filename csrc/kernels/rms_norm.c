@@ -1,55 +1,66 @@
 /*
- * kernels/rms_norm.c: y = x / sqrt(mean(x^2) + epsilon) * weight, row by row
- * (Zhang and Sennrich, "Root mean square layer normalization", 2019).
+ * kernels/rms_norm.c: y = t / sqrt(mean(t^2) + epsilon) * weight, row by row, where t
+ * is x or x + residual (Zhang and Sennrich, "Root mean square layer normalization",
+ * 2019).
  *
- * y, x: [rows, cols], y may be x; weight: [cols] or null for ones. The squares
- * are summed in float64, where no float32 overflows. The factor of a row is
- * rounded to float32, then x by it, then by the weight; where that factor is no
- * normal float32, each element is computed in float64 and rounded once.
+ * y, x, residual, total: [rows, cols]; weight: [cols] or null for ones. With a
+ * residual, t is written to `total`, or, where that is null, to y on the way. y and
+ * total may each be x or residual, and are not the same. cols is at least 1.
+ *
+ * Up to 16 squares a lane are added in float32, then float64. The factor of a row is
+ * rounded to float32, then t by it, then by the weight. Where float32 does not hold
+ * the squares or the factor, a row is computed in float64 and rounded once.
  */
-#include <math.h>
-
 #include "dispatch/kernel_table.h"
 #include <vec.h>
 
+#include "norm_math.h"
+
 static double sum_of_squares(const float *x, size_t cols) {
-  qn_vd sum = (qn_vd)0.0;
-  size_t i = 0;
-  for (; i + QN_LANES <= cols; i += QN_LANES) {
-    qn_vd v = qn_vto_double(qn_vload(x + i));
-    sum += v * v;
-  }
-  if (i < cols) {
-    qn_vd v = qn_vto_double(qn_vload_n(x + i, cols - i));
-    sum += v * v;
-  }
-  return qn_vreduce_add_double(sum);
+  double sum = 0.0;
+  for (size_t i = 0; i < cols; i += 1) sum += (double)x[i] * (double)x[i];
+  return sum;
 }
 
-static void scale_row(float *y, const float *x, const float *weight, size_t cols, float factor) {
+QN_INLINE void scale(float *y, const float *t, const float *weight, size_t cols, float factor) {
   size_t i = 0;
   for (; i + QN_LANES <= cols; i += QN_LANES) {
-    qn_vf v = qn_vload(x + i) * factor;
+    qn_vf v = qn_vload(t + i) * factor;
     qn_vstore(y + i, weight ? v * qn_vload(weight + i) : v);
   }
-  for (; i < cols; i += 1) y[i] = weight ? x[i] * factor * weight[i] : x[i] * factor;
-}
-
-static void scale_row_wide(float *y, const float *x, const float *weight, size_t cols,
-                           double factor) {
-  for (size_t i = 0; i < cols; i += 1) {
-    y[i] = (float)((double)x[i] * factor * (weight ? (double)weight[i] : 1.0));
+  if (i < cols) {
+    qn_vf v = qn_vload_n(t + i, cols - i) * factor;
+    qn_vstore_n(y + i, weight ? v * qn_vload_n(weight + i, cols - i) : v, cols - i);
   }
 }
 
-void QN_VARIANT(rms_norm_f32)(float *y, const float *x, const float *weight, size_t rows,
-                              size_t cols, float epsilon) {
-  for (size_t row = 0; row < rows; row += 1, x += cols, y += cols) {
-    double factor = 1.0 / sqrt(sum_of_squares(x, cols) / (double)cols + (double)epsilon);
-    if (isnormal((float)factor)) {
-      scale_row(y, x, weight, cols, (float)factor);
+static void scale_wide(float *y, const float *t, const float *weight, size_t cols, float epsilon) {
+  double factor = 1.0 / sqrt(sum_of_squares(t, cols) / (double)cols + (double)epsilon);
+  for (size_t i = 0; i < cols; i += 1) {
+    y[i] = (float)((double)t[i] * factor * (weight ? (double)weight[i] : 1.0));
+  }
+}
+
+void QN_VARIANT(rms_norm_f32)(float *y, float *total, const float *x, const float *residual,
+                              const float *weight, size_t rows, size_t cols, float epsilon) {
+  for (size_t row = 0; row < rows; row += 1) {
+    size_t at = row * cols;
+    const float *t = x + at;
+    double squares;
+    if (residual) {
+      float *sums = (total ? total : y) + at;
+      squares = qn_row_spread(sums, x + at, residual + at, cols, 0.0f).squares;
+      t = sums;
     } else {
-      scale_row_wide(y, x, weight, cols, factor);
+      squares = qn_row_spread(NULL, t, NULL, cols, 0.0f).squares;
+    }
+    double divisor = squares / (double)cols + (double)epsilon;
+    if (!(divisor > 0x1p-100 && squares < 0x1p100)) {
+      scale_wide(y + at, t, weight, cols, epsilon);
+    } else if (weight) {
+      scale(y + at, t, weight, cols, (float)(1.0 / sqrt(divisor)));
+    } else {
+      scale(y + at, t, NULL, cols, (float)(1.0 / sqrt(divisor)));
     }
   }
 }

@@ -9,7 +9,7 @@
  */
 
 /** FNV-1a (64 bit) of the header's bytes; `qn_header_hash()` of a library that fits. */
-export const headerHash = 0xacd28e855865e746n;
+export const headerHash = 0x98a3d30240c65ce8n;
 
 /**
  * What went wrong. The text of each is in base/status.c.
@@ -884,11 +884,131 @@ export const symbols = {
   },
 
   /**
+   * The same for t = x + residual, which is also written to `total`, unless that is
+   * null. In place: y and total may each be x or residual, and are not the same.
+   *
+   * `int32_t qn_rms_norm_residual_f32(float *y, float *total, const float *x, const float *residual, const float *weight, uint32_t rows, uint32_t cols, float epsilon)`
+   */
+  qn_rms_norm_residual_f32: {
+    parameters: [
+      "usize", // float *y
+      "usize", // float *total
+      "usize", // const float *x
+      "usize", // const float *residual
+      "usize", // const float *weight
+      "u32", // uint32_t rows
+      "u32", // uint32_t cols
+      "f32", // float epsilon
+    ],
+    result: "i32",
+  },
+
+  /**
+   * y = (x - mean(x)) / sqrt(variance(x) + epsilon) * weight + bias, row by row;
+   * weight[cols] and bias[cols] may be null (ones, zeros). In place.
+   *
+   * `int32_t qn_layer_norm_f32(float *y, const float *x, const float *weight, const float *bias, uint32_t rows, uint32_t cols, float epsilon)`
+   */
+  qn_layer_norm_f32: {
+    parameters: [
+      "usize", // float *y
+      "usize", // const float *x
+      "usize", // const float *weight
+      "usize", // const float *bias
+      "u32", // uint32_t rows
+      "u32", // uint32_t cols
+      "f32", // float epsilon
+    ],
+    result: "i32",
+  },
+
+  /**
+   * The same for t = x + residual, with total and in place as for qn_rms_norm_residual_f32.
+   *
+   * `int32_t qn_layer_norm_residual_f32(float *y, float *total, const float *x, const float *residual, const float *weight, const float *bias, uint32_t rows, uint32_t cols, float epsilon)`
+   */
+  qn_layer_norm_residual_f32: {
+    parameters: [
+      "usize", // float *y
+      "usize", // float *total
+      "usize", // const float *x
+      "usize", // const float *residual
+      "usize", // const float *weight
+      "usize", // const float *bias
+      "u32", // uint32_t rows
+      "u32", // uint32_t cols
+      "f32", // float epsilon
+    ],
+    result: "i32",
+  },
+
+  /**
+   * x[images,channels,spatial] normalised as above over each of `groups` equal groups of
+   * the channels of an image; weight[channels] and bias[channels] may be null. In place.
+   *
+   * `int32_t qn_group_norm_f32(float *y, const float *x, const float *weight, const float *bias, uint32_t images, uint32_t channels, uint32_t spatial, uint32_t groups, float epsilon)`
+   */
+  qn_group_norm_f32: {
+    parameters: [
+      "usize", // float *y
+      "usize", // const float *x
+      "usize", // const float *weight
+      "usize", // const float *bias
+      "u32", // uint32_t images
+      "u32", // uint32_t channels
+      "u32", // uint32_t spatial
+      "u32", // uint32_t groups
+      "f32", // float epsilon
+    ],
+    result: "i32",
+  },
+
+  /**
    * y = softmax(x) over each row. In place. A row of all -inf gives NaN.
    *
    * `int32_t qn_softmax_f32(float *y, const float *x, uint32_t rows, uint32_t cols)`
    */
   qn_softmax_f32: {
+    parameters: [
+      "usize", // float *y
+      "usize", // const float *x
+      "u32", // uint32_t rows
+      "u32", // uint32_t cols
+    ],
+    result: "i32",
+  },
+
+  /**
+   * y = softmax(x * scale) over the columns that the mask leaves of each row, 0 in the
+   * others. In place. Row r has row r / mask_outer * mask_inner + r % mask_inner of the
+   * mask, 1 <= mask_inner <= mask_outer: one of QN_F32 is added; of QN_BOOL or QN_I32,
+   * columns where it is 0 are left out. The mask may be null. With causal_rows != 0, which is at most
+   * cols, row r sees columns 0 .. cols - causal_rows + r % causal_rows.
+   *
+   * `int32_t qn_softmax_masked_f32(float *y, const float *x, const void *mask, uint32_t rows, uint32_t cols, float scale, int32_t mask_dtype, uint32_t mask_outer, uint32_t mask_inner, uint32_t causal_rows)`
+   */
+  qn_softmax_masked_f32: {
+    parameters: [
+      "usize", // float *y
+      "usize", // const float *x
+      "usize", // const void *mask
+      "u32", // uint32_t rows
+      "u32", // uint32_t cols
+      "f32", // float scale
+      "i32", // int32_t mask_dtype
+      "u32", // uint32_t mask_outer
+      "u32", // uint32_t mask_inner
+      "u32", // uint32_t causal_rows
+    ],
+    result: "i32",
+  },
+
+  /**
+   * y = log(softmax(x)) over each row. In place.
+   *
+   * `int32_t qn_log_softmax_f32(float *y, const float *x, uint32_t rows, uint32_t cols)`
+   */
+  qn_log_softmax_f32: {
     parameters: [
       "usize", // float *y
       "usize", // const float *x

@@ -30,10 +30,24 @@ export {
   scaleInPlace,
   subInPlace,
 } from "./in_place.ts";
+export { groupNorm, type GroupNormOptions } from "./group_norm.ts";
+export {
+  layerNorm,
+  type LayerNormOptions,
+  layerNormResidual,
+  type LayerNormResidualOptions,
+} from "./layer_norm.ts";
 export { type Activation, linear, type LinearOptions, type Precision } from "./linear.ts";
 export { matmul } from "./matmul.ts";
+export { logSoftmax, type LogSoftmaxOptions } from "./log_softmax.ts";
+export type { SumOption } from "./norm_operands.ts";
 export type { OutOption } from "./operands.ts";
-export { rmsNorm, type RmsNormOptions } from "./rms_norm.ts";
+export {
+  rmsNorm,
+  type RmsNormOptions,
+  rmsNormResidual,
+  type RmsNormResidualOptions,
+} from "./rms_norm.ts";
 export {
   rope,
   type RopeOptions,
@@ -42,6 +56,6 @@ export {
   type RopeTableOptions,
 } from "./rope.ts";
 export { sample, type SampleOptions } from "./sample.ts";
-export { softmax } from "./softmax.ts";
+export { softmax, type SoftmaxOptions } from "./softmax.ts";
 export { swiglu } from "./swiglu.ts";
 export { where } from "./where.ts";

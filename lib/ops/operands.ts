@@ -128,6 +128,7 @@ export function withDense<T extends (Tensor | undefined)[], A extends unknown[],
  * @param out What the caller passed.
  * @param shape The result's shape.
  * @param dtype The result's dtype; float32 when left out.
+ * @param role What the errors call the result; `out` when left out.
  * @returns A dense tensor of that shape.
  * @throws {RangeError} When the caller's tensor has another shape.
  * @throws {TypeError} When it has another dtype, or is not dense.
@@ -137,13 +138,16 @@ export function resultTensor<D extends DType = "float32">(
   out: Tensor<D> | undefined,
   shape: Shape,
   dtype?: D,
+  role = "out",
 ): Tensor<D> {
   if (out === undefined) return Tensor.empty<D>(shape, dtype);
-  checkOperand(operation, "out", out, dtype ?? "float32");
-  checkShapeIs(operation, "out", out, shape);
+  checkOperand(operation, role, out, dtype ?? "float32");
+  checkShapeIs(operation, role, out, shape);
   if (!out.isContiguous) {
     throw new TypeError(
-      `${operation}: out is a view with strides ${formatShape(out.strides)}, whose elements do ` +
+      `${operation}: ${role} is a view with strides ${
+        formatShape(out.strides)
+      }, whose elements do ` +
         `not lie side by side; write into a contiguous tensor, then use copyFrom()`,
     );
   }
@@ -159,6 +163,7 @@ export function resultTensor<D extends DType = "float32">(
  * @param out What the caller passed; nothing to check when left out.
  * @param name The operand's name, for the error.
  * @param operand The operand.
+ * @param role What the error calls the result; `out` when left out.
  * @throws {RangeError} When they share memory.
  */
 export function checkApart(
@@ -166,9 +171,10 @@ export function checkApart(
   out: Tensor | undefined,
   name: string,
   operand: Tensor | undefined,
+  role = "out",
 ): void {
   if (out !== undefined && operand !== undefined && overlaps(out, operand)) {
-    throw new RangeError(`${operation}: out must not be ${name}, nor a view of its memory`);
+    throw new RangeError(`${operation}: ${role} must not be ${name}, nor a view of its memory`);
   }
 }
 
@@ -180,6 +186,7 @@ export function checkApart(
  * @param out What the caller passed; nothing to check when left out.
  * @param name The operand's name, for the error.
  * @param operand The operand.
+ * @param role What the error calls the result; `out` when left out.
  * @throws {RangeError} When they share a part.
  */
 export function checkInPlace(
@@ -187,10 +194,11 @@ export function checkInPlace(
   out: Tensor | undefined,
   name: string,
   operand: Tensor,
+  role = "out",
 ): void {
   if (out === undefined || out === operand || !overlaps(out, operand)) return;
   if (out.address !== operand.address || out.byteLength !== operand.byteLength) {
-    throw new RangeError(`${operation}: out may be ${name}, but must not share a part of it`);
+    throw new RangeError(`${operation}: ${role} may be ${name}, but must not share a part of it`);
   }
 }
 

@@ -1,24 +1,50 @@
 /**
- * Softmax over the last axis, and what is made from it.
+ * Softmax over an axis, with the scale and the masks of attention.
  */
-import { colsOf, rowsOf } from "../core/shape.ts";
+import { colsOf, formatShape, rowsOf, type Shape, sizeOf } from "../core/shape.ts";
 import { native, Status } from "../ffi/mod.ts";
 import type { Tensor } from "../tensor/mod.ts";
+import { alongAxis, isLastAxis } from "./along_axis.ts";
 import {
+  areDense,
+  checkApart,
   checkInPlace,
   checkOperand,
+  dtypeCodes,
   type OutOption,
   refuse,
   resultTensor,
   withDense,
 } from "./operands.ts";
 
+/** Options of {@linkcode softmax}. */
+export interface SoftmaxOptions extends OutOption {
+  /** The axis to normalise over; the last when left out, and always with a mask. */
+  axis?: number;
+  /** What `x` is multiplied by first; 1 when left out. */
+  scale?: number;
+  /**
+   * What each element is worth: float32 is added after the scale, -Infinity leaves
+   * out; of bool or int32, elements where it is 0 are left out. Its shape ends with `cols`;
+   * the axes before are those of `x`, or 1, or left out from the first on.
+   */
+  mask?: Tensor<"float32"> | Tensor<"bool"> | Tensor<"int32">;
+  /**
+   * Whether `x` is `[…, queries, keys]` and a query sees no key behind its own, the
+   * last query's own being the last key.
+   */
+  causal?: boolean;
+}
+
 /**
- * `exp(x) / sum(exp(x))` over each row, with the row's maximum taken off first.
+ * `exp(x) / sum(exp(x))` over an axis, with the maximum taken off first. What a mask
+ * leaves out is 0, whatever `x` is there.
  *
  * @param x `[…, cols]`, float32.
- * @param options `out` may be `x`.
- * @returns Rows that sum to 1, float32, in the shape of `x`; NaN where a row is all -Infinity.
+ * @param options `axis`, `scale`, `mask`, `causal`; `out` may be `x`.
+ * @returns Rows that sum to 1, float32, in the shape of `x`; NaN where nothing is left, or
+ * all is -Infinity.
+ * @throws {RangeError} When there is no such axis, or the mask does not fit.
  *
  * @example
  * ```ts
@@ -27,15 +53,142 @@ import {
  * using x = Tensor.from([[0, 0], [0, 1000]]);
  * using y = softmax(x);
  * console.log(y.toArray()); // [[0.5, 0.5], [0, 1]]
+ * using causal = softmax(x, { causal: true, scale: 0 });
+ * console.log(causal.toArray()); // [[1, 0], [0.5, 0.5]]
  * ```
  */
-export function softmax(x: Tensor<"float32">, options: OutOption = {}): Tensor<"float32"> {
+export function softmax(x: Tensor<"float32">, options: SoftmaxOptions = {}): Tensor<"float32"> {
   checkOperand("softmax", "x", x, "float32");
-  const { out } = options;
-  if (!x.isContiguous) return withDense([x], softmax, options);
+  const { axis = -1, scale = 1, mask, causal = false, out } = options;
+  if (!isLastAxis("softmax", x, axis)) {
+    if (mask === undefined && !causal) {
+      return alongAxis("softmax", x, axis, out, softmax, { scale });
+    }
+    throw new RangeError(`softmax: a mask is for the last axis, not for axis ${axis}`);
+  }
+  if (mask !== undefined || causal || scale !== 1) {
+    return masked(x, mask, scale, causal, out);
+  }
+  if (!x.isContiguous) return withDense([x], softmax, { out });
   const y = resultTensor("softmax", out, x.shape);
   checkInPlace("softmax", out, "x", x);
   const [rows, cols] = [rowsOf(x.shape), colsOf(x.shape)];
   const status = native().symbols.qn_softmax_f32(y.address, x.address, rows, cols);
   return status === Status.OK ? y : refuse("softmax", status, y, out, { x });
+}
+
+function masked(
+  x: Tensor<"float32">,
+  mask: Tensor | undefined,
+  scale: number,
+  causal: boolean,
+  out: Tensor<"float32"> | undefined,
+): Tensor<"float32"> {
+  checkMask(x.shape, mask);
+  if (Number.isNaN(scale)) throw new RangeError("softmax: scale is NaN");
+  const queries = causal ? queriesOf(x.shape) : 0;
+  if (!areDense(x, mask)) {
+    return withDense([x, mask], masked, scale, causal, out);
+  }
+  const y = resultTensor("softmax", out, x.shape);
+  checkInPlace("softmax", out, "x", x);
+  checkApart("softmax", out, "mask", mask);
+  const call: Call = { y, x, mask, scale, queries };
+  const status = maskRows(call, 0, 0, 0);
+  return status === Status.OK ? y : refuse("softmax", status, y, out, { x, mask }, { scale });
+}
+
+/** The mask's axes are those at the end of x's, or 1; the last is the same. */
+function checkMask(shape: Shape, mask: Tensor | undefined): void {
+  if (mask === undefined) return;
+  checkOperand("softmax", "mask", mask);
+  if (mask.dtype !== "float32" && mask.dtype !== "bool" && mask.dtype !== "int32") {
+    throw new TypeError(`softmax: mask is ${mask.dtype}, expected float32, bool or int32`);
+  }
+  const missing = shape.length - mask.shape.length;
+  const fits = missing >= 0 && mask.shape.length > 0 &&
+    mask.shape.every((size, axis) =>
+      size === shape[axis + missing] || (size === 1 && axis < mask.shape.length - 1)
+    );
+  if (fits) return;
+  throw new RangeError(
+    `softmax: mask ${formatShape(mask.shape)} does not fit x ${formatShape(shape)}: the last ` +
+      "axis is the same, those before are the same, 1 or left out",
+  );
+}
+
+function queriesOf(shape: Shape): number {
+  const queries = shape.length < 2 ? 1 : shape[shape.length - 2];
+  if (queries <= colsOf(shape)) return queries;
+  throw new RangeError(
+    `softmax: causal needs as many keys as queries at least, and x is ${formatShape(shape)}`,
+  );
+}
+
+/** Dense operands that fit. */
+interface Call {
+  y: Tensor<"float32">;
+  x: Tensor<"float32">;
+  mask: Tensor | undefined;
+  scale: number;
+  /** Rows of a causal block; 0 when there is none. */
+  queries: number;
+}
+
+/**
+ * Calls the kernel for the part of x that begins at element `at` and has the axes
+ * from `axis` on; its mask begins at element `maskAt`. One call can repeat the mask
+ * over one group of neighbouring axes: where there are more, the first axis of the
+ * part is taken index by index.
+ */
+function maskRows(call: Call, axis: number, at: number, maskAt: number): number {
+  const { y, x, mask, scale, queries } = call;
+  const axes = x.shape.slice(axis, -1);
+  const own = axes.map((_, index) => ownRows(call, axis + index));
+  const repeats = repeatsOf(axes, own);
+  if (repeats === undefined) {
+    const step = sizeOf(x.shape.slice(axis + 1));
+    const maskStep = axes[0] === own[0] ? sizeOf(own.slice(1)) * colsOf(x.shape) : 0;
+    for (let index = 0; index < axes[0]; index++) {
+      const status = maskRows(call, axis + 1, at + index * step, maskAt + index * maskStep);
+      if (status !== Status.OK) return status;
+    }
+    return Status.OK;
+  }
+  return native().symbols.qn_softmax_masked_f32(
+    y.address + BigInt(4 * at),
+    x.address + BigInt(4 * at),
+    mask === undefined ? 0n : mask.address + BigInt(4 * maskAt),
+    sizeOf(axes),
+    colsOf(x.shape),
+    scale,
+    dtypeCodes[mask?.dtype ?? "float32"],
+    repeats.outer,
+    repeats.inner,
+    queries,
+  );
+}
+
+/** The size of the mask along an axis of x. */
+function ownRows({ x, mask }: Call, axis: number): number {
+  if (mask === undefined) return 1;
+  const own = axis - x.shape.length + mask.shape.length;
+  return own < 0 ? 1 : mask.shape[own];
+}
+
+/**
+ * Row r has row `floor(r / outer) * inner + r % inner` of the mask: that says axes of
+ * its own, axes over which it is repeated, and axes of its own again.
+ */
+function repeatsOf(
+  axes: readonly number[],
+  own: readonly number[],
+): { outer: number; inner: number } | undefined {
+  let axis = axes.length;
+  let inner = 1;
+  while (axis > 0 && own[axis - 1] === axes[axis - 1]) inner *= axes[--axis];
+  let outer = inner;
+  while (axis > 0 && own[axis - 1] === 1) outer *= axes[--axis];
+  while (axis > 0 && own[axis - 1] === axes[axis - 1]) axis--;
+  return axis === 0 ? { outer: Math.max(outer, 1), inner: Math.max(inner, 1) } : undefined;
 }

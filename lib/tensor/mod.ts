@@ -3,6 +3,7 @@
  */
 export { copyBytes } from "./copy.ts";
 export { checkValue, type RandomOptions, writeFill } from "./fill.ts";
+export { resolveIndex } from "./layout.ts";
 export { endedError } from "./lifetime.ts";
 export type { SliceOptions } from "./part.ts";
 export type { SharedTensor, ShareOptions } from "./share.ts";

@@ -243,7 +243,13 @@ CALL(qn_where, y, x, w, z, spread, 2, 4)
 CALL(qn_clamp_f32, y, x, 4, 8, -1, 1)
 CALL(qn_swiglu_f32, y, x, z, 4, 8)
 CALL(qn_rms_norm_f32, y, x, w, 4, 8, 1e-5f)
+CALL(qn_rms_norm_residual_f32, y, NULL, x, z, w, 4, 8, 1e-5f)
+CALL(qn_layer_norm_f32, y, x, w, z, 4, 8, 1e-5f)
+CALL(qn_layer_norm_residual_f32, y, NULL, x, z, w, NULL, 4, 8, 1e-5f)
+CALL(qn_group_norm_f32, y, x, w, z, 2, 4, 8, 2, 1e-5f)
 CALL(qn_softmax_f32, y, x, 4, 8)
+CALL(qn_softmax_masked_f32, y, x, z, 4, 8, 0.5f, QN_F32, 4, 2, 4)
+CALL(qn_log_softmax_f32, y, x, 4, 8)
 CALL(qn_argmax_f32, ids, x, 4, 8)
 CALL(qn_cross_entropy_f32, y, x, ids + 8, 4, 8)
 CALL(qn_embedding_f32, y, stored, ids + 8, 2, 4, 64, QN_Q8_0)
@@ -318,7 +324,13 @@ static const entry table[] = {
     ENTRY_SURE(qn_clamp_f32, nothing),
     ENTRY_SURE(qn_swiglu_f32, nothing),
     ENTRY_SURE(qn_rms_norm_f32, nothing),
+    ENTRY_SURE(qn_rms_norm_residual_f32, nothing),
+    ENTRY_SURE(qn_layer_norm_f32, nothing),
+    ENTRY_SURE(qn_layer_norm_residual_f32, nothing),
+    ENTRY_SURE(qn_group_norm_f32, nothing),
     ENTRY_SURE(qn_softmax_f32, nothing),
+    ENTRY_SURE(qn_softmax_masked_f32, nothing),
+    ENTRY_SURE(qn_log_softmax_f32, nothing),
     ENTRY_SURE(qn_argmax_f32, nothing),
     ENTRY_SURE(qn_cross_entropy_f32, nothing),
     ENTRY_SURE(qn_embedding_f32, nothing),

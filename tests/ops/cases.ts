@@ -9,9 +9,14 @@ import {
   crossEntropy,
   dequantize,
   embedding,
+  groupNorm,
+  layerNorm,
+  layerNormResidual,
   linear,
+  logSoftmax,
   matmul,
   rmsNorm,
+  rmsNormResidual,
   rope,
   sample,
   softmax,
@@ -120,6 +125,53 @@ export const cases: Case[] = [
     inPlace: [0],
   },
   {
+    name: "rmsNormResidual",
+    make: () => [f([2, 3]), f([2, 3]), f([3])],
+    run: ([x, residual, weight], out) =>
+      rmsNormResidual(x as Floats, residual as Floats, {
+        weight: weight as Floats,
+        out: out as Floats,
+      }),
+    shape: [2, 3],
+    inPlace: [0, 1],
+  },
+  {
+    name: "layerNorm",
+    make: () => [f([2, 2, 3]), f([3]), f([3])],
+    run: ([x, weight, bias], out) =>
+      layerNorm(x as Floats, {
+        weight: weight as Floats,
+        bias: bias as Floats,
+        out: out as Floats,
+      }),
+    shape: [2, 2, 3],
+    inPlace: [0],
+  },
+  {
+    name: "layerNormResidual",
+    make: () => [f([2, 3]), f([2, 3]), f([3]), f([3])],
+    run: ([x, residual, weight, bias], out) =>
+      layerNormResidual(x as Floats, residual as Floats, {
+        weight: weight as Floats,
+        bias: bias as Floats,
+        out: out as Floats,
+      }),
+    shape: [2, 3],
+    inPlace: [0, 1],
+  },
+  {
+    name: "groupNorm",
+    make: () => [f([2, 4, 3, 2]), f([4]), f([4])],
+    run: ([x, weight, bias], out) =>
+      groupNorm(x as Floats, 2, {
+        weight: weight as Floats,
+        bias: bias as Floats,
+        out: out as Floats,
+      }),
+    shape: [2, 4, 3, 2],
+    inPlace: [0],
+  },
+  {
     name: "linear",
     make: () => [f([2, 3]), f([4, 3])],
     run: ([x, w], out) => linear(x as Floats, w, { out: out as Floats }),
@@ -186,6 +238,28 @@ export const cases: Case[] = [
     name: "softmax",
     make: () => [f([2, 3])],
     run: ([x], out) => softmax(x as Floats, { out: out as Floats }),
+    shape: [2, 3],
+    inPlace: [0],
+  },
+  {
+    name: "softmax",
+    make: () => [f([2, 3]), i([1, 0, 1])],
+    run: ([x, mask], out) =>
+      softmax(x as Floats, { mask: mask as Ids, scale: 2, causal: true, out: out as Floats }),
+    shape: [2, 3],
+    inPlace: [0],
+  },
+  {
+    name: "logSoftmax",
+    make: () => [f([2, 3])],
+    run: ([x], out) => logSoftmax(x as Floats, { out: out as Floats }),
+    shape: [2, 3],
+    inPlace: [0],
+  },
+  {
+    name: "logSoftmax",
+    make: () => [f([2, 3])],
+    run: ([x], out) => logSoftmax(x as Floats, { axis: 0, out: out as Floats }),
     shape: [2, 3],
     inPlace: [0],
   },

@@ -1,0 +1,112 @@
+/**
+ * Group normalisation (Wu and He, 2018).
+ */
+import { formatShape, type Shape, sizeOf } from "../core/shape.ts";
+import { native, Status } from "../ffi/mod.ts";
+import type { Tensor } from "../tensor/mod.ts";
+import { checkScale } from "./norm_operands.ts";
+import {
+  areDense,
+  checkApart,
+  checkInPlace,
+  checkOperand,
+  type OutOption,
+  refuse,
+  resultTensor,
+  withDense,
+} from "./operands.ts";
+
+/** Options of {@linkcode groupNorm}. */
+export interface GroupNormOptions extends OutOption {
+  /** `[channels]`, float32; ones when left out. */
+  weight?: Tensor<"float32">;
+  /** `[channels]`, float32; zeros when left out. */
+  bias?: Tensor<"float32">;
+  /** Added to the variance; 1e-5 when left out. */
+  epsilon?: number;
+}
+
+/**
+ * Normalises each group of channels of each image by the mean and the variance of
+ * the group: `(x - mean) / sqrt(variance + epsilon) · weight + bias`, with one weight
+ * and one bias a channel. One group is layer norm over an image, as many groups as
+ * channels instance norm.
+ *
+ * @param x `[images, channels, …]`, float32.
+ * @param groups How many groups of equal size the channels are.
+ * @param options `weight`, `bias`, `epsilon`; `out` may be `x`.
+ * @returns The normalised images, float32, in the shape of `x`.
+ * @throws {RangeError} When the groups do not divide the channels, an operand does not
+ * fit, or epsilon is negative.
+ *
+ * @example
+ * ```ts
+ * import { groupNorm, Tensor } from "@quern/quern";
+ *
+ * using x = Tensor.from([[[1, 3], [1, 3], [5, 7], [5, 7]]]);
+ * using y = groupNorm(x, 2, { epsilon: 0 });
+ * console.log(y.toArray()); // [[[-1, 1], [-1, 1], [-1, 1], [-1, 1]]]
+ * ```
+ */
+export function groupNorm(
+  x: Tensor<"float32">,
+  groups: number,
+  options: GroupNormOptions = {},
+): Tensor<"float32"> {
+  const { weight, bias, epsilon = 1e-5, out } = options;
+  checkOperand("groupNorm", "x", x, "float32");
+  checkGroups(x.shape, groups);
+  checkScale("groupNorm", "weight", weight, x.shape[1]);
+  checkScale("groupNorm", "bias", bias, x.shape[1]);
+  return normalise(x, weight, bias, groups, epsilon, out);
+}
+
+function checkGroups(shape: Shape, groups: number): void {
+  if (shape.length < 2) {
+    throw new RangeError(
+      `groupNorm: x ${formatShape(shape)} has no channels, expected [images, channels, …]`,
+    );
+  }
+  if (!Number.isInteger(groups) || groups < 1 || shape[1] % groups !== 0) {
+    throw new RangeError(
+      `groupNorm: ${groups} groups do not divide the ${shape[1]} channels of x ` +
+        formatShape(shape),
+    );
+  }
+  if (sizeOf(shape.slice(2)) >= 2 ** 32) {
+    throw new RangeError(
+      `groupNorm: a channel of x ${formatShape(shape)} has 2^32 elements or more`,
+    );
+  }
+}
+
+function normalise(
+  x: Tensor<"float32">,
+  weight: Tensor<"float32"> | undefined,
+  bias: Tensor<"float32"> | undefined,
+  groups: number,
+  epsilon: number,
+  out: Tensor<"float32"> | undefined,
+): Tensor<"float32"> {
+  if (!areDense(x, weight, bias)) {
+    return withDense([x, weight, bias], normalise, groups, epsilon, out);
+  }
+  const { shape } = x;
+  const y = resultTensor("groupNorm", out, shape);
+  checkInPlace("groupNorm", out, "x", x);
+  checkApart("groupNorm", out, "weight", weight);
+  checkApart("groupNorm", out, "bias", bias);
+  const status = native().symbols.qn_group_norm_f32(
+    y.address,
+    x.address,
+    weight?.address ?? 0n,
+    bias?.address ?? 0n,
+    shape[0],
+    shape[1],
+    sizeOf(shape.slice(2)),
+    groups,
+    epsilon,
+  );
+  if (status === Status.OK) return y;
+  return refuse("groupNorm", status, y, out, { x, weight, bias }, { groups, epsilon });
+}

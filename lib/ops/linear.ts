@@ -154,7 +154,8 @@ function linearPacked(
   out: Tensor<"float32"> | undefined,
 ): Tensor<"float32"> {
   const [outputs, inputs] = weight.shape;
-  const shape = x.shape.with(-1, outputs);
+  // Array.prototype.with takes longer than the rest of these checks.
+  const shape = x.shape.length === 2 ? [x.shape[0], outputs] : x.shape.with(-1, outputs);
   if (bias !== undefined) {
     checkOperand("linear", "bias", bias, "float32");
     checkShapeIs("linear", "bias", bias, [outputs]);

@@ -9,25 +9,40 @@ import {
   argmax,
   attention,
   clamp,
+  cos,
   crossEntropy,
   dequantize,
   embedding,
+  erf,
+  exp,
+  expm1,
+  geglu,
+  gelu,
   greater,
   groupNorm,
   layerNorm,
   layerNormResidual,
   linear,
+  log,
+  log1p,
   logSoftmax,
   matmul,
   pow,
+  relu,
   rmsNorm,
   rmsNormResidual,
   rope,
   ropeTable,
+  rsqrt,
   sample,
   scaleInPlace,
+  sigmoid,
+  silu,
+  sin,
   softmax,
+  sqrt,
   swiglu,
+  tanh,
   Tensor,
   where,
 } from "@quern/quern";
@@ -117,6 +132,37 @@ for (
   Deno.bench(`matmul ${rows}x${cols}x${inner}`, { group: "matmul" }, () => {
     matmul(a, b, { out: c });
   });
+}
+
+const unary = {
+  cos,
+  erf,
+  exp,
+  expm1,
+  gelu,
+  log,
+  log1p,
+  relu,
+  rsqrt,
+  sigmoid,
+  silu,
+  sin,
+  sqrt,
+  tanh,
+};
+for (const length of [4096, 1_048_576]) {
+  const group = `functions of ${length} elements`;
+  const x = Tensor.randn([length]);
+  const y = Tensor.empty([length]);
+  for (const [name, run] of Object.entries(unary)) {
+    Deno.bench(`${name} ${length}`, { group }, () => void run(x, { out: y }));
+  }
+  Deno.bench(
+    `gelu ${length}, tanh`,
+    { group },
+    () => void gelu(x, { approximate: "tanh", out: y }),
+  );
+  Deno.bench(`geglu ${length}`, { group }, () => void geglu(x, x, { out: y }));
 }
 
 const logits = Tensor.randn([1, vocabulary]);

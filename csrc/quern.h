@@ -132,6 +132,34 @@ typedef enum qn_rope_layout {
   QN_ROPE_HALVES = 1,      /* (0,h), (1,h+1), ... with h half of the rotary size */
 } qn_rope_layout;
 
+/* Functions of one element. */
+typedef enum qn_unary_op {
+  QN_EXP = 0,
+  QN_LOG = 1,        /* -infinity at 0, NaN below */
+  QN_EXPM1 = 2,      /* exp(x) - 1 */
+  QN_LOG1P = 3,      /* log(1 + x) */
+  QN_SIN = 4,
+  QN_COS = 5,
+  QN_TANH = 6,
+  QN_ERF = 7,        /* the error function */
+  QN_SQRT = 8,
+  QN_RSQRT = 9,      /* 1 / sqrt(x) */
+  QN_ABS = 10,
+  QN_NEGATIVE = 11,  /* -x */
+  QN_SQUARE = 12,
+  QN_RECIPROCAL = 13, /* 1 / x */
+  QN_SIGN = 14,      /* -1, 0 or 1 */
+  QN_FLOOR = 15,
+  QN_CEIL = 16,
+  QN_ROUND = 17,     /* to the nearest integer, ties to even */
+  QN_RELU = 18,      /* max(x, 0), NaN kept */
+  QN_SIGMOID = 19,   /* 1 / (1 + exp(-x)) */
+  QN_SILU = 20,      /* x * sigmoid(x) */
+  QN_GELU_ERF = 21,  /* x * (1 + erf(x / sqrt(2))) / 2 */
+  QN_GELU_TANH = 22, /* x * (1 + tanh(sqrt(2 / pi) * (x + 0.044715 * x^3))) / 2 */
+  QN_UNARY_COUNT = 23,
+} qn_unary_op;
+
 /* Positions of the fields that qn_pool_stats writes. Counters run since the last
  * reset, over the whole process. */
 typedef enum qn_pool_stat {
@@ -365,6 +393,14 @@ QN_API int32_t qn_clamp_f32(float *y, const float *x, uint32_t rows, uint32_t co
 /* y = silu(gate) * up, all [rows,cols], silu(v) = v / (1 + exp(-v)). In place. */
 QN_API int32_t qn_swiglu_f32(float *y, const float *gate, const float *up, uint32_t rows,
                              uint32_t cols);
+
+/* y = gelu(gate) * up, all [rows,cols]; `gelu` is QN_GELU_ERF or QN_GELU_TANH. In
+ * place. */
+QN_API int32_t qn_geglu_f32(float *y, const float *gate, const float *up, uint32_t rows,
+                            uint32_t cols, int32_t gelu);
+
+/* y = f(x), both [rows,cols], f being a qn_unary_op. In place. */
+QN_API int32_t qn_unary_f32(float *y, const float *x, uint32_t rows, uint32_t cols, int32_t op);
 
 /* ---- Rows ------------------------------------------------------------- */
 

@@ -20,6 +20,8 @@
  *   qn_vfma(a, b, c)       a * b + c; rounded once where the processor has a
  *                          fused multiply-add, twice where it has not
  *   qn_vload_f16(p)        QN_LANES IEEE halves (two bytes each) as floats
+ *   qn_vscale(v, n)        v * 2^n, rounded once, for 1/2 <= v < 2 and n a float that
+ *                          holds an integer of -250 .. 250; NaN where both are
  *
  * Loads and stores need no alignment. Every function here is inlined into the
  * kernel that uses it: an out-of-line copy could be shared by the linker with
@@ -86,6 +88,12 @@ QN_INLINE qn_vd qn_vto_double(qn_vf v) { return __builtin_convertvector(v, qn_vd
 QN_INLINE qn_vf qn_vselect(qn_vi mask, qn_vf a, qn_vf b) { return mask ? a : b; }
 QN_INLINE qn_vi qn_vselect_i32(qn_vi mask, qn_vi a, qn_vi b) { return mask ? a : b; }
 
+/* Lane by lane: the magnitude of a with the sign of b. */
+QN_INLINE qn_vf qn_vcopysign(qn_vf a, qn_vf b) {
+  const qn_vi sign = qn_vset1_i32(INT32_MIN);
+  return qn_vfrom_bits((qn_vbits(a) & ~sign) | (qn_vbits(b) & sign));
+}
+
 /* The larger and the smaller of two; b when either is NaN. */
 QN_INLINE qn_vf qn_vmax(qn_vf a, qn_vf b) { return a > b ? a : b; }
 QN_INLINE qn_vf qn_vmin(qn_vf a, qn_vf b) { return a < b ? a : b; }
@@ -114,7 +122,6 @@ typedef int32_t qn_vi4 __attribute__((ext_vector_type(4)));
 #define QN_SUM(a, b) ((a) + (b))
 #define QN_LARGER(a, b) ((a) > (b) ? (a) : (b))
 #define QN_SMALLER(a, b) ((a) < (b) ? (a) : (b))
-#define QN_EITHER(a, b) ((a) | (b))
 
 QN_INLINE float qn_vreduce_add(qn_vf v) {
   qn_vf4 last = QN_FOLD_TO_4(QN_SUM, v);
@@ -159,10 +166,7 @@ QN_INLINE float qn_vreduce_min(qn_vf v) {
 }
 
 /* Whether any lane of a comparison's mask is set. */
-QN_INLINE int qn_vany(qn_vi mask) {
-  qn_vi4 last = QN_FOLD_TO_4(QN_EITHER, mask);
-  return QN_FOLD_4(QN_EITHER, last) != 0;
-}
+QN_INLINE int qn_vany(qn_vi mask) { return __builtin_reduce_or(mask) != 0; }
 
 /* QN_LANES bfloat16 (two bytes each) as floats: exact, the upper half of the
  * float; a signalling NaN stays one. */
@@ -221,6 +225,16 @@ QN_INLINE void qn_vstore_n_loop(float *p, qn_vf v, size_t n) {
   for (size_t i = 0; i < QN_LANES; i += 1) {
     if (i < n) p[i] = lanes[i];
   }
+}
+
+/* qn_vscale for instruction sets without one for it: half of n is added to the
+ * exponent, which stays normal, and the other half multiplied, which may round. A NaN
+ * in n becomes an integer (0 or the smallest) that leaves v's NaN one. */
+QN_INLINE qn_vf qn_vscale_steps(qn_vf v, qn_vf n) {
+  qn_vi exponent = qn_vto_i32(n);
+  qn_vi half = exponent >> 1;
+  qn_vf first = qn_vfrom_bits(qn_vbits(v) + (half << 23));
+  return first * qn_vfrom_bits((exponent - half + 127) << 23);
 }
 
 QN_INLINE void qn_vstore_i32_n(int32_t *p, qn_vi v, size_t n) {

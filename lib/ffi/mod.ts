@@ -16,6 +16,7 @@ export {
   Precision as NativePrecision,
   RopeLayout,
   Status,
+  UnaryOp,
 } from "./symbols.ts";
 
 /**

@@ -9,7 +9,7 @@
  */
 
 /** FNV-1a (64 bit) of the header's bytes; `qn_header_hash()` of a library that fits. */
-export const headerHash = 0x98a3d30240c65ce8n;
+export const headerHash = 0x4d7f87b21bf51c0an;
 
 /**
  * What went wrong. The text of each is in base/status.c.
@@ -190,6 +190,55 @@ export const RopeLayout = {
 
 /** A value of {@linkcode RopeLayout}. */
 export type RopeLayout = (typeof RopeLayout)[keyof typeof RopeLayout];
+
+/**
+ * Functions of one element.
+ *
+ * `enum qn_unary_op`
+ */
+export const UnaryOp = {
+  EXP: 0,
+  /** -infinity at 0, NaN below */
+  LOG: 1,
+  /** exp(x) - 1 */
+  EXPM1: 2,
+  /** log(1 + x) */
+  LOG1P: 3,
+  SIN: 4,
+  COS: 5,
+  TANH: 6,
+  /** the error function */
+  ERF: 7,
+  SQRT: 8,
+  /** 1 / sqrt(x) */
+  RSQRT: 9,
+  ABS: 10,
+  /** -x */
+  NEGATIVE: 11,
+  SQUARE: 12,
+  /** 1 / x */
+  RECIPROCAL: 13,
+  /** -1, 0 or 1 */
+  SIGN: 14,
+  FLOOR: 15,
+  CEIL: 16,
+  /** to the nearest integer, ties to even */
+  ROUND: 17,
+  /** max(x, 0), NaN kept */
+  RELU: 18,
+  /** 1 / (1 + exp(-x)) */
+  SIGMOID: 19,
+  /** x * sigmoid(x) */
+  SILU: 20,
+  /** x * (1 + erf(x / sqrt(2))) / 2 */
+  GELU_ERF: 21,
+  /** x * (1 + tanh(sqrt(2 / pi) * (x + 0.044715 * x^3))) / 2 */
+  GELU_TANH: 22,
+  UNARY_COUNT: 23,
+} as const;
+
+/** A value of {@linkcode UnaryOp}. */
+export type UnaryOp = (typeof UnaryOp)[keyof typeof UnaryOp];
 
 /**
  * Positions of the fields that qn_pool_stats writes. Counters run since the last
@@ -861,6 +910,40 @@ export const symbols = {
       "usize", // const float *up
       "u32", // uint32_t rows
       "u32", // uint32_t cols
+    ],
+    result: "i32",
+  },
+
+  /**
+   * y = gelu(gate) * up, all [rows,cols]; `gelu` is QN_GELU_ERF or QN_GELU_TANH. In
+   * place.
+   *
+   * `int32_t qn_geglu_f32(float *y, const float *gate, const float *up, uint32_t rows, uint32_t cols, int32_t gelu)`
+   */
+  qn_geglu_f32: {
+    parameters: [
+      "usize", // float *y
+      "usize", // const float *gate
+      "usize", // const float *up
+      "u32", // uint32_t rows
+      "u32", // uint32_t cols
+      "i32", // int32_t gelu
+    ],
+    result: "i32",
+  },
+
+  /**
+   * y = f(x), both [rows,cols], f being a qn_unary_op. In place.
+   *
+   * `int32_t qn_unary_f32(float *y, const float *x, uint32_t rows, uint32_t cols, int32_t op)`
+   */
+  qn_unary_f32: {
+    parameters: [
+      "usize", // float *y
+      "usize", // const float *x
+      "u32", // uint32_t rows
+      "u32", // uint32_t cols
+      "i32", // int32_t op
     ],
     result: "i32",
   },

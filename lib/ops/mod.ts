@@ -1,7 +1,9 @@
 /**
- * Operations on tensors, one a file. Each is a function that borrows its
- * operands and gives back a new tensor, or writes into `out`.
+ * Operations on tensors, one a file, and functions of one element by family. Each is
+ * a function that borrows its operands and gives back a new tensor, or writes into
+ * `out`.
  */
+export { relu, sigmoid, silu } from "./activation.ts";
 export { add, div, maximum, minimum, mul, pow, sub } from "./arithmetic.ts";
 export { argmax } from "./argmax.ts";
 export { attention, type AttentionOptions } from "./attention.ts";
@@ -21,6 +23,8 @@ export {
 export { crossEntropy } from "./cross_entropy.ts";
 export { dequantize } from "./dequantize.ts";
 export { embedding } from "./embedding.ts";
+export { exp, expm1, log, log1p } from "./exponential.ts";
+export { geglu, gelu, type GeluOptions } from "./gelu.ts";
 export {
   addInPlace,
   addScaledInPlace,
@@ -42,6 +46,7 @@ export { matmul } from "./matmul.ts";
 export { logSoftmax, type LogSoftmaxOptions } from "./log_softmax.ts";
 export type { SumOption } from "./norm_operands.ts";
 export type { OutOption } from "./operands.ts";
+export { abs, negative, reciprocal, rsqrt, sign, sqrt, square } from "./powers.ts";
 export {
   rmsNorm,
   type RmsNormOptions,
@@ -55,7 +60,9 @@ export {
   ropeTable,
   type RopeTableOptions,
 } from "./rope.ts";
+export { ceil, floor, round } from "./rounding.ts";
 export { sample, type SampleOptions } from "./sample.ts";
 export { softmax, type SoftmaxOptions } from "./softmax.ts";
 export { swiglu } from "./swiglu.ts";
+export { cos, erf, sin, tanh } from "./trigonometric.ts";
 export { where } from "./where.ts";

@@ -242,6 +242,8 @@ CALL(qn_binary, y, x, z, turned, 2, 0, QN_ADD, QN_F32)
 CALL(qn_where, y, x, w, z, spread, 2, 4)
 CALL(qn_clamp_f32, y, x, 4, 8, -1, 1)
 CALL(qn_swiglu_f32, y, x, z, 4, 8)
+CALL(qn_geglu_f32, y, x, z, 4, 8, QN_GELU_ERF)
+CALL(qn_unary_f32, y, x, 4, 8, QN_EXP)
 CALL(qn_rms_norm_f32, y, x, w, 4, 8, 1e-5f)
 CALL(qn_rms_norm_residual_f32, y, NULL, x, z, w, 4, 8, 1e-5f)
 CALL(qn_layer_norm_f32, y, x, w, z, 4, 8, 1e-5f)
@@ -323,6 +325,8 @@ static const entry table[] = {
     ENTRY_SURE(qn_where, nothing),
     ENTRY_SURE(qn_clamp_f32, nothing),
     ENTRY_SURE(qn_swiglu_f32, nothing),
+    ENTRY_SURE(qn_geglu_f32, nothing),
+    ENTRY_SURE(qn_unary_f32, nothing),
     ENTRY_SURE(qn_rms_norm_f32, nothing),
     ENTRY_SURE(qn_rms_norm_residual_f32, nothing),
     ENTRY_SURE(qn_layer_norm_f32, nothing),

@@ -9,6 +9,7 @@ import {
   crossEntropy,
   dequantize,
   embedding,
+  geglu,
   groupNorm,
   layerNorm,
   layerNormResidual,
@@ -24,6 +25,7 @@ import {
   where,
 } from "../../lib/ops/mod.ts";
 import type { DType } from "../../lib/core/dtype.ts";
+import { unaryFunctions } from "./unary_functions.ts";
 import { Tensor } from "../../lib/tensor/mod.ts";
 
 /** What most operands are. */
@@ -71,8 +73,18 @@ const comparisons = [
   "greaterEqual",
 ] as const;
 
+/** The functions of one element, which take anything. */
+const unaryCases: Case[] = Object.entries(unaryFunctions).map(([name, { run }]) => ({
+  name,
+  make: () => [f([2, 3])],
+  run: ([x], out) => run(x as Floats, { out: out as Floats }),
+  shape: [2, 3],
+  inPlace: [0],
+}));
+
 /** Every operation whose result is one tensor. */
 export const cases: Case[] = [
+  ...unaryCases,
   ...Object.entries(arithmetic).map(([name, operation]): Case => ({
     name,
     make: () => [f([2, 3]), f([2, 3])],
@@ -226,6 +238,13 @@ export const cases: Case[] = [
     run: ([q, k, v], out) =>
       attention(q as Floats, k as Floats, v as Floats, { out: out as Floats, causal: true }),
     shape: [2, 4, 8],
+  },
+  {
+    name: "geglu",
+    make: () => [f([2, 3]), f([2, 3])],
+    run: ([gate, up], out) => geglu(gate as Floats, up as Floats, { out: out as Floats }),
+    shape: [2, 3],
+    inPlace: [0, 1],
   },
   {
     name: "swiglu",

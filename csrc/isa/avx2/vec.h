@@ -38,4 +38,6 @@ QN_INLINE qn_vf qn_vload_f16(const void *p) {
   return (qn_vf)_mm256_cvtph_ps(_mm_loadu_si128(p));
 }
 
+QN_INLINE qn_vf qn_vscale(qn_vf v, qn_vf n) { return qn_vscale_steps(v, n); }
+
 #endif

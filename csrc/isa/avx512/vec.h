@@ -29,4 +29,8 @@ QN_INLINE qn_vf qn_vload_f16(const void *p) {
   return (qn_vf)_mm512_cvtph_ps(_mm256_loadu_si256(p));
 }
 
+QN_INLINE qn_vf qn_vscale(qn_vf v, qn_vf n) {
+  return (qn_vf)_mm512_scalef_ps((__m512)v, (__m512)n);
+}
+
 #endif

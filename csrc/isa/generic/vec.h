@@ -40,4 +40,6 @@ QN_INLINE qn_vf qn_vload_f16(const void *p) {
   return qn_vfrom_bits(sign | qn_vselect_i32(magnitude >= 0x0f800000, special, finite));
 }
 
+QN_INLINE qn_vf qn_vscale(qn_vf v, qn_vf n) { return qn_vscale_steps(v, n); }
+
 #endif

@@ -22,4 +22,6 @@ QN_INLINE qn_vf qn_vload_f16(const void *p) {
   return __builtin_convertvector(h, qn_vf);
 }
 
+QN_INLINE qn_vf qn_vscale(qn_vf v, qn_vf n) { return qn_vscale_steps(v, n); }
+
 #endif

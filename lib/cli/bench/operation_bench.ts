@@ -19,8 +19,12 @@ import { type BenchRow, rowOf } from "./rows.ts";
 export interface OperationCase extends Disposable {
   readonly name: string;
   readonly shape: string;
-  /** Multiplications and additions of one operation. */
-  readonly flops: number;
+  /** Multiplications and additions of one operation, where they are its measure. */
+  readonly flops?: number;
+  /** Elements that one operation makes, where they are; else it is counted itself. */
+  readonly items?: number;
+  /** Bytes that one operation must read and write. */
+  readonly bytes?: number;
   readonly loop: Loop;
 }
 
@@ -35,7 +39,8 @@ export interface OperationPlan {
 
 /** A row, with what makes operations of different sizes comparable. */
 export interface OperationRow extends BenchRow {
-  readonly gflops: number;
+  readonly gflops?: number;
+  readonly gbPerSecond?: number;
 }
 
 /** How long counting what one case allocates may take. */
@@ -62,7 +67,7 @@ export async function measureOperations(
 }
 
 function countRow(one: OperationCase, ns: readonly number[]): OperationRow {
-  const { name, shape, flops, loop } = one;
+  const { name, shape, flops, items = 1, bytes, loop } = one;
   const operations = countedOperations(Math.min(...ns), 1, COUNTED_MS);
   const allocated = nativeAllocations();
   const heap = countHeap(loop, operations);
@@ -71,31 +76,52 @@ function countRow(one: OperationCase, ns: readonly number[]): OperationRow {
     shape,
     threads: threads(),
     ns,
-    itemsPerOp: 1,
+    itemsPerOp: items,
     nativeAllocationsPerOp: (nativeAllocations() - allocated) / operations,
     heapBytesPerOp: heap.bytes / operations,
     garbageCollections: heap.collections,
   });
-  return { ...row, gflops: flops / row.medianNs };
+  return {
+    ...row,
+    ...(flops === undefined ? {} : { gflops: flops / row.medianNs }),
+    ...(bytes === undefined ? {} : { gbPerSecond: bytes / row.medianNs }),
+  };
 }
 
-const HEAD = ["name", "shape", "threads", "median us", "min us", "GFLOP/s", "native", "heap bytes"];
-const NUMERIC: ReadonlySet<number> = new Set([2, 3, 4, 5, 6, 7]);
+/** What tells how fast a row is; columns that no row has are left out. */
+const SPEEDS: readonly [name: string, of: (row: OperationRow) => number | undefined][] = [
+  ["GFLOP/s", (row) => row.gflops],
+  ["M/s", (row) => row.gflops === undefined ? row.itemsPerSecond / 1e6 : undefined],
+  ["GB/s", (row) => row.gbPerSecond],
+];
+const NUMERIC: ReadonlySet<number> = new Set([2, 3, 4, 5, 6, 7, 8, 9]);
 
 /** Rows as a table; native allocations and heap bytes are those of one operation. */
 export function operationTable(
   rows: readonly OperationRow[],
   form: "text" | "markdown",
 ): string {
+  const speeds = SPEEDS.filter(([, of]) => rows.some((row) => of(row) !== undefined));
+  const names = speeds.map(([name]) => name);
+  const head = [
+    "name",
+    "shape",
+    "threads",
+    "median us",
+    "min us",
+    ...names,
+    "native",
+    "heap bytes",
+  ];
   const cells = rows.map((row) => [
     row.name,
     row.shape,
     `${row.threads}`,
     (row.medianNs / 1e3).toFixed(2),
     (row.minNs / 1e3).toFixed(2),
-    row.gflops.toFixed(1),
+    ...speeds.map(([, of]) => of(row)?.toFixed(1) ?? "-"),
     (row.nativeAllocationsPerOp ?? 0).toFixed(2),
     (row.heapBytesPerOp ?? 0).toFixed(0),
   ]);
-  return (form === "text" ? formatTable : markdownTable)([HEAD, ...cells], NUMERIC);
+  return (form === "text" ? formatTable : markdownTable)([head, ...cells], NUMERIC);
 }

@@ -5,9 +5,10 @@
  */
 
 import { type Command, SHARED_OPTIONS } from "../command.ts";
+import { geluCases } from "../bench/gelu_cases.ts";
 import { measureSpeed } from "../bench/model_speed.ts";
 import { openMatmulCases, parseProductShape, PRODUCT_SHAPES } from "../bench/matmul_cases.ts";
-import { measureOperations, operationTable } from "../bench/operation_bench.ts";
+import { measureOperations, type OperationCase, operationTable } from "../bench/operation_bench.ts";
 import { startPeer } from "../bench/peer.ts";
 import { measurePool } from "../bench/pool_bench.ts";
 import { poolTable } from "../bench/pool_table.ts";
@@ -27,10 +28,13 @@ const WHATS: Readonly<Record<string, { readonly only: readonly string[]; run: ty
   prefill: { only: ["model", "precision"], run: (options) => runModel("prefill", options) },
   pool: { only: ["workers"], run: runPool },
   matmul: { only: ["shape"], run: runMatmul },
+  gelu: { only: [], run: runGelu },
 };
 
 /** float32 elements: 256 B, 16 KiB, 256 KiB and 4 MiB. */
 const POOL_LENGTHS = [64, 4096, 65_536, 1_048_576] as const;
+/** Elements of a function: in the first cache, the second, and the third. */
+const FUNCTION_LENGTHS = [4096, 65_536, 1_048_576] as const;
 /** Workers at once. */
 const POOL_WORKERS = [1, 2, 4] as const;
 
@@ -38,8 +42,8 @@ const POOL_WORKERS = [1, 2, 4] as const;
 export const command: Command = {
   name: "bench",
   summary:
-    "measure how fast a model generates (decode) or reads a prompt (prefill), the pool, products",
-  usage: "decode|prefill|pool|matmul [options]",
+    "measure how fast a model generates (decode) or reads (prefill), the pool, or operations",
+  usage: "decode|prefill|pool|matmul|gelu [options]",
   positionals: { min: 1, max: 1 },
   options: {
     model: { ...SHARED_OPTIONS.model, help: `${SHARED_OPTIONS.model.help} (smollm2)` },
@@ -48,7 +52,8 @@ export const command: Command = {
       value: "N",
       min: 1,
       max: 1 << 24,
-      help: "tokens to generate, or of the prompt (128); elements of a block (four sizes)",
+      help:
+        "tokens to generate, or of the prompt (128); elements of a block or a tensor (some sizes)",
     },
     shape: { type: "text", value: "MxNxK", help: "matmul: rows, columns, inner size (a list)" },
     warmup: {
@@ -56,14 +61,14 @@ export const command: Command = {
       value: "N",
       min: 0,
       max: 1000,
-      help: "runs before timing (1; pool, matmul: 3)",
+      help: "runs before timing (1; others: 3)",
     },
     iters: {
       type: "integer",
       value: "N",
       min: 1,
       max: 10_000,
-      help: "timed runs (5; pool, matmul: 15)",
+      help: "timed runs (5; others: 15)",
     },
     workers: {
       type: "integer",
@@ -147,11 +152,7 @@ async function runPool(options: ParsedOptions): Promise<void> {
   await report(rows, poolTable, options);
 }
 
-async function runMatmul(options: ParsedOptions): Promise<void> {
-  if (options.flag("peer")) throw new UsageError("matmul takes no --peer");
-  using interrupt = listenForInterrupt();
-  const { signal } = interrupt;
-  await prepareNative(options, signal);
+function runMatmul(options: ParsedOptions): Promise<void> {
   const shape = options.text("shape");
   const size = options.number("size");
   const shapes = shape !== undefined
@@ -159,13 +160,29 @@ async function runMatmul(options: ParsedOptions): Promise<void> {
     : size !== undefined
     ? [parseProductShape(`${size}x${size}x${size}`)]
     : PRODUCT_SHAPES;
+  return runOperations(() => openMatmulCases(shapes), options);
+}
+
+function runGelu(options: ParsedOptions): Promise<void> {
+  const size = options.number("size");
+  return runOperations(() => geluCases(size === undefined ? FUNCTION_LENGTHS : [size]), options);
+}
+
+async function runOperations(
+  openCases: () => OperationCase[],
+  options: ParsedOptions,
+): Promise<void> {
+  if (options.flag("peer")) throw new UsageError(`${options.positionals[0]} takes no --peer`);
+  using interrupt = listenForInterrupt();
+  const { signal } = interrupt;
+  await prepareNative(options, signal);
   using cases = new DisposableStack();
   const plan = {
     warmup: options.number("warmup") ?? 3,
     iters: options.number("iters") ?? 15,
     signal,
   };
-  const opened = openMatmulCases(shapes).map((one) => cases.use(one));
+  const opened = openCases().map((one) => cases.use(one));
   await report(await measureOperations(opened, plan), operationTable, options);
 }
 

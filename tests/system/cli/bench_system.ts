@@ -80,3 +80,17 @@ Deno.test("bench pool takes no options of models, and models none of the pool", 
   const workers = await quern(["bench", "decode", "--workers", "1"]);
   assertMatch(workers.stderr, /^quern: bench: decode takes no --workers\n$/);
 });
+
+Deno.test("bench gelu prints a row for each form, at the size that is asked for", async () => {
+  const options = ["--size", "1000", "--iters", "2", "--threads", "2", "--json"];
+  const { code, stdout, stderr } = await quern(["bench", "gelu", ...options]);
+  assertEquals(code, 0, stderr);
+  const rows: Record<string, unknown>[] = JSON.parse(stdout);
+  const names = ["gelu", "gelu, tanh", "geglu", "geglu, tanh", "exp"];
+  assertEquals(rows.map(({ name }) => name), names);
+  for (const row of rows) {
+    for (const field of [...NUMBERS, "gbPerSecond"]) assert(Number(row[field]) > 0, field);
+    assertEquals([row.shape, row.threads, row.iterations], ["1000", 2, 2]);
+    assertEquals(row.nativeAllocationsPerOp, 0);
+  }
+});

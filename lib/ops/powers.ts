@@ -1,0 +1,147 @@
+/**
+ * Roots, squares, reciprocals and signs of each element.
+ */
+import { UnaryOp } from "../ffi/mod.ts";
+import type { Tensor } from "../tensor/mod.ts";
+import type { OutOption } from "./operands.ts";
+import { unary } from "./unary.ts";
+
+/**
+ * The square root of each element; NaN below 0.
+ *
+ * @param x Any shape, float32.
+ * @param options `out` may be `x`.
+ * @returns The values, float32, in the same shape.
+ *
+ * @example
+ * ```ts
+ * import { sqrt, Tensor } from "@quern/quern";
+ *
+ * using x = Tensor.from([4, 2]);
+ * using y = sqrt(x);
+ * console.log(y.toArray()); // [2, 1.4142135381698608]
+ * ```
+ */
+export function sqrt(x: Tensor<"float32">, options: OutOption = {}): Tensor<"float32"> {
+  return unary(x, "sqrt", UnaryOp.SQRT, options);
+}
+
+/**
+ * `1 / sqrt(x)`, element by element: infinity at 0, NaN below.
+ *
+ * @param x Any shape, float32.
+ * @param options `out` may be `x`.
+ * @returns The values, float32, in the same shape.
+ *
+ * @example
+ * ```ts
+ * import { rsqrt, Tensor } from "@quern/quern";
+ *
+ * using x = Tensor.from([4, 16]);
+ * using y = rsqrt(x);
+ * console.log(y.toArray()); // [0.5, 0.25]
+ * ```
+ */
+export function rsqrt(x: Tensor<"float32">, options: OutOption = {}): Tensor<"float32"> {
+  return unary(x, "rsqrt", UnaryOp.RSQRT, options);
+}
+
+/**
+ * `x²`, element by element.
+ *
+ * @param x Any shape, float32.
+ * @param options `out` may be `x`.
+ * @returns The values, float32, in the same shape.
+ *
+ * @example
+ * ```ts
+ * import { square, Tensor } from "@quern/quern";
+ *
+ * using x = Tensor.from([3, -4]);
+ * using y = square(x);
+ * console.log(y.toArray()); // [9, 16]
+ * ```
+ */
+export function square(x: Tensor<"float32">, options: OutOption = {}): Tensor<"float32"> {
+  return unary(x, "square", UnaryOp.SQUARE, options);
+}
+
+/**
+ * `1 / x`, element by element: infinity at 0.
+ *
+ * @param x Any shape, float32.
+ * @param options `out` may be `x`.
+ * @returns The values, float32, in the same shape.
+ *
+ * @example
+ * ```ts
+ * import { reciprocal, Tensor } from "@quern/quern";
+ *
+ * using x = Tensor.from([4, -0.5]);
+ * using y = reciprocal(x);
+ * console.log(y.toArray()); // [0.25, -2]
+ * ```
+ */
+export function reciprocal(x: Tensor<"float32">, options: OutOption = {}): Tensor<"float32"> {
+  return unary(x, "reciprocal", UnaryOp.RECIPROCAL, options);
+}
+
+/**
+ * The magnitude of each element.
+ *
+ * @param x Any shape, float32.
+ * @param options `out` may be `x`.
+ * @returns The values, float32, in the same shape.
+ *
+ * @example
+ * ```ts
+ * import { abs, Tensor } from "@quern/quern";
+ *
+ * using x = Tensor.from([3, -4]);
+ * using y = abs(x);
+ * console.log(y.toArray()); // [3, 4]
+ * ```
+ */
+export function abs(x: Tensor<"float32">, options: OutOption = {}): Tensor<"float32"> {
+  return unary(x, "abs", UnaryOp.ABS, options);
+}
+
+/**
+ * `-x`, element by element.
+ *
+ * @param x Any shape, float32.
+ * @param options `out` may be `x`.
+ * @returns The values, float32, in the same shape.
+ *
+ * @example
+ * ```ts
+ * import { negative, Tensor } from "@quern/quern";
+ *
+ * using x = Tensor.from([3, -4]);
+ * using y = negative(x);
+ * console.log(y.toArray()); // [-3, 4]
+ * ```
+ */
+export function negative(x: Tensor<"float32">, options: OutOption = {}): Tensor<"float32"> {
+  return unary(x, "negative", UnaryOp.NEGATIVE, options);
+}
+
+/**
+ * -1, 0 or 1: the sign of each element, NaN for NaN, as in NumPy.
+ *
+ * @param x Any shape, float32.
+ * @param options `out` may be `x`.
+ * @returns The values, float32, in the same shape.
+ *
+ * @example
+ * ```ts
+ * import { sign, Tensor } from "@quern/quern";
+ *
+ * using x = Tensor.from([3, -4, 0]);
+ * using y = sign(x);
+ * console.log(y.toArray()); // [1, -1, 0]
+ * ```
+ */
+export function sign(x: Tensor<"float32">, options: OutOption = {}): Tensor<"float32"> {
+  return unary(x, "sign", UnaryOp.SIGN, options);
+}

@@ -1,0 +1,68 @@
+/**
+ * Integers next to each element.
+ */
+import { UnaryOp } from "../ffi/mod.ts";
+import type { Tensor } from "../tensor/mod.ts";
+import type { OutOption } from "./operands.ts";
+import { unary } from "./unary.ts";
+
+/**
+ * The largest integer that is not above each element.
+ *
+ * @param x Any shape, float32.
+ * @param options `out` may be `x`.
+ * @returns The values, float32, in the same shape.
+ *
+ * @example
+ * ```ts
+ * import { floor, Tensor } from "@quern/quern";
+ *
+ * using x = Tensor.from([1.5, -1.5]);
+ * using y = floor(x);
+ * console.log(y.toArray()); // [1, -2]
+ * ```
+ */
+export function floor(x: Tensor<"float32">, options: OutOption = {}): Tensor<"float32"> {
+  return unary(x, "floor", UnaryOp.FLOOR, options);
+}
+
+/**
+ * The smallest integer that is not below each element.
+ *
+ * @param x Any shape, float32.
+ * @param options `out` may be `x`.
+ * @returns The values, float32, in the same shape.
+ *
+ * @example
+ * ```ts
+ * import { ceil, Tensor } from "@quern/quern";
+ *
+ * using x = Tensor.from([1.5, -1.5]);
+ * using y = ceil(x);
+ * console.log(y.toArray()); // [2, -1]
+ * ```
+ */
+export function ceil(x: Tensor<"float32">, options: OutOption = {}): Tensor<"float32"> {
+  return unary(x, "ceil", UnaryOp.CEIL, options);
+}
+
+/**
+ * The integer next to each element; of two that are as near, the even one, as in NumPy and
+ * PyTorch.
+ *
+ * @param x Any shape, float32.
+ * @param options `out` may be `x`.
+ * @returns The values, float32, in the same shape.
+ *
+ * @example
+ * ```ts
+ * import { round, Tensor } from "@quern/quern";
+ *
+ * using x = Tensor.from([1.5, 2.5, -0.7]);
+ * using y = round(x);
+ * console.log(y.toArray()); // [2, 2, -1]
+ * ```
+ */
+export function round(x: Tensor<"float32">, options: OutOption = {}): Tensor<"float32"> {
+  return unary(x, "round", UnaryOp.ROUND, options);
+}

@@ -12,6 +12,14 @@ import { measureOperations, type OperationCase, operationTable } from "../bench/
 import { startPeer } from "../bench/peer.ts";
 import { measurePool } from "../bench/pool_bench.ts";
 import { poolTable } from "../bench/pool_table.ts";
+import {
+  NORM_SHAPES,
+  normCases,
+  parseRowShape,
+  type RowShape,
+  SOFTMAX_SHAPES,
+  softmaxCases,
+} from "../bench/row_cases.ts";
 import { type BenchRow, rowsTable } from "../bench/rows.ts";
 import { UsageError } from "../errors.ts";
 import { listenForInterrupt } from "../interrupt.ts";
@@ -29,6 +37,8 @@ const WHATS: Readonly<Record<string, { readonly only: readonly string[]; run: ty
   pool: { only: ["workers"], run: runPool },
   matmul: { only: ["shape"], run: runMatmul },
   gelu: { only: [], run: runGelu },
+  layernorm: { only: ["shape"], run: (options) => runRows(normCases, NORM_SHAPES, options) },
+  softmax: { only: ["shape"], run: (options) => runRows(softmaxCases, SOFTMAX_SHAPES, options) },
 };
 
 /** float32 elements: 256 B, 16 KiB, 256 KiB and 4 MiB. */
@@ -43,7 +53,7 @@ export const command: Command = {
   name: "bench",
   summary:
     "measure how fast a model generates (decode) or reads (prefill), the pool, or operations",
-  usage: "decode|prefill|pool|matmul|gelu [options]",
+  usage: "decode|prefill|pool|matmul|gelu|layernorm|softmax [options]",
   positionals: { min: 1, max: 1 },
   options: {
     model: { ...SHARED_OPTIONS.model, help: `${SHARED_OPTIONS.model.help} (smollm2)` },
@@ -55,7 +65,11 @@ export const command: Command = {
       help:
         "tokens to generate, or of the prompt (128); elements of a block or a tensor (some sizes)",
     },
-    shape: { type: "text", value: "MxNxK", help: "matmul: rows, columns, inner size (a list)" },
+    shape: {
+      type: "text",
+      value: "MxNxK",
+      help: "matmul: rows, columns, inner size (a list); layernorm, softmax: MxN",
+    },
     warmup: {
       type: "integer",
       value: "N",
@@ -166,6 +180,21 @@ function runMatmul(options: ParsedOptions): Promise<void> {
 function runGelu(options: ParsedOptions): Promise<void> {
   const size = options.number("size");
   return runOperations(() => geluCases(size === undefined ? FUNCTION_LENGTHS : [size]), options);
+}
+
+function runRows(
+  open: (shapes: readonly RowShape[]) => OperationCase[],
+  usual: readonly RowShape[],
+  options: ParsedOptions,
+): Promise<void> {
+  const shape = options.text("shape");
+  const size = options.number("size");
+  const shapes = shape !== undefined
+    ? [parseRowShape(shape)]
+    : size !== undefined
+    ? [parseRowShape(`128x${size}`)]
+    : usual;
+  return runOperations(() => open(shapes), options);
 }
 
 async function runOperations(

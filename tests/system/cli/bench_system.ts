@@ -73,6 +73,27 @@ Deno.test("bench matmul prints a row for linear and one for matmul of each shape
   }
 });
 
+Deno.test("bench layernorm and softmax print a row for each operation on rows", async () => {
+  const names: Record<string, string[]> = {
+    layernorm: ["layerNorm", "layerNormResidual", "rmsNorm", "rmsNormResidual"],
+    softmax: ["softmax", "logSoftmax"],
+  };
+  for (const [what, expected] of Object.entries(names)) {
+    const options = ["--shape", "6x100", "--iters", "2", "--threads", "1", "--json"];
+    const { code, stdout, stderr } = await quern(["bench", what, ...options]);
+    assertEquals(code, 0, stderr);
+    const rows: Record<string, unknown>[] = JSON.parse(stdout);
+    assertEquals(rows.map(({ name, shape }) => [name, shape]), expected.map((n) => [n, "6x100"]));
+    for (const row of rows) {
+      assertAlmostEquals(Number(row.itemsPerSecond), 600e9 / Number(row.medianNs), 1);
+      assertEquals([row.threads, row.iterations, row.nativeAllocationsPerOp], [1, 2, 0]);
+    }
+    const refused = await quern(["bench", what, "--shape", "6x100x3"]);
+    assertEquals([refused.code, refused.stdout], [2, ""]);
+    assertMatch(refused.stderr, /^quern: bench: --shape is MxN/);
+  }
+});
+
 Deno.test("bench pool takes no options of models, and models none of the pool", async () => {
   const model = await quern(["bench", "pool", "--model", "smollm2"]);
   assertEquals([model.code, model.stdout], [2, ""]);

@@ -1,5 +1,6 @@
 /*
- * quern.h: the whole interface between the native library and its callers.
+ * quern.h: the whole interface between the native library and its callers. It is
+ * long because an interface in one file has one hash and one reader.
  *
  * This file is the single source of the FFI table: `tools/gen_symbols.ts`
  * reads it and writes `lib/ffi/symbols.ts`. It therefore keeps to a closed

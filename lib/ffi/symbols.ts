@@ -9,7 +9,7 @@
  */
 
 /** FNV-1a (64 bit) of the header's bytes; `qn_header_hash()` of a library that fits. */
-export const headerHash = 0x4d7f87b21bf51c0an;
+export const headerHash = 0x682718fdc645fddcn;
 
 /**
  * What went wrong. The text of each is in base/status.c.

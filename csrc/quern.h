@@ -179,7 +179,7 @@ typedef enum qn_pool_stat {
   QN_STAT_HELD_BYTES = 12,      /* live and cached together: what the budget limits */
   QN_STAT_PEAK_HELD_BYTES = 13, /* its largest value */
   QN_STAT_SHELVED_BYTES = 14,   /* of the cached bytes, those in isolates' own caches */
-  QN_STAT_SHARED = 15,          /* pieces of memory with holders in several isolates, or in flight */
+  QN_STAT_SHARED = 15,          /* pieces of memory that were shared between isolates and are held */
   QN_STAT_ISOLATES = 16,        /* isolates that are open */
   QN_STAT_TRIMMED_BYTES = 17,   /* given back to the operating system */
   QN_STAT_MAPPED_BYTES = 18,    /* of mapped files */

@@ -280,7 +280,7 @@ qn_status qn_small_rent(uint32_t index, size_t bytes, uint32_t isolate, qn_block
   store_word(block, word_of(STATE_RENTED, index, offset) | (uint32_t)(bytes - 1) << REQUEST_SHIFT);
   count_rent(thread, index, bytes, miss);
   *block_out = (qn_block){segment->head.base + offset, qn_class_bytes(index), segment->head.base,
-                          segment->head.bytes, generation_of(block)};
+                          segment->head.bytes, generation_of(load_state(block))};
   return QN_OK;
 }
 
@@ -296,20 +296,20 @@ static entry *entry_at(qn_segment *head, const void *address, size_t *offset_out
   return &segment->entries[*offset_out >> ENTRY_SHIFT];
 }
 
-/* QN_OK when the word says that a block is rented there, of that generation. */
-static qn_status check_rented(entry *block, uint32_t word, size_t offset, uint32_t generation) {
+/* QN_OK when the state says that a block is rented there, of that generation. */
+static qn_status check_rented(uint64_t state, size_t offset, uint32_t generation) {
+  uint32_t word = (uint32_t)state;
   if (!begins_at(word, offset)) return QN_NOT_OWNED;
   if ((word & STATE_MASK) != STATE_RENTED) return QN_ALREADY_RETURNED;
-  return generation == 0 || generation == generation_of(block) ? QN_OK : QN_STALE;
+  return generation == 0 || generation == generation_of(state) ? QN_OK : QN_STALE;
 }
 
-bool qn_small_end_rent(qn_thread *thread, entry *block, uint32_t word) {
-  bool mine = atomic_compare_exchange_strong_explicit(&block->word, &word,
-                                                      (word & PLACE_MASK) | STATE_CACHED,
-                                                      memory_order_acquire, memory_order_relaxed);
+bool qn_small_end_rent(qn_thread *thread, entry *block, uint64_t state) {
+  uint32_t word = (uint32_t)state;
+  uint64_t returned = ((state >> 32) + 1) << 32 | (word & PLACE_MASK) | STATE_CACHED;
+  bool mine = atomic_compare_exchange_strong_explicit(
+      &block->state, &state, returned, memory_order_acquire, memory_order_relaxed);
   if (!mine) return false;
-  uint32_t before = atomic_load_explicit(&block->generation, memory_order_relaxed);
-  atomic_store_explicit(&block->generation, before + 1, memory_order_relaxed);
   stamp_entry(block);
   count_return(thread, class_of_word(word), request_of_word(word));
   return true;
@@ -320,18 +320,18 @@ qn_status qn_small_return(qn_segment *head, void *address, uint32_t generation,
   qn_thread *thread = qn_thread_get();
   size_t offset;
   entry *block = entry_at(head, address, &offset);
-  uint32_t word;
+  uint64_t state;
   do { /* again, where another return or share of the same block came first */
-    word = load_word(block);
-    qn_status status = check_rented(block, word, offset, generation);
+    state = load_state(block);
+    qn_status status = check_rented(state, offset, generation);
     if (status != QN_OK) return status;
-    if (shared_out != NULL && (word & SHARED_BIT)) {
+    if (shared_out != NULL && (state & SHARED_BIT)) {
       *shared_out = true;
       return QN_OK;
     }
-  } while (!qn_small_end_rent(thread, block, word));
+  } while (!qn_small_end_rent(thread, block, state));
   uint32_t segment_index = ((qn_small_segment *)head)->index;
-  put_one(thread, class_of_word(word), segment_index << ENTRY_BITS | (uint32_t)(offset >> ENTRY_SHIFT));
+  put_one(thread, class_of_word((uint32_t)state), segment_index << ENTRY_BITS | (uint32_t)(offset >> ENTRY_SHIFT));
   return QN_OK;
 }
 
@@ -339,23 +339,23 @@ qn_status qn_small_find(qn_segment *head, const void *address, uint32_t generati
                         qn_rented *rented_out) {
   size_t offset;
   entry *block = entry_at(head, address, &offset);
-  uint32_t word = load_word(block);
-  qn_status status = check_rented(block, word, offset, generation);
+  uint64_t state = load_state(block);
+  qn_status status = check_rented(state, offset, generation);
   if (status != QN_OK) return status;
-  rented_out->bytes = qn_class_bytes(class_of_word(word));
+  rented_out->bytes = qn_class_bytes(class_of_word((uint32_t)state));
   rented_out->isolate = link_of(block);
-  rented_out->generation = generation_of(block);
-  rented_out->shared = (word & SHARED_BIT) != 0;
+  rented_out->generation = generation_of(state);
+  rented_out->shared = (state & SHARED_BIT) != 0;
   return QN_OK;
 }
 
 bool qn_small_mark_shared(qn_segment *head, const void *address) {
   size_t offset;
   entry *block = entry_at(head, address, &offset);
-  uint32_t word = load_word(block);
+  uint64_t state = load_state(block);
   do {
-    if ((word & STATE_MASK) != STATE_RENTED) return false;
-  } while (!atomic_compare_exchange_weak_explicit(&block->word, &word, word | SHARED_BIT,
+    if ((state & STATE_MASK) != STATE_RENTED) return false;
+  } while (!atomic_compare_exchange_weak_explicit(&block->state, &state, state | SHARED_BIT,
                                                   memory_order_relaxed, memory_order_relaxed));
   return true;
 }

@@ -37,8 +37,9 @@
  * blocks; `qn_small_slice_lock` protects which slices are free. A class's lock may
  * be held when qn_small_slice_lock is taken, never the other way, and never two
  * classes' locks. A CACHED entry belongs to the thread that has its reference. A
- * RENTED entry becomes CACHED by one compare-and-swap of its word, which exactly
- * one of several returns of the same block wins.
+ * RENTED entry becomes CACHED, and its generation the next, by one compare-and-swap
+ * of its state: exactly one of several returns of the same rent wins, and none that
+ * comes after the memory was rented again.
  */
 #ifndef QN_MEMORY_SMALL_LAYOUT_H
 #define QN_MEMORY_SMALL_LAYOUT_H
@@ -72,10 +73,9 @@ enum { STATE_NONE = 0, STATE_FREE = 1, STATE_RENTED = 2, STATE_CACHED = 3 };
 #define PLACE_MASK 0x3ffu /* state, class and multiple together are below this */
 
 typedef struct entry {
-  _Atomic uint32_t link; /* FREE: the next one of its class; RENTED: for which isolate */
-  _Atomic uint32_t word;
-  _Atomic uint32_t generation; /* returns so far; a rent has the number of the next one */
-  _Atomic uint32_t stamp;      /* ticks when it came into its state */
+  _Atomic uint64_t state; /* the word, and above it the generation: returns so far */
+  _Atomic uint32_t link;  /* FREE: the next one of its class; RENTED: for which isolate */
+  _Atomic uint32_t stamp; /* ticks when it came into its state */
 } entry;
 
 typedef struct qn_small_segment qn_small_segment;
@@ -131,16 +131,18 @@ extern qn_small_segment *_Atomic qn_small_segments[SEGMENT_MAX];
  * earlier count. No lock of this layer may be held. */
 uint64_t qn_small_retire(bool discard, uint32_t before);
 
-/* Makes a rented block a cached one of this thread, if its word is still `word`. */
-bool qn_small_end_rent(qn_thread *thread, entry *block, uint32_t word);
+/* Makes a rented block a cached one of this thread, if its state is still that. */
+bool qn_small_end_rent(qn_thread *thread, entry *block, uint64_t state);
 
 /* ---- Entries ----------------------------------------------------------- */
 
-static inline uint32_t load_word(entry *at) {
-  return atomic_load_explicit(&at->word, memory_order_relaxed);
+static inline uint64_t load_state(entry *at) {
+  return atomic_load_explicit(&at->state, memory_order_relaxed);
 }
+static inline uint32_t load_word(entry *at) { return (uint32_t)load_state(at); }
+/* Of a block that is not rented, by whom it belongs to. */
 static inline void store_word(entry *at, uint32_t word) {
-  atomic_store_explicit(&at->word, word, memory_order_relaxed);
+  atomic_store_explicit(&at->state, load_state(at) >> 32 << 32 | word, memory_order_relaxed);
 }
 static inline uint32_t class_of_word(uint32_t word) { return word >> 2 & 63; }
 static inline uint64_t request_of_word(uint32_t word) {
@@ -157,8 +159,8 @@ static inline void stamp_entry(entry *at) {
   atomic_store_explicit(&at->stamp, qn_now(), memory_order_relaxed);
 }
 /* What the present or next rent of the block is known by; never 0. */
-static inline uint32_t generation_of(entry *at) {
-  return atomic_load_explicit(&at->generation, memory_order_relaxed) % UINT32_MAX + 1;
+static inline uint32_t generation_of(uint64_t state) {
+  return (uint32_t)(state >> 32) % UINT32_MAX + 1;
 }
 /* Whether it was stamped at `before` or earlier, on a clock that wraps around. */
 static inline bool is_older(entry *at, uint32_t before) {

@@ -97,10 +97,10 @@ static void reclaim_block(uint32_t ref, size_t bytes, void *context) {
   (void)bytes;
   reclaim_context *into = context;
   entry *block = entry_of_ref(ref);
-  uint32_t word = load_word(block);
-  bool wanted = (word & STATE_MASK) == STATE_RENTED && !(word & SHARED_BIT) &&
+  uint64_t state = load_state(block);
+  bool wanted = (state & STATE_MASK) == STATE_RENTED && !(state & SHARED_BIT) &&
                 link_of(block) == into->isolate;
-  if (!wanted || !qn_small_end_rent(qn_thread_get(), block, word)) return;
+  if (!wanted || !qn_small_end_rent(qn_thread_get(), block, state)) return;
   store_link(block, into->chain);
   into->chain = ref;
 }

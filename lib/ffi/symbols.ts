@@ -9,7 +9,7 @@
  */
 
 /** FNV-1a (64 bit) of the header's bytes; `qn_header_hash()` of a library that fits. */
-export const headerHash = 0x682718fdc645fddcn;
+export const headerHash = 0xf732e69eb54c79b3n;
 
 /**
  * What went wrong. The text of each is in base/status.c.
@@ -277,7 +277,7 @@ export const PoolStat = {
   PEAK_HELD_BYTES: 13,
   /** of the cached bytes, those in isolates' own caches */
   SHELVED_BYTES: 14,
-  /** pieces of memory with holders in several isolates, or in flight */
+  /** pieces of memory that were shared between isolates and are held */
   SHARED: 15,
   /** isolates that are open */
   ISOLATES: 16,

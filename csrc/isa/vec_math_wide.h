@@ -11,7 +11,7 @@
 #define QUERN_ISA_VEC_MATH_WIDE_H
 
 /* Integers of the size of a double, as masks and as its bits. */
-typedef int64_t qn_vl __attribute__((ext_vector_type(QN_LANES)));
+typedef __typeof__((qn_vd)0.0 < (qn_vd)0.0) qn_vl; /* int64_t, by whatever name comparing gives */
 typedef uint64_t qn_vul __attribute__((ext_vector_type(QN_LANES)));
 
 QN_INLINE qn_vd qn_vset1_double(double x) { return (qn_vd)x; }

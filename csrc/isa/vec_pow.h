@@ -8,7 +8,7 @@
 #ifndef QUERN_ISA_VEC_POW_H
 #define QUERN_ISA_VEC_POW_H
 
-typedef int64_t qn_vl __attribute__((ext_vector_type(QN_LANES)));
+typedef __typeof__((qn_vd)0.0 < (qn_vd)0.0) qn_vl; /* int64_t, by whatever name comparing gives */
 
 QN_INLINE qn_vl qn_vbits_double(qn_vd v) {
   qn_vl bits;

@@ -1,6 +1,6 @@
 /**
  * What holding memory costs the JavaScript heap: nothing by blocks, 64 bytes by
- * handles.
+ * handles, 72 by storages, which count how often they were written.
  */
 import { GCProfiler } from "node:v8";
 import { assert } from "@std/assert";
@@ -38,21 +38,19 @@ for (const bytes of [256, 16_384, 4 * mib]) {
   });
 }
 
-Deno.test("a buffer takes at most 64 bytes of the heap, and a storage too", async () => {
+Deno.test("a buffer takes at most 64 bytes of the heap, and a storage 72", async () => {
   const count = 50_000;
-  const kinds = [
-    () => {
-      const buffer = pool.rent(64);
-      buffer.dispose();
-      return buffer;
-    },
-    () => {
-      const storage = new PooledStorage(256);
-      storage.release();
-      return storage;
-    },
-  ];
-  for (const make of kinds) {
+  const buffer = () => {
+    const made = pool.rent(64);
+    made.dispose();
+    return made;
+  };
+  const storage = () => {
+    const made = new PooledStorage(256);
+    made.release();
+    return made;
+  };
+  for (const { make, most } of [{ make: buffer, most: 64 }, { make: storage, most: 72 }]) {
     const sizes: number[] = [];
     for (let i = 0; i < attempts; i++) {
       const kept: object[] = new Array(count).fill(pool);
@@ -63,7 +61,7 @@ Deno.test("a buffer takes at most 64 bytes of the heap, and a storage too", asyn
       sizes.push((Deno.memoryUsage().heapUsed - before) / count);
       assert(kept.every((handle) => handle !== pool));
     }
-    assert(Math.min(...sizes) < 65, `${sizes} bytes`);
+    assert(Math.min(...sizes) < most + 1, `${sizes} bytes`);
     assert(Math.max(...sizes) > 40, `${sizes} bytes: they were not all made`);
   }
 });

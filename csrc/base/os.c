@@ -23,6 +23,11 @@ static qn_refusal refusal;
 
 void qn_os_test_refuse(uint64_t after, uint64_t count) { qn_refusal_set(&refusal, after, count); }
 
+void qn_os_touch(void *address, size_t bytes) {
+  size_t page = qn_os_page_size();
+  for (size_t at = 0; at < bytes; at += page) ((volatile char *)address)[at] = 0;
+}
+
 #if defined(_WIN32)
 /* ======================================================================== */
 

@@ -32,6 +32,10 @@ void qn_os_release(void *address, size_t bytes);
  * Returns the bytes given back: `bytes`, or 0 when the system declined. */
 size_t qn_os_discard(void *address, size_t bytes);
 
+/* Writes to every page of a part, so that its first use meets no page fault; what it
+ * held is lost. */
+void qn_os_touch(void *address, size_t bytes);
+
 /* Asks for huge pages in a part of a reservation. A hint: may do nothing. */
 void qn_os_prefer_huge_pages(void *address, size_t bytes);
 

@@ -8,71 +8,44 @@
 #ifndef QUERN_ISA_VEC_POW_H
 #define QUERN_ISA_VEC_POW_H
 
-typedef __typeof__((qn_vd)0.0 < (qn_vd)0.0) qn_vl; /* int64_t, by whatever name comparing gives */
-
-QN_INLINE qn_vl qn_vbits_double(qn_vd v) {
-  qn_vl bits;
-  __builtin_memcpy(&bits, &v, sizeof bits);
-  return bits;
-}
-
-QN_INLINE qn_vd qn_vdouble_from_bits(qn_vl bits) {
-  qn_vd v;
-  __builtin_memcpy(&v, &bits, sizeof v);
-  return v;
-}
-
-/* The nearest integer, for |v| < 2^51: adding 1.5 * 2^52 leaves no place for a fraction. */
-QN_INLINE qn_vd qn_vround_double(qn_vd v) { return (v + 0x1.8p52) - 0x1.8p52; }
+#include "isa/vec_double.h"
 
 /* log2 of positive, finite floats that were widened: x = 2^k m with m between the
  * roots of 1/2 and 2, and log m = 2 artanh t, t = (m - 1) / (m + 1), |t| < 0.172. */
 QN_INLINE qn_vd qn_vlog2_double(qn_vd x) {
+  static const double artanh[] = {1.0 / 3.0,  1.0 / 5.0,  1.0 / 7.0,  1.0 / 9.0,
+                                  1.0 / 11.0, 1.0 / 13.0, 1.0 / 15.0, 1.0 / 17.0};
   const int64_t root_half = 0x3fe6a09e667f3bcd;
-  const qn_vl offset = qn_vbits_double(x) - root_half;
+  const qn_vl offset = (qn_vl)qn_vbits_double(x) - root_half;
   const qn_vl exponent = offset >> 52;
-  const qn_vd m = qn_vdouble_from_bits(qn_vbits_double(x) - (exponent << 52));
+  const qn_vd m = qn_vfrom_bits_double(qn_vbits_double(x) - (qn_vul)(exponent << 52));
   /* Through 32 bits, since few processors convert 64. */
   const qn_vd k = __builtin_convertvector(__builtin_convertvector(exponent, qn_vi), qn_vd);
   const qn_vd t = (m - 1.0) / (m + 1.0);
   const qn_vd z = t * t;
-  qn_vd p = z * (1.0 / 17.0) + 1.0 / 15.0;
-  p = p * z + 1.0 / 13.0;
-  p = p * z + 1.0 / 11.0;
-  p = p * z + 1.0 / 9.0;
-  p = p * z + 1.0 / 7.0;
-  p = p * z + 1.0 / 5.0;
-  p = p * z + 1.0 / 3.0;
+  const qn_vd p = QN_POLYNOMIAL_DOUBLE(z, artanh);
   const double two_over_ln2 = 0x1.71547652b82fep1;
   return k + t * (two_over_ln2 + two_over_ln2 * (z * p));
 }
 
 /* 2^v for |v| <= 200, by Taylor's series of exp around the nearest integer. */
 QN_INLINE qn_vd qn_vexp2_double(qn_vd v) {
+  static const double taylor[] = {1.0,         1.0,         0.5,          1.0 / 6.0,
+                                  1.0 / 24.0,  1.0 / 120.0, 1.0 / 720.0,  1.0 / 5040.0,
+                                  1.0 / 40320.0, 1.0 / 362880.0, 1.0 / 3628800.0};
   const qn_vd n = qn_vround_double(v);
   const qn_vd r = (v - n) * 0x1.62e42fefa39efp-1;
-  qn_vd p = r * (1.0 / 3628800.0) + 1.0 / 362880.0;
-  p = p * r + 1.0 / 40320.0;
-  p = p * r + 1.0 / 5040.0;
-  p = p * r + 1.0 / 720.0;
-  p = p * r + 1.0 / 120.0;
-  p = p * r + 1.0 / 24.0;
-  p = p * r + 1.0 / 6.0;
-  p = p * r + 0.5;
-  p = p * r + 1.0;
-  p = p * r + 1.0;
+  const qn_vd p = QN_POLYNOMIAL_DOUBLE(r, taylor);
   const qn_vl exponent = __builtin_convertvector(__builtin_convertvector(n, qn_vi), qn_vl);
-  return p * qn_vdouble_from_bits((exponent + 1023) << 52);
+  return p * qn_vfrom_bits_double((qn_vul)(exponent + 1023) << 52);
 }
-
-QN_INLINE qn_vd qn_vselect_double(qn_vl mask, qn_vd a, qn_vd b) { return mask ? a : b; }
 
 /* x^y with the special cases of IEEE 754: 1 for y = 0 and for x = 1, whatever the
  * other is; NaN for a negative x and a y that is no integer. */
 QN_INLINE qn_vf qn_vpow(qn_vf x_float, qn_vf y_float) {
   const qn_vd x = qn_vto_double(x_float);
   const qn_vd y = qn_vto_double(y_float);
-  const qn_vd magnitude = qn_vdouble_from_bits(qn_vbits_double(x) & INT64_MAX);
+  const qn_vd magnitude = qn_vfrom_bits_double(qn_vbits_double(x) & (uint64_t)INT64_MAX);
   const qn_vd infinity = (qn_vd)__builtin_inf();
 
   qn_vd log = qn_vlog2_double(magnitude);
@@ -84,19 +57,19 @@ QN_INLINE qn_vf qn_vpow(qn_vf x_float, qn_vf y_float) {
   qn_vd power = qn_vexp2_double(bounded);
 
   /* From 2^24 on every float is an even integer. */
-  const qn_vd y_size = qn_vdouble_from_bits(qn_vbits_double(y) & INT64_MAX);
+  const qn_vd y_size = qn_vfrom_bits_double(qn_vbits_double(y) & (uint64_t)INT64_MAX);
   const qn_vl small = y_size < 0x1p24;
   const qn_vd y_small = qn_vselect_double(small, y, (qn_vd)0.0);
   const qn_vl fraction = qn_vround_double(y_small) != y_small;
   const qn_vd half = y_small * 0.5;
   const qn_vl odd = ~fraction & (qn_vround_double(half) != half);
-  const qn_vl sign = qn_vbits_double(x) & INT64_MIN;
-  power = qn_vdouble_from_bits(qn_vbits_double(power) | (sign & odd));
+  const qn_vul sign = qn_vbits_double(x) & (uint64_t)INT64_MIN;
+  power = qn_vfrom_bits_double(qn_vbits_double(power) | (sign & (qn_vul)odd));
   const qn_vl no_root = (x < 0.0) & fraction & (magnitude != infinity);
   power = qn_vselect_double(no_root | (product != product), (qn_vd)__builtin_nan(""), power);
   power = qn_vselect_double((y == 0.0) | (x == 1.0) | ((x == -1.0) & (y_size == infinity)),
                             (qn_vd)1.0, power);
-  return __builtin_convertvector(power, qn_vf);
+  return qn_vto_single(power);
 }
 
 #endif

@@ -11,17 +11,11 @@
 
 #include "dispatch/kernel_table.h"
 
-/* tanh(u) is 2 sigmoid(2 u) - 1, so GELU's half of 1 + tanh(u) is sigmoid(2 u). */
-QN_INLINE qn_vf gelu_tanh(qn_vf v) {
-  const float scale = 0x1.988454p0f; /* 2 sqrt(2 / pi) */
-  return v * qn_vsigmoid(scale * qn_vfma(0x1.6e4e26p-5f * v * v, v, v));
-}
-
 /* Inlined with the activation known. */
 QN_INLINE qn_vf activate(qn_vf v, int32_t activation) {
   switch (activation) {
     case QN_ACTIVATION_RELU: return qn_vselect(v < 0.0f, qn_vzero(), v);
-    case QN_ACTIVATION_GELU_TANH: return gelu_tanh(v);
+    case QN_ACTIVATION_GELU_TANH: return qn_vgelu_tanh(v);
     case QN_ACTIVATION_SILU: return qn_vsilu(v);
     default: return v;
   }

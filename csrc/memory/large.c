@@ -254,9 +254,7 @@ qn_status qn_large_prewarm(size_t bytes, uint32_t count) {
   if (status == QN_OK) warmed->isolate = 0, warmed->shared = 0; /* the pool's, meanwhile */
   qn_lock_give(&qn_large_lock);
   if (status != QN_OK) return status;
-  for (size_t i = 0; i < warmed->pages; i++) {
-    ((volatile char *)address_of(warmed))[i * qn_large_page] = 0;
-  }
+  qn_os_touch(address_of(warmed), warmed->pages * qn_large_page);
   qn_lock_take(&qn_large_lock);
   put(warmed);
   qn_lock_give(&qn_large_lock);

@@ -17,6 +17,7 @@
  */
 #include "memory/pool.h"
 
+#include "base/os.h"
 #include "base/refusal.h"
 #include "memory/file_map.h"
 #include "memory/holds.h"
@@ -124,9 +125,7 @@ qn_status qn_pool_touch(void *address, uint32_t generation) {
   qn_rented block;
   qn_status status = find(segment, address, generation, &block);
   if (status != QN_OK) return status;
-  for (size_t at = 0; at < block.bytes; at += QN_POOL_LARGEST_ALIGNMENT) {
-    ((volatile char *)address)[at] = 0;
-  }
+  qn_os_touch(address, block.bytes);
   return QN_OK;
 }
 

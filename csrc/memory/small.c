@@ -369,10 +369,6 @@ void qn_small_flush(qn_thread *thread) {
 
 /* ---- Prewarming ---------------------------------------------------------- */
 
-static void touch(char *address, size_t bytes) {
-  for (size_t at = 0; at < bytes; at += 4096) ((volatile char *)address)[at] = 0;
-}
-
 /* The blocks taken form a chain through `link` until all of them are there. */
 qn_status qn_small_prewarm(uint32_t index, uint32_t count) {
   qn_thread *thread = qn_thread_get();
@@ -384,7 +380,7 @@ qn_status qn_small_prewarm(uint32_t index, uint32_t count) {
     status = qn_small_take(index, 1, &ref, &taken);
     if (status != QN_OK) break;
     entry *block = entry_of_ref(ref);
-    touch(segment_of_ref(ref)->head.base + offset_of_ref(ref), qn_class_bytes(index));
+    qn_os_touch(segment_of_ref(ref)->head.base + offset_of_ref(ref), qn_class_bytes(index));
     stamp_entry(block);
     store_link(block, chain);
     chain = ref;

@@ -126,20 +126,6 @@ export abstract class Storage {
   protected abstract free(): void;
 }
 
-/**
- * Makes a block one that other isolates may hold too.
- *
- * @param block A block that is handed out.
- * @returns How the native pool knows its bytes.
- */
-export function shareBlock(block: Block): SharedMemory {
-  const { native: around, address, generation } = block;
-  // It never goes back to a shelf: others may hold it longer than this isolate.
-  block.shared = true;
-  if (around === 0n) return { address, generation, byteOffset: 0 };
-  return { address: around, generation, byteOffset: Number(address - around) };
-}
-
 /** Bytes that come from the pool. */
 export class PooledStorage extends Storage {
   readonly #block: Block;
@@ -151,12 +137,18 @@ export class PooledStorage extends Storage {
    *
    * @param byteLength How many bytes are needed; 0 is allowed.
    * @param block Memory to use instead, which is held already.
+   * @param token What the net gave for that memory, where a handle held it before.
    */
-  constructor(byteLength: number, block: Block = pool.acquire(byteLength === 0 ? 1 : byteLength)) {
+  constructor(
+    byteLength: number,
+    block: Block = pool.acquire(byteLength === 0 ? 1 : byteLength),
+    token?: EpochToken,
+  ) {
     super(block.address, byteLength);
     this.#block = block;
-    this.#token = pool.watch(block);
-    observer?.allocated(this, byteLength);
+    this.#token = token ?? pool.watch(block);
+    // Who held it before told of it then.
+    if (token === undefined) observer?.allocated(this, byteLength);
   }
 
   /**
@@ -182,12 +174,21 @@ export class PooledStorage extends Storage {
     return this.#block.bufferOffset;
   }
 
+  /** Whom observers know the memory by. */
+  get holder(): object {
+    return this;
+  }
+
   protected override sharedMemory(): SharedMemory {
-    return shareBlock(this.#block);
+    const { native: around, address, generation } = this.#block;
+    // It never goes back to a shelf: others may hold it longer than this isolate.
+    this.#block.shared = true;
+    if (around === 0n) return { address, generation, byteOffset: 0 };
+    return { address: around, generation, byteOffset: Number(address - around) };
   }
 
   protected override free(): void {
-    observer?.freed(this);
+    observer?.freed(this.holder);
     pool.giveBack(this.#block, this.#token);
   }
 }

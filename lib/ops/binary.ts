@@ -8,7 +8,7 @@
  */
 import type { DType } from "../core/dtype.ts";
 import { broadcastShapes, formatShape, sameShape, type Shape } from "../core/shape.ts";
-import { native, Status } from "../ffi/mod.ts";
+import { native, Status, Words } from "../ffi/mod.ts";
 import { BinaryOp } from "../ffi/symbols.ts";
 import { overlaps, type Tensor } from "../tensor/mod.ts";
 import {
@@ -45,9 +45,8 @@ export interface Operation {
   readonly result?: DType;
 }
 
-/** Sizes and strides on the way to a native call: 64 bits each, written as two halves. */
-const layout = new BigUint64Array(4 * 16);
-const halves = new Uint32Array(layout.buffer);
+/** For each of 16 axes at most: its size, and the strides of up to three operands. */
+const layout = new Words(4 * 16);
 
 /**
  * Writes the layout of an elementwise call.
@@ -61,11 +60,11 @@ export function writeLayout(
   operands: readonly Tensor[],
 ): BigUint64Array<ArrayBuffer> {
   const values = 1 + operands.length;
-  for (let axis = 0; axis < shape.length; axis++) writeHalves(axis * values, shape[axis]);
+  for (let axis = 0; axis < shape.length; axis++) layout.set(axis * values, shape[axis]);
   for (let index = 0; index < operands.length; index++) {
     writeStrides(operands[index], shape.length, values, index + 1);
   }
-  return layout;
+  return layout.array;
 }
 
 /** The strides of an operand at the last axes of the result; 0 where it repeats an element. */
@@ -77,7 +76,7 @@ function writeStrides(operand: Tensor, rank: number, values: number, at: number)
   for (let axis = rank - 1; axis >= 0; axis--) {
     const own = axis - lead;
     const repeats = own < 0 || shape[own] === 1;
-    writeHalves(axis * values + at, repeats ? 0 : strides?.[own] ?? dense);
+    layout.set(axis * values + at, repeats ? 0 : strides?.[own] ?? dense);
     if (own >= 0) dense *= shape[own];
   }
 }
@@ -90,14 +89,9 @@ function writeStrides(operand: Tensor, rank: number, values: number, at: number)
  * @returns The layout, used again by the next call.
  */
 export function writeDenseLayout(size: number, operands: number): BigUint64Array<ArrayBuffer> {
-  writeHalves(0, size);
-  for (let index = 1; index <= operands; index++) writeHalves(index, 1);
-  return layout;
-}
-
-function writeHalves(at: number, value: number): void {
-  halves[2 * at] = value;
-  halves[2 * at + 1] = value < 2 ** 32 ? 0 : value / 2 ** 32;
+  layout.set(0, size);
+  for (let index = 1; index <= operands; index++) layout.set(index, 1);
+  return layout.array;
 }
 
 /**

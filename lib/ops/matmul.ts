@@ -1,8 +1,8 @@
 /**
  * The product of matrices, with NumPy's rules for vectors and batches.
  */
-import { formatShape, type Shape } from "../core/shape.ts";
-import { GemmField, native, Status } from "../ffi/mod.ts";
+import { broadcastShapes, formatShape, type Shape } from "../core/shape.ts";
+import { GemmField, native, Status, Words } from "../ffi/mod.ts";
 import type { Tensor } from "../tensor/mod.ts";
 import { checkApart, checkOperand, type OutOption, refuse, resultTensor } from "./operands.ts";
 
@@ -45,7 +45,7 @@ export function matmul(
   checkApart("matmul", out, "b", b);
   const axes = writeLayout(a, b, shape);
   const status = native().symbols
-    .qn_gemm_f32(y.address, a.address, b.address, layout, axes, 1, 0);
+    .qn_gemm_f32(y.address, a.address, b.address, layout.array, axes, 1, 0);
   return status === Status.OK ? y : refuse("matmul", status, y, out, { a, b });
 }
 
@@ -56,17 +56,9 @@ function productShape(a: Shape, b: Shape): number[] {
   if (a.length === 0 || b.length === 0 || b[b.length - 1 - colAxes] !== inner) {
     throw misfit(a, b, "a is […, rows, inner], b is […, inner, cols]");
   }
-  const aBatch = a.length - 1 - rowAxes;
-  const bBatch = b.length - 1 - colAxes;
-  const batch = Math.max(aBatch, bBatch);
-  const shape = new Array<number>(batch);
-  for (let axis = 0; axis < batch; axis++) {
-    const one = axis < batch - aBatch ? 1 : a[axis - batch + aBatch];
-    const other = axis < batch - bBatch ? 1 : b[axis - batch + bBatch];
-    if (one !== other && one !== 1 && other !== 1) {
-      throw misfit(a, b, "the axes before the last two are equal, or 1");
-    }
-    shape[axis] = one === 1 ? other : one;
+  const shape = broadcastShapes(a.slice(0, -1 - rowAxes), b.slice(0, -1 - colAxes))?.slice();
+  if (shape === undefined) {
+    throw misfit(a, b, "the axes before the last two are equal, or 1");
   }
   if (rowAxes === 1) shape.push(a[a.length - 2]);
   if (colAxes === 1) shape.push(b[b.length - 1]);
@@ -79,14 +71,7 @@ function misfit(a: Shape, b: Shape, rule: string): RangeError {
   );
 }
 
-/** Sizes and strides on the way to a native call: 64 bits each, written as two halves. */
-const layout = new BigUint64Array(GemmField.BATCH + 4 * 16);
-const halves = new Uint32Array(layout.buffer);
-
-function write(field: number, value: number): void {
-  halves[2 * field] = value;
-  halves[2 * field + 1] = value < 2 ** 32 ? 0 : Math.floor(value / 2 ** 32);
-}
+const layout = new Words(GemmField.BATCH + 4 * 16);
 
 /** Writes the layout of a product of the shape `shape`; returns how many axes its batch has. */
 function writeLayout(a: Tensor, b: Tensor, shape: Shape): number {
@@ -94,23 +79,23 @@ function writeLayout(a: Tensor, b: Tensor, shape: Shape): number {
   const [aStrides, bStrides] = [a.strides, b.strides];
   const rows = aRank > 1 ? a.shape[aRank - 2] : 1;
   const cols = bRank > 1 ? b.shape[bRank - 1] : 1;
-  write(GemmField.ROWS, rows);
-  write(GemmField.COLS, cols);
-  write(GemmField.INNER, a.shape[aRank - 1]);
-  write(GemmField.A_ROW, aRank > 1 ? aStrides[aRank - 2] : 0);
-  write(GemmField.A_COL, aStrides[aRank - 1]);
-  write(GemmField.B_ROW, bRank > 1 ? bStrides[bRank - 2] : bStrides[0]);
-  write(GemmField.B_COL, bRank > 1 ? bStrides[bRank - 1] : 1);
-  write(GemmField.C_ROW, cols);
+  layout.set(GemmField.ROWS, rows);
+  layout.set(GemmField.COLS, cols);
+  layout.set(GemmField.INNER, a.shape[aRank - 1]);
+  layout.set(GemmField.A_ROW, aRank > 1 ? aStrides[aRank - 2] : 0);
+  layout.set(GemmField.A_COL, aStrides[aRank - 1]);
+  layout.set(GemmField.B_ROW, bRank > 1 ? bStrides[bRank - 2] : bStrides[0]);
+  layout.set(GemmField.B_COL, bRank > 1 ? bStrides[bRank - 1] : 1);
+  layout.set(GemmField.C_ROW, cols);
   const axes = shape.length - (aRank > 1 ? 1 : 0) - (bRank > 1 ? 1 : 0);
   let step = rows * cols;
   for (let axis = axes - 1; axis >= 0; axis--) {
     const field = GemmField.BATCH + 4 * axis;
     const fromEnd = axes - axis;
-    write(field, shape[axis]);
-    write(field + 1, step);
-    write(field + 2, batchStride(a, aStrides, aRank - 2 - fromEnd));
-    write(field + 3, batchStride(b, bStrides, bRank - 2 - fromEnd));
+    layout.set(field, shape[axis]);
+    layout.set(field + 1, step);
+    layout.set(field + 2, batchStride(a, aStrides, aRank - 2 - fromEnd));
+    layout.set(field + 3, batchStride(b, bStrides, bRank - 2 - fromEnd));
     step *= shape[axis];
   }
   return axes;

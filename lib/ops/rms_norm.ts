@@ -11,7 +11,6 @@ import {
   checkApart,
   checkInPlace,
   checkOperand,
-  checkShapeIs,
   type OutOption,
   refuse,
   resultTensor,
@@ -57,10 +56,7 @@ export function rmsNorm(
   const { epsilon = 1e-5, out } = options;
   checkOperand("rmsNorm", "x", x, "float32");
   const cols = colsOf(x.shape);
-  if (weight !== undefined) {
-    checkOperand("rmsNorm", "weight", weight, "float32");
-    checkShapeIs("rmsNorm", "weight", weight, [cols]);
-  }
+  checkScale("rmsNorm", "weight", weight, cols);
   if (!areDense(x, weight)) return withDense([x, weight], rmsNorm, options);
   const y = resultTensor("rmsNorm", out, x.shape);
   checkInPlace("rmsNorm", out, "x", x);

@@ -8,50 +8,30 @@
  *     Tensor ─┐
  *     view   ─┴▶ BlockStorage ──▶ Block    from the first view on
  */
-import { type Block, pool, type SharedMemory, Storage } from "../memory/mod.ts";
+import { type Block, pool, PooledStorage, Storage } from "../memory/mod.ts";
 import type { EpochToken } from "../memory/net.ts";
 import { observer } from "../memory/observer.ts";
-import { shareBlock } from "../memory/storage.ts";
 
 /** A block that several tensors of this isolate hold. */
-export class BlockStorage extends Storage {
-  /** The tensor that rented the block, which observers know it by. */
-  readonly holder: object;
-  readonly #block: Block;
-  /** What the finalisation net watches: it is reachable as long as a tensor is. */
-  readonly #token: EpochToken;
+export class BlockStorage extends PooledStorage {
+  readonly #holder: object;
 
   /**
    * Takes over what the tensor held by itself; its reference is the first.
    *
    * @param block The block.
    * @param token What the net gave for it.
-   * @param holder The tensor.
+   * @param holder The tensor, which observers know the memory by.
    */
   constructor(block: Block, token: EpochToken, holder: object) {
-    super(block.address, block.requested);
+    super(block.requested, block, token);
     this.writes = block.writes;
-    this.holder = holder;
-    this.#block = block;
-    this.#token = token;
+    this.#holder = holder;
   }
 
-  /** The buffer that shows the block. */
-  override get buffer(): ArrayBuffer {
-    return this.#block.buffer;
-  }
-
-  /** Where the block begins in it. */
-  override get bufferOffset(): number {
-    return this.#block.bufferOffset;
-  }
-
-  protected override sharedMemory(): SharedMemory {
-    return shareBlock(this.#block);
-  }
-
-  protected override free(): void {
-    freeBlock(this.#block, this.#token, this.holder);
+  /** The tensor that rented the block. */
+  override get holder(): object {
+    return this.#holder;
   }
 }
 
@@ -76,5 +56,5 @@ export function freeBlock(block: Block, token: EpochToken, holder: object): void
  */
 export function holderOf(memory: Block | Storage, tensor: object): object {
   if (!(memory instanceof Storage)) return tensor;
-  return memory instanceof BlockStorage ? memory.holder : memory;
+  return memory instanceof PooledStorage ? memory.holder : memory;
 }

@@ -3,7 +3,7 @@
  */
 import { dtypeLayout } from "../core/dtype.ts";
 import { formatShape, sameShape, type Shape } from "../core/shape.ts";
-import { check, native } from "../ffi/mod.ts";
+import { check, native, Words } from "../ffi/mod.ts";
 import { endedError } from "./lifetime.ts";
 import { overlaps, type Tensor } from "./tensor.ts";
 
@@ -40,9 +40,8 @@ export function copyBytes(
   }
 }
 
-/** Sizes and strides on the way to a native call: 64 bits each, written as two halves. */
-const layout = new BigUint64Array(3 * 16);
-const halves = new Uint32Array(layout.buffer);
+/** For each of 16 axes at most: its size, and the strides of both sides. */
+const layout = new Words(3 * 16);
 
 /**
  * Copies elements between two layouts of one shape, strides in elements; the
@@ -57,18 +56,13 @@ function copyElements(
   itemBytes: number,
   operation: string,
 ): void {
-  let at = 0;
-  const write = (value: number) => {
-    halves[at++] = value;
-    halves[at++] = Math.floor(value / 2 ** 32);
-  };
   for (let axis = 0; axis < shape.length; axis++) {
-    write(shape[axis]);
-    write(targetStrides[axis]);
-    write(sourceStrides[axis]);
+    layout.set(3 * axis, shape[axis]);
+    layout.set(3 * axis + 1, targetStrides[axis]);
+    layout.set(3 * axis + 2, sourceStrides[axis]);
   }
   const { symbols } = native();
-  check(symbols.qn_copy_strided(target, source, layout, shape.length, itemBytes), operation);
+  check(symbols.qn_copy_strided(target, source, layout.array, shape.length, itemBytes), operation);
 }
 
 /**

@@ -8,6 +8,7 @@ import {
   addScaledInPlace,
   argmax,
   attention,
+  cast,
   clamp,
   cos,
   crossEntropy,
@@ -204,6 +205,14 @@ Deno.bench("pow 1M", elementwise, () => void pow(other, 2.5, { out: result }));
 Deno.bench("clamp 1M", elementwise, () => void clamp(large, 0, 1, { out: result }));
 Deno.bench("greater 1M", elementwise, () => void greater(large, 0, { out: mask }));
 Deno.bench("where 1M", elementwise, () => void where(mask, large, other, { out: result }));
+for (const dtype of ["float16", "bfloat16", "float64", "int32", "int64", "uint8"] as const) {
+  const narrow = cast(other, dtype);
+  const group = { group: "cast" };
+  Deno.bench(`cast 1M float32 to ${dtype}`, group, () => void cast(other, dtype, { out: narrow }));
+  Deno.bench(`cast 1M ${dtype} to float32`, group, () => {
+    cast(narrow, "float32", { out: result });
+  });
+}
 const grid = large.reshape([1024, 1024]);
 const columns = grid.transpose();
 const bias = Tensor.ones([1024]);

@@ -371,6 +371,13 @@ QN_API int32_t qn_copy_strided(void *y, const void *x, QN_BUFFER const uint64_t 
 QN_API int32_t qn_dequantize_f32(float *y, const void *x, uint32_t rows, uint32_t cols,
                                  int32_t dtype);
 
+/* y[rows,cols] = x[rows,cols] in another dtype, for all but the block dtypes; they share
+ * no memory. To a floating-point dtype: rounded to nearest, ties to even, once. To an integer:
+ * towards zero; what is out of range becomes the nearest there is, NaN 0. To bool: 0 for
+ * 0, else 1, for NaN too. */
+QN_API int32_t qn_cast(void *y, const void *x, uint32_t rows, uint32_t cols, int32_t y_dtype,
+                       int32_t x_dtype);
+
 /* y = a op b, element by element, y being dense: `layout` holds, for each of the
  * `rank` axes (0 to 16), its size, the stride of a and the stride of b, both in
  * elements; a stride of 0 repeats an element. b may be null: then `scalar`, which

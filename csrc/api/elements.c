@@ -116,6 +116,32 @@ int32_t qn_dequantize_f32(float *y, const void *x, uint32_t rows, uint32_t cols,
   return QN_OK;
 }
 
+struct cast {
+  char *y;
+  const char *x;
+  size_t y_item;
+  size_t x_item;
+  int32_t y_dtype;
+  int32_t x_dtype;
+};
+
+static void cast_range(void *context, size_t begin, size_t end, uint32_t worker) {
+  (void)worker;
+  const struct cast *task = context;
+  qn_kernels->cast(task->y + begin * task->y_item, task->x + begin * task->x_item, end - begin,
+                   task->y_dtype, task->x_dtype);
+}
+
+int32_t qn_cast(void *y, const void *x, uint32_t rows, uint32_t cols, int32_t y_dtype,
+                int32_t x_dtype) {
+  struct cast task = {y, x, qn_item_bytes(y_dtype), qn_item_bytes(x_dtype), y_dtype, x_dtype};
+  if (task.y_item == 0 || task.x_item == 0) return QN_BAD_DTYPE;
+  QN_TRY(qn_check_array(y, rows, cols, 1, task.y_item, task.y_item));
+  QN_TRY(qn_check_array(x, rows, cols, 1, task.x_item, task.x_item));
+  qn_parallel_rows((size_t)rows * cols, QN_GRAIN_ELEMENTS, cast_range, &task);
+  return QN_OK;
+}
+
 /* Two inputs and an output of one shape. */
 struct pair {
   float *y;

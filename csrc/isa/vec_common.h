@@ -22,6 +22,7 @@
  *   qn_vload_f16(p)        QN_LANES IEEE halves (two bytes each) as floats
  *   qn_vscale(v, n)        v * 2^n, rounded once, for 1/2 <= v < 2 and n a float that
  *                          holds an integer of -250 .. 250; NaN where both are
+ *   qn_vstore_f16(p, v)    QN_LANES floats as halves, rounded to nearest, ties to even
  *
  * Loads and stores need no alignment. Every function here is inlined into the
  * kernel that uses it: an out-of-line copy could be shared by the linker with
@@ -179,6 +180,18 @@ QN_INLINE qn_vf qn_vload_bf16(const void *p) {
   qn_vf v;
   __builtin_memcpy(&v, &w, sizeof v);
   return v;
+}
+
+/* Rounded to nearest, ties to even; NaN is made quiet and keeps its payload. */
+QN_INLINE void qn_vstore_bf16(void *p, qn_vf v) {
+  typedef uint16_t half_words __attribute__((ext_vector_type(QN_LANES)));
+  typedef uint32_t words __attribute__((ext_vector_type(QN_LANES)));
+  words bits;
+  __builtin_memcpy(&bits, &v, sizeof bits);
+  words rounded = bits + 0x7fff + (bits >> 16 & 1);
+  rounded = v != v ? bits | 0x400000 : rounded;
+  half_words h = __builtin_convertvector(rounded >> 16, half_words);
+  __builtin_memcpy(p, &h, sizeof h);
 }
 
 /* QN_LANES int8 as floats. */

@@ -9,7 +9,7 @@
  */
 
 /** FNV-1a (64 bit) of the header's bytes; `qn_header_hash()` of a library that fits. */
-export const headerHash = 0xf732e69eb54c79b3n;
+export const headerHash = 0x4631a97374df5161n;
 
 /**
  * What went wrong. The text of each is in base/status.c.
@@ -832,6 +832,26 @@ export const symbols = {
       "u32", // uint32_t rows
       "u32", // uint32_t cols
       "i32", // int32_t dtype
+    ],
+    result: "i32",
+  },
+
+  /**
+   * y[rows,cols] = x[rows,cols] in another dtype, for all but the block dtypes; they share
+   * no memory. To a floating-point dtype: rounded to nearest, ties to even, once. To an integer:
+   * towards zero; what is out of range becomes the nearest there is, NaN 0. To bool: 0 for
+   * 0, else 1, for NaN too.
+   *
+   * `int32_t qn_cast(void *y, const void *x, uint32_t rows, uint32_t cols, int32_t y_dtype, int32_t x_dtype)`
+   */
+  qn_cast: {
+    parameters: [
+      "usize", // void *y
+      "usize", // const void *x
+      "u32", // uint32_t rows
+      "u32", // uint32_t cols
+      "i32", // int32_t y_dtype
+      "i32", // int32_t x_dtype
     ],
     result: "i32",
   },

@@ -53,6 +53,7 @@ export const functions: Readonly<Record<string, Result>> = {
   addScaledInPlace: inPlace,
   argmax: operation(1),
   attention: operation(3),
+  cast: operation(2),
   ceil: operation(1),
   clamp: operation(3),
   cos: operation(1),

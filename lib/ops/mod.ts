@@ -8,6 +8,7 @@ export { add, div, maximum, minimum, mul, pow, sub } from "./arithmetic.ts";
 export { argmax } from "./argmax.ts";
 export { attention, type AttentionOptions } from "./attention.ts";
 export type { Arithmetic, Comparable, Floating, ResultOption } from "./binary.ts";
+export { cast } from "./cast.ts";
 export { clamp } from "./clamp.ts";
 export {
   equal,

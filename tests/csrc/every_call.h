@@ -238,6 +238,7 @@ CALL(qn_random_normal_f32, y, 4, 8, 1, 2, 0.0f, 1.0f)
 CALL(qn_copy, y, x, 4, 32)
 CALL(qn_copy_strided, y, x, turned, 2, 4)
 CALL(qn_dequantize_f32, y, stored, 2, 64, QN_Q8_0)
+CALL(qn_cast, y, x, 4, 8, QN_F16, QN_F32)
 CALL(qn_binary, y, x, z, turned, 2, 0, QN_ADD, QN_F32)
 CALL(qn_where, y, x, w, z, spread, 2, 4)
 CALL(qn_clamp_f32, y, x, 4, 8, -1, 1)
@@ -321,6 +322,7 @@ static const entry table[] = {
     ENTRY_SURE(qn_copy, nothing),
     ENTRY_SURE(qn_copy_strided, nothing),
     ENTRY_SURE(qn_dequantize_f32, nothing),
+    ENTRY_SURE(qn_cast, nothing),
     ENTRY_SURE(qn_binary, nothing),
     ENTRY_SURE(qn_where, nothing),
     ENTRY_SURE(qn_clamp_f32, nothing),

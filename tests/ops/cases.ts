@@ -123,6 +123,13 @@ export const cases: Case[] = [
     inPlace: [1, 2],
   },
   {
+    name: "cast",
+    make: () => [f([2, 3])],
+    run: ([x], out) => ops.cast(x, "float64", { out: out as Tensor<"float64"> }),
+    shape: [2, 3],
+    dtype: "float64",
+  },
+  {
     name: "clamp",
     make: () => [f([2, 3])],
     run: ([x], out) => clamp(x as Floats, -0.5, 0.5, { out: out as Floats }),

@@ -40,4 +40,8 @@ QN_INLINE qn_vf qn_vload_f16(const void *p) {
 
 QN_INLINE qn_vf qn_vscale(qn_vf v, qn_vf n) { return qn_vscale_steps(v, n); }
 
+QN_INLINE void qn_vstore_f16(void *p, qn_vf v) {
+  _mm_storeu_si128(p, _mm256_cvtps_ph((__m256)v, _MM_FROUND_TO_NEAREST_INT));
+}
+
 #endif

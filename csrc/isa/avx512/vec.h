@@ -33,4 +33,8 @@ QN_INLINE qn_vf qn_vscale(qn_vf v, qn_vf n) {
   return (qn_vf)_mm512_scalef_ps((__m512)v, (__m512)n);
 }
 
+QN_INLINE void qn_vstore_f16(void *p, qn_vf v) {
+  _mm256_storeu_si256(p, _mm512_cvtps_ph((__m512)v, _MM_FROUND_TO_NEAREST_INT));
+}
+
 #endif

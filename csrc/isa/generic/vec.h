@@ -7,6 +7,8 @@
 #ifndef QUERN_ISA_VEC_H
 #define QUERN_ISA_VEC_H
 
+#include "base/half.h"
+
 #define QN_LANES 4
 #include "../vec_common.h"
 
@@ -41,5 +43,11 @@ QN_INLINE qn_vf qn_vload_f16(const void *p) {
 }
 
 QN_INLINE qn_vf qn_vscale(qn_vf v, qn_vf n) { return qn_vscale_steps(v, n); }
+
+QN_INLINE void qn_vstore_f16(void *p, qn_vf v) {
+  uint16_t halves[QN_LANES];
+  for (size_t i = 0; i < QN_LANES; i += 1) halves[i] = qn_f16_from_f32(v[i]);
+  __builtin_memcpy(p, halves, sizeof halves);
+}
 
 #endif

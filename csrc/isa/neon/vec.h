@@ -24,4 +24,11 @@ QN_INLINE qn_vf qn_vload_f16(const void *p) {
 
 QN_INLINE qn_vf qn_vscale(qn_vf v, qn_vf n) { return qn_vscale_steps(v, n); }
 
+/* One FCVTN, which rounds as the processor's mode has it: to nearest. */
+QN_INLINE void qn_vstore_f16(void *p, qn_vf v) {
+  typedef _Float16 halves __attribute__((ext_vector_type(QN_LANES)));
+  halves h = __builtin_convertvector(v, halves);
+  __builtin_memcpy(p, &h, sizeof h);
+}
+
 #endif

@@ -1,0 +1,296 @@
+/*
+ * kernels/cast.c: elements in another dtype.
+ *
+ * Contract: quern.h, of qn_cast. y, x: [count], apart. Every source is first widened,
+ * exactly, to the dtype that holds all of its values; from there it is rounded
+ * once:
+ *
+ *   float16, bfloat16, uint8, bool, float32   as float32
+ *   int32, float64                            as float64
+ *   int64                                     as int64
+ *
+ * Blocks of BLOCK elements stay in cache between the two. Where a float64 is to
+ * become a half, a float32 lies between: it is rounded to odd, which keeps on which
+ * side of every half the value was (Boldo and Melquiond, 2008).
+ */
+#include <string.h>
+
+#include "dispatch/kernel_table.h"
+#include <vec.h>
+
+enum { BLOCK = 256, LARGEST_ITEM = 8 };
+
+typedef int64_t vec_i64 __attribute__((ext_vector_type(QN_LANES)));
+typedef uint8_t vec_u8 __attribute__((ext_vector_type(QN_LANES)));
+
+typedef void step_function(char *y, const char *x);
+
+/* Calls step for every QN_LANES elements, of which count is a multiple. */
+QN_INLINE void each_vector(char *y, size_t y_item, const char *x, size_t x_item, size_t count,
+                           step_function *step) {
+  for (size_t i = 0; i < count; i += QN_LANES) step(y + i * y_item, x + i * x_item);
+}
+
+QN_INLINE void put(char *y, const void *vector, size_t bytes) { memcpy(y, vector, bytes); }
+
+QN_INLINE qn_vf float_at(const char *x) { return qn_vload((const float *)(const void *)x); }
+
+QN_INLINE qn_vd double_at(const char *x) {
+  qn_vd v;
+  memcpy(&v, x, sizeof v);
+  return v;
+}
+
+QN_INLINE vec_i64 long_at(const char *x) {
+  vec_i64 v;
+  memcpy(&v, x, sizeof v);
+  return v;
+}
+
+QN_INLINE void put_float(char *y, qn_vf v) { put(y, &v, sizeof v); }
+
+/* ---- Widening --------------------------------------------------------------- */
+
+QN_INLINE void widen_f16(char *y, const char *x) { put_float(y, qn_vload_f16(x)); }
+QN_INLINE void widen_bf16(char *y, const char *x) { put_float(y, qn_vload_bf16(x)); }
+QN_INLINE void widen_u8(char *y, const char *x) {
+  put_float(y, qn_vto_float(qn_vload_u8_i32(x)));
+}
+
+QN_INLINE void widen_i32(char *y, const char *x) {
+  qn_vi v;
+  memcpy(&v, x, sizeof v);
+  const qn_vd wide = __builtin_convertvector(v, qn_vd);
+  put(y, &wide, sizeof wide);
+}
+
+/* ---- From float64, which the others go through too ------------------------- */
+
+QN_INLINE qn_vf round_to_odd(qn_vd v) {
+  const qn_vf nearest = __builtin_convertvector(v, qn_vf);
+  const qn_vd back = qn_vto_double(nearest);
+  const qn_vi inexact = __builtin_convertvector((back != v) & (v == v), qn_vi);
+  const qn_vi too_large = __builtin_convertvector(
+      __builtin_elementwise_abs(back) > __builtin_elementwise_abs(v), qn_vi);
+  const qn_vi odd = (qn_vbits(nearest) + too_large) | 1; /* a mask is -1: one step down */
+  return qn_vfrom_bits(qn_vselect_i32(inexact, odd, qn_vbits(nearest)));
+}
+
+QN_INLINE qn_vd between(qn_vd v, double low, double high) {
+  v = v == v ? v : (qn_vd)0.0;
+  v = v < low ? (qn_vd)low : v;
+  return v > high ? (qn_vd)high : v;
+}
+
+QN_INLINE void put_f32(char *y, qn_vd v) { put_float(y, __builtin_convertvector(v, qn_vf)); }
+QN_INLINE void put_f64(char *y, qn_vd v) { put(y, &v, sizeof v); }
+QN_INLINE void put_f16(char *y, qn_vd v) { qn_vstore_f16(y, round_to_odd(v)); }
+QN_INLINE void put_bf16(char *y, qn_vd v) { qn_vstore_bf16(y, round_to_odd(v)); }
+
+QN_INLINE void put_i32(char *y, qn_vd v) {
+  const qn_vi words = __builtin_convertvector(between(v, -0x1p31, 0x1p31 - 1), qn_vi);
+  put(y, &words, sizeof words);
+}
+
+QN_INLINE void put_u8(char *y, qn_vd v) {
+  const qn_vi words = __builtin_convertvector(between(v, 0, 255), qn_vi);
+  const vec_u8 bytes = __builtin_convertvector(words, vec_u8);
+  put(y, &bytes, sizeof bytes);
+}
+
+/* 2^63 is the smallest that is too large; the largest that is not is 1024 below it. */
+QN_INLINE void put_i64(char *y, qn_vd v) {
+  vec_i64 longs = __builtin_convertvector(between(v, -0x1p63, 0x1p63 - 1024), vec_i64);
+  longs = v >= 0x1p63 ? (vec_i64)INT64_MAX : longs;
+  put(y, &longs, sizeof longs);
+}
+
+QN_INLINE void put_bool(char *y, qn_vd v) {
+  const vec_u8 bytes = __builtin_convertvector(v != 0.0, vec_u8) & 1;
+  put(y, &bytes, sizeof bytes);
+}
+
+QN_INLINE void f64_to_f32(char *y, const char *x) { put_f32(y, double_at(x)); }
+QN_INLINE void f64_to_f16(char *y, const char *x) { put_f16(y, double_at(x)); }
+QN_INLINE void f64_to_bf16(char *y, const char *x) { put_bf16(y, double_at(x)); }
+QN_INLINE void f64_to_i32(char *y, const char *x) { put_i32(y, double_at(x)); }
+QN_INLINE void f64_to_i64(char *y, const char *x) { put_i64(y, double_at(x)); }
+QN_INLINE void f64_to_u8(char *y, const char *x) { put_u8(y, double_at(x)); }
+QN_INLINE void f64_to_bool(char *y, const char *x) { put_bool(y, double_at(x)); }
+
+static void from_f64(char *y, const char *x, size_t count, int32_t dtype) {
+  switch (dtype) {
+    case QN_F32: each_vector(y, 4, x, 8, count, f64_to_f32); return;
+    case QN_F16: each_vector(y, 2, x, 8, count, f64_to_f16); return;
+    case QN_BF16: each_vector(y, 2, x, 8, count, f64_to_bf16); return;
+    case QN_I32: each_vector(y, 4, x, 8, count, f64_to_i32); return;
+    case QN_I64: each_vector(y, 8, x, 8, count, f64_to_i64); return;
+    case QN_U8: each_vector(y, 1, x, 8, count, f64_to_u8); return;
+    default: each_vector(y, 1, x, 8, count, f64_to_bool); return;
+  }
+}
+
+/* ---- From float32 ----------------------------------------------------------- */
+
+QN_INLINE void f32_to_f16(char *y, const char *x) { qn_vstore_f16(y, float_at(x)); }
+QN_INLINE void f32_to_bf16(char *y, const char *x) { qn_vstore_bf16(y, float_at(x)); }
+QN_INLINE void f32_to_f64(char *y, const char *x) { put_f64(y, qn_vto_double(float_at(x))); }
+QN_INLINE void f32_to_i64(char *y, const char *x) { put_i64(y, qn_vto_double(float_at(x))); }
+
+/* 2^31 is the smallest that is too large; the largest that is not is 128 below it. */
+QN_INLINE void f32_to_i32(char *y, const char *x) {
+  const qn_vf v = float_at(x);
+  qn_vf held = qn_vselect(v < -0x1p31f, qn_vset1(-0x1p31f), qn_vselect(v == v, v, qn_vzero()));
+  held = qn_vselect(held >= 0x1p31f, qn_vzero(), held);
+  qn_vi words = qn_vto_i32(held);
+  words = qn_vselect_i32(v >= 0x1p31f, qn_vset1_i32(INT32_MAX), words);
+  put(y, &words, sizeof words);
+}
+
+QN_INLINE void f32_to_u8(char *y, const char *x) {
+  const qn_vf v = float_at(x);
+  const qn_vf held = qn_vselect(v > 0.0f, qn_vselect(v < 255.0f, v, qn_vset1(255.0f)), qn_vzero());
+  const vec_u8 bytes = __builtin_convertvector(qn_vto_i32(held), vec_u8);
+  put(y, &bytes, sizeof bytes);
+}
+
+QN_INLINE void f32_to_bool(char *y, const char *x) {
+  const vec_u8 bytes = __builtin_convertvector(float_at(x) != 0.0f, vec_u8) & 1;
+  put(y, &bytes, sizeof bytes);
+}
+
+static void from_f32(char *y, const char *x, size_t count, int32_t dtype) {
+  switch (dtype) {
+    case QN_F16: each_vector(y, 2, x, 4, count, f32_to_f16); return;
+    case QN_BF16: each_vector(y, 2, x, 4, count, f32_to_bf16); return;
+    case QN_F64: each_vector(y, 8, x, 4, count, f32_to_f64); return;
+    case QN_I32: each_vector(y, 4, x, 4, count, f32_to_i32); return;
+    case QN_I64: each_vector(y, 8, x, 4, count, f32_to_i64); return;
+    case QN_U8: each_vector(y, 1, x, 4, count, f32_to_u8); return;
+    default: each_vector(y, 1, x, 4, count, f32_to_bool); return;
+  }
+}
+
+/* ---- From int64 -------------------------------------------------------------- */
+
+/* As a float64 that is rounded to odd: the last 11 bits are told by the one above. So
+ * rounding it again, to fewer places, rounds the integer once. */
+QN_INLINE qn_vd long_to_odd(vec_i64 v) {
+  const vec_i64 lost = v & 2047;
+  const vec_i64 kept = (v & ~(vec_i64)2047) | (lost != 0 ? (vec_i64)2048 : (vec_i64)0);
+  const vec_i64 large = (v < -(INT64_C(1) << 53)) | (v > INT64_C(1) << 53);
+  return __builtin_convertvector(large ? kept : v, qn_vd);
+}
+
+QN_INLINE vec_i64 long_between(vec_i64 v, int64_t low, int64_t high) {
+  v = v < low ? (vec_i64)low : v;
+  return v > high ? (vec_i64)high : v;
+}
+
+QN_INLINE void i64_to_f32(char *y, const char *x) { put_f32(y, long_to_odd(long_at(x))); }
+QN_INLINE void i64_to_f16(char *y, const char *x) { put_f16(y, long_to_odd(long_at(x))); }
+QN_INLINE void i64_to_bf16(char *y, const char *x) { put_bf16(y, long_to_odd(long_at(x))); }
+QN_INLINE void i64_to_f64(char *y, const char *x) {
+  put_f64(y, __builtin_convertvector(long_at(x), qn_vd));
+}
+
+QN_INLINE void i64_to_i32(char *y, const char *x) {
+  const vec_i64 held = long_between(long_at(x), INT32_MIN, INT32_MAX);
+  const qn_vi words = __builtin_convertvector(held, qn_vi);
+  put(y, &words, sizeof words);
+}
+
+QN_INLINE void i64_to_u8(char *y, const char *x) {
+  const vec_u8 bytes = __builtin_convertvector(long_between(long_at(x), 0, 255), vec_u8);
+  put(y, &bytes, sizeof bytes);
+}
+
+QN_INLINE void i64_to_bool(char *y, const char *x) {
+  const vec_u8 bytes = __builtin_convertvector(long_at(x) != 0, vec_u8) & 1;
+  put(y, &bytes, sizeof bytes);
+}
+
+static void from_i64(char *y, const char *x, size_t count, int32_t dtype) {
+  switch (dtype) {
+    case QN_F32: each_vector(y, 4, x, 8, count, i64_to_f32); return;
+    case QN_F16: each_vector(y, 2, x, 8, count, i64_to_f16); return;
+    case QN_BF16: each_vector(y, 2, x, 8, count, i64_to_bf16); return;
+    case QN_F64: each_vector(y, 8, x, 8, count, i64_to_f64); return;
+    case QN_I32: each_vector(y, 4, x, 8, count, i64_to_i32); return;
+    case QN_U8: each_vector(y, 1, x, 8, count, i64_to_u8); return;
+    default: each_vector(y, 1, x, 8, count, i64_to_bool); return;
+  }
+}
+
+/* ---- All together ------------------------------------------------------------ */
+
+static size_t item_bytes(int32_t dtype) {
+  switch (dtype) {
+    case QN_F32:
+    case QN_I32: return 4;
+    case QN_F16:
+    case QN_BF16: return 2;
+    case QN_F64:
+    case QN_I64: return 8;
+    default: return 1;
+  }
+}
+
+/* The dtype that holds all values of another. */
+static int32_t wide_dtype(int32_t dtype) {
+  switch (dtype) {
+    case QN_I64: return QN_I64;
+    case QN_I32:
+    case QN_F64: return QN_F64;
+    default: return QN_F32;
+  }
+}
+
+static void widen(char *y, const char *x, size_t count, int32_t dtype) {
+  switch (dtype) {
+    case QN_F16: each_vector(y, 4, x, 2, count, widen_f16); return;
+    case QN_BF16: each_vector(y, 4, x, 2, count, widen_bf16); return;
+    case QN_I32: each_vector(y, 8, x, 4, count, widen_i32); return;
+    default: each_vector(y, 4, x, 1, count, widen_u8); return;
+  }
+}
+
+/* At most BLOCK elements, a multiple of the lanes, of two different dtypes. */
+static void cast_block(char *y, const char *x, size_t count, int32_t y_dtype, int32_t x_dtype) {
+  const int32_t wide = wide_dtype(x_dtype);
+  if (y_dtype == wide) {
+    widen(y, x, count, x_dtype);
+    return;
+  }
+  char widened[BLOCK * LARGEST_ITEM];
+  if (x_dtype != wide) {
+    widen(widened, x, count, x_dtype);
+    x = widened;
+  }
+  switch (wide) {
+    case QN_F32: from_f32(y, x, count, y_dtype); return;
+    case QN_F64: from_f64(y, x, count, y_dtype); return;
+    default: from_i64(y, x, count, y_dtype); return;
+  }
+}
+
+void QN_VARIANT(cast)(char *y, const char *x, size_t count, int32_t y_dtype, int32_t x_dtype) {
+  const size_t y_item = item_bytes(y_dtype);
+  const size_t x_item = item_bytes(x_dtype);
+  if (y_dtype == x_dtype) {
+    memcpy(y, x, count * x_item);
+    return;
+  }
+  const size_t rest = count % QN_LANES;
+  const size_t whole = count - rest;
+  for (size_t i = 0; i < whole; i += BLOCK) {
+    const size_t block = whole - i < BLOCK ? whole - i : BLOCK;
+    cast_block(y + i * y_item, x + i * x_item, block, y_dtype, x_dtype);
+  }
+  if (rest == 0) return;
+  char from[QN_LANES * LARGEST_ITEM] = {0};
+  char to[QN_LANES * LARGEST_ITEM];
+  memcpy(from, x + whole * x_item, rest * x_item);
+  cast_block(to, from, QN_LANES, y_dtype, x_dtype);
+  memcpy(y + whole * y_item, to, rest * y_item);
+}

@@ -112,6 +112,7 @@ typedef enum qn_activation {
   QN_ACTIVATION_RELU = 1,      /* max(v, 0) */
   QN_ACTIVATION_GELU_TANH = 2, /* v / 2 * (1 + tanh(sqrt(2 / pi) * (v + 0.044715 v^3))) */
   QN_ACTIVATION_SILU = 3,      /* v / (1 + exp(-v)) */
+  QN_ACTIVATION_GELU_ERF = 4,  /* v / 2 * (1 + erf(v / sqrt(2))) */
 } qn_activation;
 
 /* Positions of the sizes and strides that qn_gemm_f32 reads; strides in elements. */

@@ -128,7 +128,7 @@ int32_t qn_gemm_pack_f32(float *packed, const float *weight, uint32_t outputs, u
 int32_t qn_linear_packed_f32(float *y, const float *x, const float *packed, const float *bias,
                              const float *residual, uint32_t rows, uint32_t outputs,
                              uint32_t inputs, int32_t activation) {
-  if (activation < QN_ACTIVATION_NONE || activation > QN_ACTIVATION_SILU) return QN_BAD_ARGUMENT;
+  if (activation < QN_ACTIVATION_NONE || activation > QN_ACTIVATION_GELU_ERF) return QN_BAD_ARGUMENT;
   if (rows == 0 || outputs == 0) return QN_OK;
   QN_TRY(qn_check_words(y, rows, outputs, 1));
   QN_TRY(qn_check_words(x, rows, inputs, 1));

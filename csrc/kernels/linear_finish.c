@@ -16,6 +16,7 @@ QN_INLINE qn_vf activate(qn_vf v, int32_t activation) {
   switch (activation) {
     case QN_ACTIVATION_RELU: return qn_vselect(v < 0.0f, qn_vzero(), v);
     case QN_ACTIVATION_GELU_TANH: return qn_vgelu_tanh(v);
+    case QN_ACTIVATION_GELU_ERF: return qn_vgelu_erf(v);
     case QN_ACTIVATION_SILU: return qn_vsilu(v);
     default: return v;
   }
@@ -41,6 +42,9 @@ void QN_VARIANT(linear_finish_f32)(float *y, const float *bias, size_t rows, siz
       return;
     case QN_ACTIVATION_GELU_TANH:
       finish(y, bias, rows, cols, y_stride, QN_ACTIVATION_GELU_TANH);
+      return;
+    case QN_ACTIVATION_GELU_ERF:
+      finish(y, bias, rows, cols, y_stride, QN_ACTIVATION_GELU_ERF);
       return;
     case QN_ACTIVATION_SILU:
       finish(y, bias, rows, cols, y_stride, QN_ACTIVATION_SILU);

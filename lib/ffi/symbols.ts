@@ -9,7 +9,7 @@
  */
 
 /** FNV-1a (64 bit) of the header's bytes; `qn_header_hash()` of a library that fits. */
-export const headerHash = 0x4631a97374df5161n;
+export const headerHash = 0x38f249c0f622b6b6n;
 
 /**
  * What went wrong. The text of each is in base/status.c.
@@ -145,6 +145,8 @@ export const Activation = {
   GELU_TANH: 2,
   /** v / (1 + exp(-v)) */
   SILU: 3,
+  /** v / 2 * (1 + erf(v / sqrt(2))) */
+  GELU_ERF: 4,
 } as const;
 
 /** A value of {@linkcode Activation}. */

@@ -25,8 +25,8 @@ import {
  */
 export type Precision = "exact" | "fast";
 
-/** What {@linkcode linear} applies to its result: `gelu_tanh` is the approximation by tanh. */
-export type Activation = "none" | "relu" | "gelu_tanh" | "silu";
+/** What {@linkcode linear} applies to its result: `gelu_erf` is GELU, `gelu_tanh` its approximation. */
+export type Activation = "none" | "relu" | "gelu_tanh" | "gelu_erf" | "silu";
 
 /** Options of {@linkcode linear}. */
 export interface LinearOptions extends OutOption {
@@ -44,6 +44,7 @@ const activationCodes: Readonly<Record<Activation, number>> = {
   none: NativeActivation.NONE,
   relu: NativeActivation.RELU,
   gelu_tanh: NativeActivation.GELU_TANH,
+  gelu_erf: NativeActivation.GELU_ERF,
   silu: NativeActivation.SILU,
 };
 

@@ -271,6 +271,7 @@ static double activation_of(double v, int32_t activation) {
     case QN_ACTIVATION_RELU: return v > 0 ? v : 0;
     case QN_ACTIVATION_GELU_TANH:
       return 0.5 * v * (1 + tanh(sqrt(2 / acos(-1.0)) * (v + 0.044715 * v * v * v)));
+    case QN_ACTIVATION_GELU_ERF: return 0.5 * v * erfc(-v / sqrt(2.0));
     case QN_ACTIVATION_SILU: return v / (1 + exp(-v));
     default: return v;
   }
@@ -311,7 +312,7 @@ static void test_linear(void) {
   static const uint32_t shapes[][3] = {{1, 1, 1},   {1, 64, 30}, {5, 65, 31},   {6, 128, 1030},
                                        {7, 63, 64}, {40, 17, 9}, {2, 300, 200}, {3, 70, 0}};
   for (uint32_t s = 0; s < COUNT_OF(shapes); s += 1) {
-    for (int32_t i = 0; i < 16; i += 1) {
+    for (int32_t i = 0; i < 20; i += 1) {
       if (test_is_slow() && i % 7 != 0) continue;
       check_linear(shapes[s][0], shapes[s][1], shapes[s][2], i & 1, i & 2, i / 4);
     }

@@ -10,11 +10,12 @@ import { type Activation, add, linear, matmul } from "../../lib/ops/mod.ts";
 import { Tensor } from "../../lib/tensor/mod.ts";
 import { cases, dispose, f, type Floats } from "./cases.ts";
 
-/** NumPy 2.4.6 on `residual + x @ weight.T + bias` in float64, and formulas on that. */
+/** NumPy 2.4.6 on `residual + x @ weight.T + bias` in float64, and formulas on that (erf from libm). */
 const figures: Record<Activation, number[]> = {
   none: [8.5, -2.75, -1.0, 0.375],
   relu: [8.5, 0, 0, 0.375],
   gelu_tanh: [8.5, -0.007723144073617988, -0.1588080093917233, 0.24230776689151162],
+  gelu_erf: [8.5, -0.008194348896400033, -0.15865525393145707, 0.2423136625022714],
   silu: [8.49827087068653, -0.16523828797852097, -0.2689414213699951, 0.22224997498277613],
 };
 

@@ -12,7 +12,6 @@
 #include <vec.h>
 #include "isa/vec_pow.h"
 
-typedef int64_t vec_i64 __attribute__((ext_vector_type(QN_LANES)));
 typedef uint8_t vec_u8 __attribute__((ext_vector_type(QN_LANES)));
 typedef char mask_i8 __attribute__((ext_vector_type(QN_LANES)));
 
@@ -102,13 +101,13 @@ QN_INLINE void step_i32(char *y, const char *const *x, const void *context) {
 
 QN_INLINE void step_i64(char *y, const char *const *x, const void *context) {
   const int32_t code = ((const struct operation *)context)->code;
-  vec_i64 a, b;
+  qn_vl a, b;
   memcpy(&a, x[0], sizeof a);
   memcpy(&b, x[1], sizeof b);
   if (code >= QN_EQUAL) {
     store_mask(y, __builtin_convertvector(COMPARISON(code, a, b), mask_i8));
   } else {
-    const vec_i64 result = ARITHMETIC(code, a, b);
+    const qn_vl result = ARITHMETIC(code, a, b);
     memcpy(y, &result, sizeof result);
   }
 }

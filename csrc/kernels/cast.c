@@ -18,9 +18,10 @@
 #include "dispatch/kernel_table.h"
 #include <vec.h>
 
+#include "isa/vec_double.h"
+
 enum { BLOCK = 256, LARGEST_ITEM = 8 };
 
-typedef int64_t vec_i64 __attribute__((ext_vector_type(QN_LANES)));
 typedef uint8_t vec_u8 __attribute__((ext_vector_type(QN_LANES)));
 
 typedef void step_function(char *y, const char *x);
@@ -41,8 +42,8 @@ QN_INLINE qn_vd double_at(const char *x) {
   return v;
 }
 
-QN_INLINE vec_i64 long_at(const char *x) {
-  vec_i64 v;
+QN_INLINE qn_vl long_at(const char *x) {
+  qn_vl v;
   memcpy(&v, x, sizeof v);
   return v;
 }
@@ -100,8 +101,8 @@ QN_INLINE void put_u8(char *y, qn_vd v) {
 
 /* 2^63 is the smallest that is too large; the largest that is not is 1024 below it. */
 QN_INLINE void put_i64(char *y, qn_vd v) {
-  vec_i64 longs = __builtin_convertvector(between(v, -0x1p63, 0x1p63 - 1024), vec_i64);
-  longs = v >= 0x1p63 ? (vec_i64)INT64_MAX : longs;
+  qn_vl longs = __builtin_convertvector(between(v, -0x1p63, 0x1p63 - 1024), qn_vl);
+  longs = v >= 0x1p63 ? (qn_vl)INT64_MAX : longs;
   put(y, &longs, sizeof longs);
 }
 
@@ -175,16 +176,16 @@ static void from_f32(char *y, const char *x, size_t count, int32_t dtype) {
 
 /* As a float64 that is rounded to odd: the last 11 bits are told by the one above. So
  * rounding it again, to fewer places, rounds the integer once. */
-QN_INLINE qn_vd long_to_odd(vec_i64 v) {
-  const vec_i64 lost = v & 2047;
-  const vec_i64 kept = (v & ~(vec_i64)2047) | (lost != 0 ? (vec_i64)2048 : (vec_i64)0);
-  const vec_i64 large = (v < -(INT64_C(1) << 53)) | (v > INT64_C(1) << 53);
+QN_INLINE qn_vd long_to_odd(qn_vl v) {
+  const qn_vl lost = v & 2047;
+  const qn_vl kept = (v & ~(qn_vl)2047) | (lost != 0 ? (qn_vl)2048 : (qn_vl)0);
+  const qn_vl large = (v < -(INT64_C(1) << 53)) | (v > INT64_C(1) << 53);
   return __builtin_convertvector(large ? kept : v, qn_vd);
 }
 
-QN_INLINE vec_i64 long_between(vec_i64 v, int64_t low, int64_t high) {
-  v = v < low ? (vec_i64)low : v;
-  return v > high ? (vec_i64)high : v;
+QN_INLINE qn_vl long_between(qn_vl v, int64_t low, int64_t high) {
+  v = v < low ? (qn_vl)low : v;
+  return v > high ? (qn_vl)high : v;
 }
 
 QN_INLINE void i64_to_f32(char *y, const char *x) { put_f32(y, long_to_odd(long_at(x))); }
@@ -195,7 +196,7 @@ QN_INLINE void i64_to_f64(char *y, const char *x) {
 }
 
 QN_INLINE void i64_to_i32(char *y, const char *x) {
-  const vec_i64 held = long_between(long_at(x), INT32_MIN, INT32_MAX);
+  const qn_vl held = long_between(long_at(x), INT32_MIN, INT32_MAX);
   const qn_vi words = __builtin_convertvector(held, qn_vi);
   put(y, &words, sizeof words);
 }

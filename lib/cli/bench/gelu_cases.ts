@@ -5,38 +5,39 @@
  * @module
  */
 
-import { exp, geglu, gelu } from "../../ops/mod.ts";
+import { exp, geglu, gelu, type GeluOptions } from "../../ops/mod.ts";
 import { Tensor } from "../../tensor/mod.ts";
-import type { OperationCase } from "./operation_bench.ts";
+import { caseOf, type OperationCase } from "./operation_bench.ts";
+import type { OperationFamily } from "./operation_family.ts";
 
-/** Makes the cases for numbers of elements. */
-export function geluCases(lengths: readonly number[]): OperationCase[] {
-  return lengths.flatMap((length) => {
-    const [x, up, out] = [randomOf(length), randomOf(length), Tensor.empty([length])];
-    const exact = { out };
-    const tanh = { out, approximate: "tanh" as const };
-    const one = (name: string, run: () => unknown, operands = 1): OperationCase => ({
-      name,
-      shape: `${length}`,
-      items: length,
-      bytes: 4 * length * (operands + 1),
-      loop: (operations) => {
-        for (let i = 0; i < operations; i++) run();
-      },
-      [Symbol.dispose]: () => {
-        for (const tensor of [x, up, out]) tensor.dispose();
-      },
-    });
-    return [
-      one("gelu", () => gelu(x, exact)),
-      one("gelu, tanh", () => gelu(x, tanh)),
-      one("geglu", () => geglu(x, up, exact), 2),
-      one("geglu, tanh", () => geglu(x, up, tanh), 2),
-      one("exp", () => exp(x, exact)),
-    ];
-  });
+/** Functions of elements: in the first cache, the second, and the third. */
+export const geluFamily: OperationFamily = {
+  form: "N",
+  usual: [[4096], [65_536], [1_048_576]],
+  sized: (size) => [size],
+  largest: ([length]) => length,
+  open: ([length]) => geluCases(length),
+};
+
+function geluCases(length: number): OperationCase[] {
+  const one = (
+    name: string,
+    operands: number,
+    approximate: GeluOptions["approximate"],
+    run: (x: Floats, up: Floats, options: GeluOptions) => unknown,
+  ) => {
+    const [x, up] = [1, 2].map((seed) => Tensor.randn([length], { seed }));
+    const options = { out: Tensor.empty([length]), approximate };
+    const what = { name, shape: `${length}`, items: length, bytes: 4 * length * (operands + 1) };
+    return caseOf(what, () => run(x, up, options), [x, up, options.out]);
+  };
+  return [
+    one("gelu", 1, "none", (x, _, options) => gelu(x, options)),
+    one("gelu, tanh", 1, "tanh", (x, _, options) => gelu(x, options)),
+    one("geglu", 2, "none", geglu),
+    one("geglu, tanh", 2, "tanh", geglu),
+    one("exp", 1, "none", (x, _, { out }) => exp(x, { out })),
+  ];
 }
 
-function randomOf(length: number): Tensor<"float32"> {
-  return Tensor.randn([length], { seed: length });
-}
+type Floats = Tensor<"float32">;

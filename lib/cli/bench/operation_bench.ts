@@ -28,6 +28,23 @@ export interface OperationCase extends Disposable {
   readonly loop: Loop;
 }
 
+/** A case that calls `run` and keeps `tensors`. */
+export function caseOf(
+  what: Omit<OperationCase, "loop" | typeof Symbol.dispose>,
+  run: () => unknown,
+  tensors: readonly Disposable[],
+): OperationCase {
+  return {
+    ...what,
+    loop(operations) {
+      for (let i = 0; i < operations; i++) run();
+    },
+    [Symbol.dispose]() {
+      for (const tensor of tensors) tensor[Symbol.dispose]();
+    },
+  };
+}
+
 /** How operations are measured. */
 export interface OperationPlan {
   /** Rounds before timing. */

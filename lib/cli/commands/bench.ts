@@ -5,21 +5,13 @@
  */
 
 import { type Command, SHARED_OPTIONS } from "../command.ts";
-import { geluCases } from "../bench/gelu_cases.ts";
+import { FAMILIES } from "../bench/families.ts";
 import { measureSpeed } from "../bench/model_speed.ts";
-import { openMatmulCases, parseProductShape, PRODUCT_SHAPES } from "../bench/matmul_cases.ts";
-import { measureOperations, type OperationCase, operationTable } from "../bench/operation_bench.ts";
+import { measureOperations, operationTable } from "../bench/operation_bench.ts";
+import { chooseShapes, type OperationFamily } from "../bench/operation_family.ts";
 import { startPeer } from "../bench/peer.ts";
 import { measurePool } from "../bench/pool_bench.ts";
 import { poolTable } from "../bench/pool_table.ts";
-import {
-  NORM_SHAPES,
-  normCases,
-  parseRowShape,
-  type RowShape,
-  SOFTMAX_SHAPES,
-  softmaxCases,
-} from "../bench/row_cases.ts";
 import { type BenchRow, rowsTable } from "../bench/rows.ts";
 import { UsageError } from "../errors.ts";
 import { listenForInterrupt } from "../interrupt.ts";
@@ -35,16 +27,16 @@ const WHATS: Readonly<Record<string, { readonly only: readonly string[]; run: ty
   decode: { only: ["model", "precision"], run: (options) => runModel("decode", options) },
   prefill: { only: ["model", "precision"], run: (options) => runModel("prefill", options) },
   pool: { only: ["workers"], run: runPool },
-  matmul: { only: ["shape"], run: runMatmul },
-  gelu: { only: [], run: runGelu },
-  layernorm: { only: ["shape"], run: (options) => runRows(normCases, NORM_SHAPES, options) },
-  softmax: { only: ["shape"], run: (options) => runRows(softmaxCases, SOFTMAX_SHAPES, options) },
+  ...Object.fromEntries(
+    Object.entries(FAMILIES).map(([name, family]) => [
+      name,
+      { only: ["shape"], run: (options: ParsedOptions) => runOperations(family, options) },
+    ]),
+  ),
 };
 
 /** float32 elements: 256 B, 16 KiB, 256 KiB and 4 MiB. */
 const POOL_LENGTHS = [64, 4096, 65_536, 1_048_576] as const;
-/** Elements of a function: in the first cache, the second, and the third. */
-const FUNCTION_LENGTHS = [4096, 65_536, 1_048_576] as const;
 /** Workers at once. */
 const POOL_WORKERS = [1, 2, 4] as const;
 
@@ -53,7 +45,7 @@ export const command: Command = {
   name: "bench",
   summary:
     "measure how fast a model generates (decode) or reads (prefill), the pool, or operations",
-  usage: "decode|prefill|pool|matmul|gelu|layernorm|softmax [options]",
+  usage: `decode|prefill|pool|${Object.keys(FAMILIES).join("|")} [options]`,
   positionals: { min: 1, max: 1 },
   options: {
     model: { ...SHARED_OPTIONS.model, help: `${SHARED_OPTIONS.model.help} (smollm2)` },
@@ -68,7 +60,8 @@ export const command: Command = {
     shape: {
       type: "text",
       value: "MxNxK",
-      help: "matmul: rows, columns, inner size (a list); layernorm, softmax: MxN",
+      help: "sizes of an operation: " +
+        Object.entries(FAMILIES).map(([name, { form }]) => `${name} ${form}`).join(", "),
     },
     warmup: {
       type: "integer",
@@ -166,44 +159,11 @@ async function runPool(options: ParsedOptions): Promise<void> {
   await report(rows, poolTable, options);
 }
 
-function runMatmul(options: ParsedOptions): Promise<void> {
-  const shape = options.text("shape");
-  const size = options.number("size");
-  const shapes = shape !== undefined
-    ? [parseProductShape(shape)]
-    : size !== undefined
-    ? [parseProductShape(`${size}x${size}x${size}`)]
-    : PRODUCT_SHAPES;
-  return runOperations(() => openMatmulCases(shapes), options);
-}
-
-function runGelu(options: ParsedOptions): Promise<void> {
-  const size = options.number("size");
-  return runOperations(() => geluCases(size === undefined ? FUNCTION_LENGTHS : [size]), options);
-}
-
-function runRows(
-  open: (shapes: readonly RowShape[]) => OperationCase[],
-  usual: readonly RowShape[],
-  options: ParsedOptions,
-): Promise<void> {
-  const shape = options.text("shape");
-  const size = options.number("size");
-  const shapes = shape !== undefined
-    ? [parseRowShape(shape)]
-    : size !== undefined
-    ? [parseRowShape(`128x${size}`)]
-    : usual;
-  return runOperations(() => open(shapes), options);
-}
-
-async function runOperations(
-  openCases: () => OperationCase[],
-  options: ParsedOptions,
-): Promise<void> {
+async function runOperations(family: OperationFamily, options: ParsedOptions): Promise<void> {
   if (options.flag("peer")) throw new UsageError(`${options.positionals[0]} takes no --peer`);
   using interrupt = listenForInterrupt();
   const { signal } = interrupt;
+  const shapes = chooseShapes(family, options.text("shape"), options.number("size"));
   await prepareNative(options, signal);
   using cases = new DisposableStack();
   const plan = {
@@ -211,7 +171,7 @@ async function runOperations(
     iters: options.number("iters") ?? 15,
     signal,
   };
-  const opened = openCases().map((one) => cases.use(one));
+  const opened = shapes.flatMap(family.open).map((one) => cases.use(one));
   await report(await measureOperations(opened, plan), operationTable, options);
 }
 

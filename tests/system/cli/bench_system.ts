@@ -94,6 +94,25 @@ Deno.test("bench layernorm and softmax print a row for each operation on rows", 
   }
 });
 
+Deno.test("bench block runs whole transformer blocks without native allocations", async () => {
+  const options = ["--shape", "7x48x3", "--iters", "2", "--threads", "1", "--json"];
+  const { code, stdout, stderr } = await quern(["bench", "block", ...options]);
+  assertEquals(code, 0, stderr);
+  const rows: Record<string, unknown>[] = JSON.parse(stdout);
+  assertEquals(rows.map(({ name, shape }) => [name, shape]), [
+    ["block", "7x48x3"],
+    ["block, causal", "7x48x3"],
+  ]);
+  for (const { gflops, medianNs, nativeAllocationsPerOp } of rows) {
+    const flops = 24 * 7 * 48 ** 2 + 4 * 7 ** 2 * 48;
+    assertAlmostEquals(Number(gflops), flops / Number(medianNs), 1e-9);
+    assertEquals(nativeAllocationsPerOp, 0);
+  }
+  const refused = await quern(["bench", "block", "--shape", "7x48x5"]);
+  assertEquals([refused.code, refused.stdout], [2, ""]);
+  assertMatch(refused.stderr, /48 channels are not 5 equal heads/);
+});
+
 Deno.test("bench pool takes no options of models, and models none of the pool", async () => {
   const model = await quern(["bench", "pool", "--model", "smollm2"]);
   assertEquals([model.code, model.stdout], [2, ""]);

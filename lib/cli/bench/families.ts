@@ -1,0 +1,20 @@
+/**
+ * The families of operations that `quern bench` measures, by name.
+ *
+ * @module
+ */
+
+import { blockFamily } from "./block_cases.ts";
+import { geluFamily } from "./gelu_cases.ts";
+import { matmulFamily } from "./matmul_cases.ts";
+import type { OperationFamily } from "./operation_family.ts";
+import { normFamily, softmaxFamily } from "./row_cases.ts";
+
+/** All of them. */
+export const FAMILIES: Readonly<Record<string, OperationFamily>> = {
+  matmul: matmulFamily,
+  gelu: geluFamily,
+  layernorm: normFamily,
+  softmax: softmaxFamily,
+  block: blockFamily,
+};

@@ -9,23 +9,16 @@
  * Array buffers are counted while the program still holds them, so a program that makes
  * some gives them to `hold`.
  */
-import { GCProfiler } from "node:v8";
-import { usedHeapBytes } from "../../lib/cli/garbage.ts";
+import { collectGarbage, HeapCounter, type HeapCounts } from "../../lib/cli/garbage.ts";
 import { delay } from "../../lib/core/delay.ts";
 import { pool } from "../../lib/memory/mod.ts";
 
 /** What one run of a program allocated. */
-export interface Counts {
-  /** Bytes of JavaScript objects, those that were collected included. */
-  readonly heapBytes: number;
-  /** Bytes behind array buffers. */
-  readonly bufferBytes: number;
+export interface Counts extends HeapCounts {
   /** Rents from the pool. */
   readonly rents: number;
   /** Rents that took memory which was never used before. */
   readonly misses: number;
-  /** Collections of any kind. */
-  readonly collections: number;
 }
 
 /** Takes an array so that it lives until the run was counted. */
@@ -77,29 +70,13 @@ function clear(held: ArrayBufferView[]): void {
 }
 
 async function countRun(run: () => void | Promise<void>): Promise<Counts> {
-  usedHeapBytes();
+  collectGarbage();
   await delay(SWEEPING_MS);
   const pooled = pool.stats();
-  const profiler = new GCProfiler();
-  profiler.start();
-  // Looking takes bytes too, each time as many but the first.
-  Deno.memoryUsage();
-  const look = Deno.memoryUsage();
-  const before = Deno.memoryUsage();
+  const counter = new HeapCounter();
   const running = run();
   if (running !== undefined) await running;
-  const after = Deno.memoryUsage();
-  const collections = profiler.stop()?.statistics ?? [];
-  let heapBytes = after.heapUsed - before.heapUsed - (before.heapUsed - look.heapUsed);
-  for (const { beforeGC, afterGC } of collections) {
-    heapBytes += beforeGC.heapStatistics.usedHeapSize - afterGC.heapStatistics.usedHeapSize;
-  }
+  const counts = counter.stop();
   const { rents, misses } = pool.stats();
-  return {
-    heapBytes,
-    bufferBytes: Math.max(0, after.external - before.external),
-    rents: rents - pooled.rents,
-    misses: misses - pooled.misses,
-    collections: collections.length,
-  };
+  return { ...counts, rents: rents - pooled.rents, misses: misses - pooled.misses };
 }

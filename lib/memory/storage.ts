@@ -139,14 +139,11 @@ export class PooledStorage extends Storage {
    * @param block Memory to use instead, which is held already.
    * @param token What the net gave for that memory, where a handle held it before.
    */
-  constructor(
-    byteLength: number,
-    block: Block = pool.acquire(byteLength === 0 ? 1 : byteLength),
-    token?: EpochToken,
-  ) {
-    super(block.address, byteLength);
-    this.#block = block;
-    this.#token = token ?? pool.watch(block);
+  constructor(byteLength: number, block?: Block, token?: EpochToken) {
+    const held = block ?? pool.acquire(byteLength === 0 ? 1 : byteLength);
+    super(held.address, byteLength);
+    this.#block = held;
+    this.#token = token ?? pool.watch(held);
     // Who held it before told of it then.
     if (token === undefined) observer?.allocated(this, byteLength);
   }

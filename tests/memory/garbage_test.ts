@@ -2,23 +2,20 @@
  * What holding memory costs the JavaScript heap: nothing by blocks, 64 bytes by
  * handles, 72 by storages, which count how often they were written.
  */
-import { GCProfiler } from "node:v8";
 import { assert } from "@std/assert";
 import "../support/native.ts";
 import { collectGarbage } from "../support/garbage.ts";
+import { HeapCounter, type HeapCounts } from "../../lib/cli/garbage.ts";
 import { pool, PooledStorage } from "../../lib/memory/mod.ts";
 
 const mib = 1 << 20;
 const attempts = 5;
 
-/** Bytes of the heap that a loop used up, and how often the collector ran meanwhile. */
-function costOf(loop: () => void): { bytes: number; collections: number } {
-  const profiler = new GCProfiler();
-  profiler.start();
-  const before = Deno.memoryUsage().heapUsed;
+/** What V8 allocated in a loop. */
+function costOf(loop: () => void): HeapCounts {
+  const counter = new HeapCounter();
   loop();
-  const bytes = Deno.memoryUsage().heapUsed - before;
-  return { bytes, collections: profiler.stop()?.statistics.length ?? 0 };
+  return counter.stop();
 }
 
 for (const bytes of [256, 16_384, 4 * mib]) {
@@ -28,12 +25,12 @@ for (const bytes of [256, 16_384, 4 * mib]) {
     };
     loop(500_000);
     // The compiler's own garbage may fall into one attempt, but not into all.
-    const costs: ReturnType<typeof costOf>[] = [];
+    const costs: HeapCounts[] = [];
     for (let i = 0; i < attempts; i++) {
       await collectGarbage();
       costs.push(costOf(() => loop(1_000_000)));
     }
-    const isFree = costs.some((cost) => cost.collections === 0 && cost.bytes < 100_000);
+    const isFree = costs.some((cost) => cost.collections === 0 && cost.heapBytes < 100_000);
     assert(isFree, JSON.stringify(costs));
   });
 }

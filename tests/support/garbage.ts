@@ -2,11 +2,7 @@
  * Garbage collections on demand, for tests of what happens to objects that
  * nobody holds any more.
  */
-import { setFlagsFromString } from "node:v8";
-import { runInNewContext } from "node:vm";
-
-setFlagsFromString("--expose-gc");
-const collect = runInNewContext("gc") as () => void;
+import { collectGarbage as collect } from "../../lib/cli/garbage.ts";
 
 /** Collects all garbage, and lets the callbacks of finalisation registries run. */
 export async function collectGarbage(): Promise<void> {

@@ -3,11 +3,7 @@
  *
  * An operation of nanoseconds is far below the clock, so it is timed in batches of
  * some milliseconds. The bytes are counted apart from the time, over a million
- * operations where that is not too long:
- *
- *     bytes = heap used after − heap used before + what each collection freed
- *
- * No collection is asked for: asking would hide what the operation leaves to the
+ * operations where that is not too long. No collection is asked for: asking would hide what the operation leaves to the
  * collector. Objects that V8's optimiser never makes (escape analysis) are not in
  * the sum, as they are not in a program's; a case that keeps its results for a
  * while shows what they weigh.
@@ -15,7 +11,7 @@
  * @module
  */
 
-import { GCProfiler } from "node:v8";
+import { HeapCounter } from "../garbage.ts";
 
 /** Runs an operation a number of times. */
 export type Loop = (operations: number) => void;
@@ -105,18 +101,8 @@ export function countHeap(loop: Loop, operations: number): HeapFigures {
 }
 
 function countOnce(loop: Loop, operations: number): HeapFigures {
-  const profiler = new GCProfiler();
-  profiler.start();
-  // Looking at the heap takes bytes too, each time as many but the first.
-  Deno.memoryUsage();
-  const looked = Deno.memoryUsage().heapUsed;
-  const before = Deno.memoryUsage().heapUsed;
+  const counter = new HeapCounter();
   loop(operations);
-  let bytes = Deno.memoryUsage().heapUsed - before - (before - looked);
-  const collections = profiler.stop()?.statistics ?? [];
-  for (const { beforeGC, afterGC } of collections) {
-    bytes += beforeGC.heapStatistics.usedHeapSize - afterGC.heapStatistics.usedHeapSize;
-  }
-  // Sweeping gives bytes up; an operation cannot.
-  return { operations, bytes: Math.max(0, bytes), collections: collections.length };
+  const { heapBytes, collections } = counter.stop();
+  return { operations, bytes: heapBytes, collections };
 }

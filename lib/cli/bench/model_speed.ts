@@ -11,7 +11,7 @@
 
 import { threads } from "../../ffi/mod.ts";
 import type { LanguageModel, Session } from "../../runtime/mod.ts";
-import { CollectionCounter, usedHeapBytes } from "../garbage.ts";
+import { HeapCounter, usedHeapBytes } from "../garbage.ts";
 import { nativeAllocations } from "../generation_run.ts";
 import type { Peer, PeerRun } from "./peer.ts";
 import { type BenchRow, rowOf } from "./rows.ts";
@@ -117,9 +117,9 @@ class InsideFigures {
   async watch<T>(work: () => Promise<T>): Promise<T> {
     const heap = usedHeapBytes();
     const allocations = nativeAllocations();
-    const counter = new CollectionCounter();
+    const counter = new HeapCounter();
     const result = await work();
-    this.#collections += counter.stop();
+    this.#collections += counter.stop().collections;
     this.#allocations += nativeAllocations() - allocations;
     this.#heapBytes += usedHeapBytes() - heap;
     return result;

@@ -29,9 +29,11 @@ import type {
   WantedLogits,
   Workspace,
 } from "./causal_model.ts";
-import { GgufWeights } from "./gguf_weights.ts";
+import { GgufTensors } from "./gguf_tensors.ts";
+import { Hyperparameters } from "./hyperparameters.ts";
 import { type LlamaConfig, readLlamaConfig } from "./llama_config.ts";
 import { type LlamaActivations, LlamaWorkspace } from "./llama_workspace.ts";
+import { Weights } from "./weights.ts";
 
 interface LlamaLayer {
   readonly attentionNorm: Tensor<"float32">;
@@ -49,7 +51,7 @@ interface LlamaLayer {
 export class Llama implements CausalModel {
   /** The model's sizes and constants. */
   readonly config: LlamaConfig;
-  readonly #file: GgufWeights;
+  readonly #weights: Weights;
   readonly #embedding: Tensor<DType>;
   readonly #layers: LlamaLayer[];
   readonly #outputNorm: Tensor<"float32">;
@@ -59,21 +61,21 @@ export class Llama implements CausalModel {
   /**
    * Finds all weights, and checks their shapes.
    *
-   * @param file The file, whose tensors the model takes over.
+   * @param config The sizes.
+   * @param weights The file's tensors, which the model takes over.
    */
-  constructor(file: GgufWeights) {
-    const config = readLlamaConfig(file);
+  constructor(config: LlamaConfig, weights: Weights) {
     const { dim, vocabularySize } = config;
     this.config = config;
-    this.#file = file;
-    this.#embedding = file.tensor("token_embd.weight", [vocabularySize, dim]);
-    this.#layers = Array.from({ length: config.layers }, (_, i) => readLayer(file, config, i));
-    this.#outputNorm = file.float32("output_norm.weight", [dim]);
-    this.#output = file.has("output.weight")
-      ? file.tensor("output.weight", [vocabularySize, dim])
+    this.#weights = weights;
+    this.#embedding = weights.tensor("token_embd.weight", [vocabularySize, dim]);
+    this.#layers = Array.from({ length: config.layers }, (_, i) => readLayer(weights, config, i));
+    this.#outputNorm = weights.float32("output_norm.weight", [dim]);
+    this.#output = weights.has("output.weight")
+      ? weights.tensor("output.weight", [vocabularySize, dim])
       : this.#embedding;
-    this.#ropeFactors = file.has("rope_freqs.weight")
-      ? file.float32("rope_freqs.weight", [config.ropePairs])
+    this.#ropeFactors = weights.has("rope_freqs.weight")
+      ? weights.float32("rope_freqs.weight", [config.ropePairs])
       : undefined;
   }
 
@@ -143,7 +145,7 @@ export class Llama implements CausalModel {
 
   /** Disposes of the weights. */
   [Symbol.dispose](): void {
-    this.#file[Symbol.dispose]();
+    this.#weights[Symbol.dispose]();
   }
 
   #attend(
@@ -188,19 +190,19 @@ export class Llama implements CausalModel {
   }
 }
 
-function readLayer(file: GgufWeights, config: LlamaConfig, index: number): LlamaLayer {
+function readLayer(weights: Weights, config: LlamaConfig, index: number): LlamaLayer {
   const { dim, feedForward, heads, keyHeads, headSize } = config;
   const name = (part: string) => `blk.${index}.${part}.weight`;
   return {
-    attentionNorm: file.float32(name("attn_norm"), [dim]),
-    query: file.tensor(name("attn_q"), [heads * headSize, dim]),
-    key: file.tensor(name("attn_k"), [keyHeads * headSize, dim]),
-    value: file.tensor(name("attn_v"), [keyHeads * headSize, dim]),
-    attentionOutput: file.tensor(name("attn_output"), [dim, heads * headSize]),
-    feedForwardNorm: file.float32(name("ffn_norm"), [dim]),
-    gate: file.tensor(name("ffn_gate"), [feedForward, dim]),
-    up: file.tensor(name("ffn_up"), [feedForward, dim]),
-    down: file.tensor(name("ffn_down"), [dim, feedForward]),
+    attentionNorm: weights.float32(name("attn_norm"), [dim]),
+    query: weights.tensor(name("attn_q"), [heads * headSize, dim]),
+    key: weights.tensor(name("attn_k"), [keyHeads * headSize, dim]),
+    value: weights.tensor(name("attn_v"), [keyHeads * headSize, dim]),
+    attentionOutput: weights.tensor(name("attn_output"), [dim, heads * headSize]),
+    feedForwardNorm: weights.float32(name("ffn_norm"), [dim]),
+    gate: weights.tensor(name("ffn_gate"), [feedForward, dim]),
+    up: weights.tensor(name("ffn_up"), [feedForward, dim]),
+    down: weights.tensor(name("ffn_down"), [dim, feedForward]),
   };
 }
 
@@ -213,11 +215,12 @@ function readLayer(file: GgufWeights, config: LlamaConfig, index: number): Llama
  * @returns The model, the caller's to dispose of.
  */
 export const llamaFromGguf: GgufArchitecture = (gguf, storage, name) => {
-  const file = new GgufWeights(gguf, storage, name);
+  const weights = new Weights(new GgufTensors(gguf, storage, name));
+  const metadata = new Hyperparameters(name, (key) => gguf.metadata.get(key));
   try {
-    return new Llama(file);
+    return new Llama(readLlamaConfig(metadata, weights), weights);
   } catch (error) {
-    file[Symbol.dispose]();
+    weights[Symbol.dispose]();
     throw error;
   }
 };

@@ -1,7 +1,8 @@
 /**
  * The sizes and constants of a Llama model, read from a GGUF file's metadata.
  */
-import type { GgufWeights } from "./gguf_weights.ts";
+import type { Hyperparameters } from "./hyperparameters.ts";
+import type { Weights } from "./weights.ts";
 
 /** The sizes and constants of a Llama model. */
 export interface LlamaConfig {
@@ -34,12 +35,13 @@ export interface LlamaConfig {
 /**
  * Reads the sizes of a Llama model.
  *
- * @param file The file's metadata and tensors.
+ * @param file The file's metadata.
+ * @param weights The file's tensors.
  * @returns The configuration.
  * @throws {SyntaxError} When a value is missing or makes no sense.
  * @throws {RangeError} When the file needs what is not supported.
  */
-export function readLlamaConfig(file: GgufWeights): LlamaConfig {
+export function readLlamaConfig(file: Hyperparameters, weights: Weights): LlamaConfig {
   const dim = file.size("llama.embedding_length");
   const heads = file.size("llama.attention.head_count");
   const headSize = file.size("llama.attention.key_length", dim / heads);
@@ -66,12 +68,12 @@ export function readLlamaConfig(file: GgufWeights): LlamaConfig {
     ropeBase: file.number("llama.rope.freq_base", 10000),
     ropeScale: readRopeScale(file),
     epsilon: file.number("llama.attention.layer_norm_rms_epsilon", 1e-5),
-    vocabularySize: file.rows("token_embd.weight"),
+    vocabularySize: weights.rows("token_embd.weight"),
     contextLength: file.size("llama.context_length"),
   };
 }
 
-function readRopeScale(file: GgufWeights): number {
+function readRopeScale(file: Hyperparameters): number {
   const type = file.text("llama.rope.scaling.type") ?? "none";
   if (type === "none") return 1;
   if (type === "linear") return 1 / file.number("llama.rope.scaling.factor", 1);

@@ -24,7 +24,9 @@
 enum {
   MAX_RANK = 16,
   BLOCK_BYTES = 65536, /* of a block of ROWS or POINTS */
-  SQUARE_BLOCK = 64,   /* elements, the side of a block of SQUARE */
+  /* Elements of a block of SQUARE: its rows are long, so that y is written in order. */
+  SQUARE_BLOCK = 32768,
+  SQUARE_COLS = 1024,
 };
 
 struct axis {
@@ -185,7 +187,8 @@ static void choose_tile(struct strided *task, struct axis *axes, uint32_t *rank)
   task->rows = take_axis(axes, rank, beside, item);
   if (task->cols.y_bytes == item && task->rows.x_bytes == item && !dense) {
     task->copy = copy_square;
-    task->block_rows = task->block_cols = SQUARE_BLOCK;
+    task->block_cols = SQUARE_COLS;
+    task->block_rows = SQUARE_BLOCK / min_size(task->cols.size, SQUARE_COLS);
   } else {
     task->copy = dense ? copy_rows : copy_points;
     task->block_cols = BLOCK_BYTES / item;

@@ -183,7 +183,7 @@ static void make_strides(struct layout *layout, uint32_t input, uint32_t kind) {
 }
 
 static struct layout random_layout(uint32_t inputs) {
-  static const uint64_t sizes[] = {1, 2, 3, 5, 16, 17, 63, 64, 65, 200};
+  static const uint64_t sizes[] = {1, 2, 3, 5, 9, 16, 17, 64, 127, 128, 129, 1100};
   struct layout layout = {.rank = (uint32_t)(test_random(&test_seed) % (MOST_AXES + 1)),
                           .inputs = inputs};
   uint64_t elements = 1;

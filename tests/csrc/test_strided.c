@@ -106,7 +106,7 @@ static void test_random_layouts(void) {
 
 /* Every pair of sizes around the square and the block, turned. */
 static void test_turned(void) {
-  static const uint64_t sizes[] = {1, 3, 15, 16, 17, 63, 64, 65, 200};
+  static const uint64_t sizes[] = {1, 3, 7, 8, 9, 15, 16, 17, 31, 64, 65, 200, 1100};
   for (uint32_t a = 0; a < COUNT_OF(sizes); a += 1) {
     for (uint32_t b = 0; b < COUNT_OF(sizes); b += 1) {
       for (uint32_t item = 1; item <= 8; item *= 2) {

@@ -11,7 +11,8 @@ import { parseGguf } from "./gguf.ts";
 import type { GgufArray, GgufValue } from "./gguf_types.ts";
 import { startsWith } from "./magic.ts";
 import { parseNpyHeader } from "./npy.ts";
-import { parseSafetensors } from "./safetensors.ts";
+import { beginsAsZip, parseNpzHeaders } from "./npz.ts";
+import { beginsAsSafetensors, parseSafetensors } from "./safetensors.ts";
 
 /** Anything that `JSON.stringify` writes as it is. */
 export type JsonValue =
@@ -30,7 +31,7 @@ export interface TensorDescription {
   dtype: string;
   /** Row-major. */
   shape: number[];
-  /** First byte, from the start of the file. */
+  /** First byte, from the start of the file; in an npz file that of the array's own file. */
   offset: number;
   /** Size in bytes. */
   bytes: number;
@@ -53,7 +54,7 @@ export interface FileTotals {
 /** What {@linkcode inspectFile} found. */
 export interface FileDescription {
   /** The file's format. */
-  format: "gguf" | "safetensors" | "npy";
+  format: "gguf" | "safetensors" | "npy" | "npz";
   /** The format's version, where it has one. */
   version: number | undefined;
   /** Key, type and a preview of the value that fits a line, in the file's order. */
@@ -78,7 +79,7 @@ const PREVIEW_ELEMENTS = 6;
 type Content = Omit<FileDescription, "totals">;
 
 /**
- * Describes a GGUF, safetensors or npy file. Tensor data is not read.
+ * Describes a GGUF, safetensors, npy or npz file. Tensor data is not read.
  *
  * @example
  * ```ts
@@ -99,9 +100,10 @@ export function inspectFile(bytes: Uint8Array, name: string): FileDescription {
 
 function describe(bytes: Uint8Array, name: string): Content {
   if (startsWith(bytes, "\x93NUMPY")) return describeNpy(bytes, name);
-  // A header length of less than 16 MiB and an opening brace: nothing else begins so.
-  const isSafetensors = bytes[8] === 0x7b && startsWith(bytes.subarray(4, 8), "\0\0\0\0");
-  if (isSafetensors && !startsWith(bytes, "GGUF")) return describeSafetensors(bytes, name);
+  if (beginsAsZip(bytes)) return describeNpz(bytes, name);
+  if (beginsAsSafetensors(bytes) && !startsWith(bytes, "GGUF")) {
+    return describeSafetensors(bytes, name);
+  }
   return describeGguf(bytes, name);
 }
 
@@ -158,6 +160,23 @@ function describeNpy(bytes: Uint8Array, name: string): Content {
     ],
     values: { descr, fortran_order: fortranOrder },
     tensors: [{ name: "", dtype, shape, offset: dataOffset, bytes: byteLength }],
+  };
+}
+
+function describeNpz(bytes: Uint8Array, name: string): Content {
+  const headers = parseNpzHeaders(bytes, { name });
+  return {
+    format: "npz",
+    version: undefined,
+    metadata: [],
+    values: {},
+    tensors: Array.from(headers, ([name, { dtype, shape, offset, byteLength }]) => ({
+      name,
+      dtype,
+      shape,
+      offset,
+      bytes: byteLength,
+    })),
   };
 }
 

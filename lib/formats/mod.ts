@@ -39,4 +39,12 @@ export {
   readNpy,
   writeNpy,
 } from "./npy.ts";
+export { type NpzHeader, parseNpzHeaders, readNpz, writeNpz } from "./npz.ts";
 export { parseSafetensors, type Safetensors, type SafetensorsTensor } from "./safetensors.ts";
+export { parseSafetensorsIndex, type SafetensorsIndex } from "./safetensors_index.ts";
+export {
+  layoutSafetensors,
+  type SafetensorsEntry,
+  type SafetensorsLayout,
+  writeSafetensors,
+} from "./safetensors_writer.ts";

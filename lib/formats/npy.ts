@@ -99,11 +99,15 @@ const DTYPES = {
 /**
  * Reads an npy file's header and checks that the elements it claims are there.
  *
- * @param bytes The whole file.
- * @param options `name`: the file's name, for messages.
+ * @param bytes The whole file, or its beginning.
+ * @param options `name`: the file's name, for messages; `fileBytes`: the size of the whole file
+ *   where `bytes` is its beginning.
  * @throws {SyntaxError} Where the file is not a whole npy file of a known element type.
  */
-export function parseNpyHeader(bytes: Uint8Array, options: { name?: string } = {}): NpyHeader {
+export function parseNpyHeader(
+  bytes: Uint8Array,
+  options: { name?: string; fileBytes?: number } = {},
+): NpyHeader {
   const reader = new ByteReader(bytes, options.name ?? "npy file");
   if (!startsWith(bytes, MAGIC)) throw notThisFormat(bytes, reader.name, "npy");
   reader.position = MAGIC.length;
@@ -113,13 +117,14 @@ export function parseNpyHeader(bytes: Uint8Array, options: { name?: string } = {
   const { dtype, elementBytes } = parseDescr(reader, fields);
   const count = countElements(reader, fields);
   const byteLength = count * elementBytes;
-  if (byteLength <= reader.remaining) {
+  const available = (options.fileBytes ?? bytes.length) - dataOffset;
+  if (byteLength <= available) {
     const { descr, fortranOrder, shape } = fields;
     return { version, descr, dtype, fortranOrder, shape, dataOffset, byteLength };
   }
   throw reader.error(
     `shape (${fields.shape}) of ${fields.descr} needs ${byteLength} bytes, but ` +
-      `${reader.remaining} are left`,
+      `${available} are left`,
     dataOffset,
     INCOMPLETE,
   );
@@ -152,7 +157,8 @@ export function readNpy(bytes: Uint8Array, options: { name?: string } = {}): Npy
       "save numpy.ascontiguousarray(array) instead",
     );
   }
-  const buffer = bytes.slice(dataOffset, dataOffset + byteLength).buffer;
+  // Not slice(): that of a Node.js buffer would share its memory.
+  const { buffer } = new Uint8Array(bytes.subarray(dataOffset, dataOffset + byteLength));
   const [, Elements] = DTYPES[header.descr.slice(1) as keyof typeof DTYPES];
   return { dtype, shape, data: new Elements(buffer) };
 }

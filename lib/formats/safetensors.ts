@@ -11,24 +11,27 @@
  * data         offsets count from here; the tensors cover it without holes or overlaps
  * ```
  *
- * The JSON is first walked byte by byte: `JSON.parse` alone would keep the last of two equal keys
- * and would build whatever depth it is given.
+ * What is accepted is what the format's own library accepts, also where the specification is
+ * stricter: white space before the header, members of a tensor that are not known, and equal names
+ * of tensors, of which the last counts. Two accidents of that library are refused, which no writer
+ * makes: a tensor described by an array, and a dtype written as `{"F32": null}`.
  *
  * @module
  */
 import { ByteReader, DAMAGED, INCOMPLETE, quote } from "./byte_reader.ts";
-import { scanJsonObject } from "./json_scan.ts";
+import { isSpace, JsonReader } from "./json_reader.ts";
 import { notThisFormat } from "./magic.ts";
-import { decodeStrictUtf8 } from "./utf8.ts";
 
 /** The specification's limit, which keeps a hostile header from filling memory. */
-const MAX_HEADER_BYTES = 100_000_000;
-/** The header is an object of objects of arrays. */
-const MAX_DEPTH = 3;
-const METADATA_KEY = "__metadata__";
+export const MAX_HEADER_BYTES = 100_000_000;
+/** The member that is not a tensor. */
+export const METADATA_KEY = "__metadata__";
+const HEADER = "the header";
+/** The first number that 64 bits do not hold. */
+const BEYOND = 2n ** 64n;
 
-/** Bits of one element, by type. */
-const DTYPE_BITS: ReadonlyMap<string, number> = new Map(Object.entries({
+/** Bits of one element, by type, in the order of the format's own library: by alignment. */
+export const DTYPE_BITS: ReadonlyMap<string, number> = new Map(Object.entries({
   BOOL: 8,
   F4: 4,
   F6_E2M3: 6,
@@ -59,7 +62,7 @@ export interface SafetensorsTensor {
   name: string;
   /** The type of its elements as the file has it, for example `F32` or `BF16`. */
   dtype: string;
-  /** Row-major; empty for a scalar. */
+  /** Row-major; empty for a scalar. Beside a size of 0, another may be beyond exact numbers. */
   shape: number[];
   /** First byte, from the start of the file. */
   offset: number;
@@ -103,123 +106,176 @@ export function parseSafetensors(
 ): Safetensors {
   const reader = new ByteReader(bytes, options.name ?? "safetensors file");
   const end = readHeaderEnd(reader);
-  const positions = scanJsonObject(reader, 8, end, MAX_DEPTH);
-  const header = parseJson(reader, end);
-  const metadata = new Map<string, string>();
-  const tensors: SafetensorsTensor[] = [];
-  for (const [name, entry] of Object.entries(header)) {
-    const at = positions.get(name) ?? 8;
-    if (name === METADATA_KEY) readMetadata(reader, metadata, entry, at);
-    else tensors.push(readTensor(reader, name, entry, at, end));
-  }
+  const { metadata, entries } = readHeader(reader, end);
+  // Only now: an entry whose name occurs again is replaced, whatever it says.
+  const tensors = Array.from(entries, ([name, entry]) => place(reader, name, entry, end));
   tensors.sort((a, b) => a.offset - b.offset || a.byteLength - b.byteLength);
-  checkCoverage(reader, tensors, positions, end);
+  checkCoverage(reader, tensors, entries, end);
   const byName = new Map(tensors.map((tensor) => [tensor.name, tensor]));
   return { metadata, tensors: byName, dataOffset: end, byteLength: bytes.length };
 }
 
+/**
+ * Whether a file begins as a safetensors file does: with a length within the limit, and an object.
+ *
+ * @param bytes The file.
+ */
+export function beginsAsSafetensors(bytes: Uint8Array): boolean {
+  if (bytes.length < 9 || headerLength(bytes) > MAX_HEADER_BYTES) return false;
+  return bytes[8] === 0x7b || isSpace(bytes[8]);
+}
+
+/** The length that the first 8 bytes tell. */
+function headerLength(bytes: Uint8Array): number {
+  const view = new DataView(bytes.buffer, bytes.byteOffset, 8);
+  return view.getUint32(4, true) * 2 ** 32 + view.getUint32(0, true);
+}
+
 /** Reads the header's length and returns where it ends, which is inside the file. */
 function readHeaderEnd(reader: ByteReader): number {
-  if (reader.remaining < 8) throw notThisFormat(reader.bytes, reader.name, "safetensors");
-  const length = reader.uint64(() => "the header's length");
-  const brace = reader.bytes[8];
-  if (length > MAX_HEADER_BYTES || (brace !== undefined && brace !== 0x7b)) {
-    throw notThisFormat(reader.bytes, reader.name, "safetensors");
+  const { bytes } = reader;
+  if (bytes.length < 8) throw notThisFormat(bytes, reader.name, "safetensors");
+  const length = headerLength(bytes);
+  const opens = bytes.length === 8 || bytes[8] === 0x7b || isSpace(bytes[8]);
+  if (length > MAX_HEADER_BYTES && bytes[8] === 0x7b) {
+    throw reader.error(`the header claims ${length} bytes, more than ${MAX_HEADER_BYTES}`, 0);
   }
-  if (length < 2) throw reader.error(`the header has ${length} bytes, fewer than {} has`, 0);
-  reader.need(Number(length), () => "the header");
-  return 8 + Number(length);
+  if (length === 0) throw reader.error("the header is empty", 0);
+  if (length > MAX_HEADER_BYTES || !opens) throw notThisFormat(bytes, reader.name, "safetensors");
+  reader.position = 8;
+  reader.need(length, () => HEADER);
+  return 8 + length;
 }
 
-function parseJson(reader: ByteReader, end: number): object {
-  const text = decodeStrictUtf8(reader.bytes, 8, end);
-  if (text === undefined) throw reader.error("the header is not valid UTF-8", 8);
-  try {
-    return JSON.parse(text);
-  } catch (error) {
-    const reason = error instanceof Error ? quote(error.message) : "unknown";
-    throw reader.error(`the header is not valid JSON: ${reason}`, 8);
-  }
+/** A tensor as the header describes it, which may be nonsense; sizes have 64 bits. */
+interface Entry {
+  dtype: string;
+  shape: bigint[];
+  offsets: bigint[];
+  /** Where its name stands, for messages. */
+  at: number;
 }
 
-function readMetadata(
+function readHeader(
   reader: ByteReader,
-  metadata: Map<string, string>,
-  entry: unknown,
-  at: number,
-): void {
-  if (!isObject(entry)) throw reader.error(`${METADATA_KEY} is not an object`, at);
-  for (const [key, value] of Object.entries(entry)) {
-    if (typeof value !== "string") {
-      throw reader.error(`${METADATA_KEY} has ${quote(key)}, which is not a text`, at);
+  end: number,
+): { metadata: Map<string, string>; entries: Map<string, Entry> } {
+  const json = new JsonReader(reader, 8, end, HEADER);
+  const entries = new Map<string, Entry>();
+  let metadata: Map<string, string> | undefined;
+  if (json.kind() !== "object") throw reader.error("the header is not an object", json.position());
+  json.object((name, at) => {
+    if (name !== METADATA_KEY) {
+      entries.set(name, readEntry(reader, json, name, at));
+      return;
     }
-    metadata.set(key, value);
-  }
+    if (metadata !== undefined) throw reader.error(`${METADATA_KEY} occurs twice`, at);
+    metadata = readMetadata(reader, json, at);
+  });
+  json.end();
+  return { metadata: metadata ?? new Map(), entries };
 }
 
-function readTensor(
+function readMetadata(reader: ByteReader, json: JsonReader, at: number): Map<string, string> {
+  const metadata = new Map<string, string>();
+  if (json.kind() === "null") {
+    json.null();
+    return metadata;
+  }
+  if (json.kind() !== "object") throw reader.error(`${METADATA_KEY} is not an object`, at);
+  json.object((key, keyAt) => {
+    if (json.kind() === "string") metadata.set(key, json.string());
+    else throw reader.error(`${METADATA_KEY} has ${quote(key)}, which is not a text`, keyAt);
+  });
+  return metadata;
+}
+
+/** Reads the description of one tensor: all that can be judged without the others. */
+function readEntry(reader: ByteReader, json: JsonReader, name: string, at: number): Entry {
+  const fail: Fail = (what) => reader.error(`tensor ${quote(name)} ${what}`, at);
+  if (json.kind() !== "object") throw fail("is not described by an object");
+  let dtype: string | undefined;
+  const sizes: { shape?: bigint[]; data_offsets?: bigint[] } = {};
+  json.object((key) => {
+    if (key === "dtype") {
+      if (dtype !== undefined) throw fail("has two members dtype");
+      dtype = readDType(json, fail);
+    } else if (key === "shape" || key === "data_offsets") {
+      if (sizes[key] !== undefined) throw fail(`has two members ${key}`);
+      sizes[key] = readSizes(json, key, fail);
+    } else json.skip();
+  });
+  const { shape, data_offsets: offsets } = sizes;
+  if (dtype === undefined) throw fail("has no dtype");
+  if (shape === undefined) throw fail("has no shape");
+  if (offsets === undefined) throw fail("has no data_offsets");
+  if (offsets.length !== 2) throw fail("has data_offsets that are not a begin and an end");
+  return { dtype, shape, offsets, at };
+}
+
+type Fail = (what: string) => SyntaxError;
+
+function readDType(json: JsonReader, fail: Fail): string {
+  if (json.kind() !== "string") throw fail("has a dtype that is not a text");
+  const dtype = json.string();
+  if (DTYPE_BITS.has(dtype)) return dtype;
+  const known = [...DTYPE_BITS.keys()].join(", ");
+  throw fail(`has the unknown dtype ${quote(dtype)}; the format has ${known}`);
+}
+
+function readSizes(json: JsonReader, key: string, fail: Fail): bigint[] {
+  if (json.kind() !== "array") throw fail(`has a ${key} that is not an array`);
+  const sizes: bigint[] = [];
+  json.array(() => {
+    const text = json.kind() === "number" ? json.number() : "";
+    // "2.0" and "-0" are equal to integers, but are none.
+    const size = /^\d{1,20}$/.test(text) ? BigInt(text) : BEYOND;
+    if (size >= BEYOND) throw fail(`has a ${key} that is not all whole sizes`);
+    sizes.push(size);
+  });
+  return sizes;
+}
+
+/** Finds a tensor's place in the file, which must hold as many bytes as its shape needs. */
+function place(
   reader: ByteReader,
   name: string,
-  entry: unknown,
-  at: number,
+  { dtype, shape, offsets: [begin, end], at }: Entry,
   dataOffset: number,
 ): SafetensorsTensor {
-  const of = `tensor ${quote(name)}`;
-  if (!isObject(entry)) throw reader.error(`${of} is not described by an object`, at);
-  const { dtype, shape, data_offsets: offsets } = entry as Record<string, unknown>;
-  const bits = typeof dtype === "string" ? DTYPE_BITS.get(dtype) : undefined;
-  if (typeof dtype !== "string" || bits === undefined) {
-    throw reader.error(
-      `${of} has the unknown dtype ${quote(String(dtype))}`,
-      at,
-      "the file is damaged or newer than this reader: convert the model to a known dtype",
-    );
+  const fail = (what: string, advice?: string) =>
+    reader.error(`tensor ${quote(name)} ${what}`, at, advice);
+  if (begin > end) throw fail("has data_offsets that end before they begin");
+  const bits = bitsOf(dtype, shape);
+  const shown = shape.length > 8 ? `${shape.slice(0, 8)},…` : `${shape}`;
+  if (bits === undefined) throw fail(`has too many elements: [${shown}]`);
+  if (bits !== 8n * (end - begin)) {
+    const [needed, given] = [Number(bits) / 8, end - begin];
+    throw fail(`is [${shown}] of ${dtype}, ${needed} bytes, but data_offsets give ${given}`);
   }
-  if (!isSizes(shape)) throw reader.error(`${of} has a shape that is not whole sizes`, at);
-  if (!isSizes(offsets) || offsets.length !== 2 || offsets[0] > offsets[1]) {
-    throw reader.error(`${of} has data_offsets that are not a begin and an end`, at);
+  const available = reader.bytes.length - dataOffset;
+  if (end > available) {
+    throw fail(`ends at ${end} of the data, but the file has ${available} bytes of it`, INCOMPLETE);
   }
-  const [begin, end] = offsets;
-  checkSize(reader, of, dtype, bits, shape, end - begin, at);
-  if (dataOffset + end > reader.bytes.length) {
-    throw reader.error(
-      `${of} ends at ${end} of the data, but the file has ${
-        reader.bytes.length - dataOffset
-      } bytes of data`,
-      at,
-      INCOMPLETE,
-    );
-  }
-  return { name, dtype, shape, offset: dataOffset + begin, byteLength: end - begin };
+  const offset = dataOffset + Number(begin);
+  return { name, dtype, shape: shape.map(Number), offset, byteLength: Number(end - begin) };
 }
 
-function checkSize(
-  reader: ByteReader,
-  of: string,
-  dtype: string,
-  bits: number,
-  shape: number[],
-  byteLength: number,
-  at: number,
-): void {
-  // A size of 0 is counted as 1 for the bound: the product of the others must make sense as well.
-  const bound = shape.reduce((product, size) => product * Math.max(size, 1), bits);
-  if (!Number.isSafeInteger(bound)) {
-    throw reader.error(`${of} has too many elements: [${shape.slice(0, 8)}]`, at);
+/** The bits of a tensor, worked out in 64 bits as every reader does; undefined beyond them. */
+function bitsOf(dtype: string, shape: readonly bigint[]): bigint | undefined {
+  let product = 1n;
+  for (const size of [...shape, BigInt(DTYPE_BITS.get(dtype) ?? 0)]) {
+    product *= size;
+    if (product >= BEYOND) return undefined;
   }
-  const needed = shape.includes(0) ? 0 : bound / 8;
-  if (needed === byteLength) return;
-  throw reader.error(
-    `${of}: [${shape}] of ${dtype} needs ${needed} bytes, but data_offsets give ${byteLength}`,
-    at,
-  );
+  return product;
 }
 
 /** Checks that the tensors, sorted by offset, cover the data exactly once. */
 function checkCoverage(
   reader: ByteReader,
-  tensors: SafetensorsTensor[],
-  positions: Map<string, number>,
+  tensors: readonly SafetensorsTensor[],
+  entries: ReadonlyMap<string, Entry>,
   dataOffset: number,
 ): void {
   let covered = dataOffset;
@@ -229,7 +285,7 @@ function checkCoverage(
       throw reader.error(
         `tensor ${quote(name)} begins at ${offset - dataOffset} of the data and ${how}, ` +
           `which ends at ${covered - dataOffset}`,
-        positions.get(name) ?? 8,
+        entries.get(name)?.at ?? 8,
       );
     }
     covered += byteLength;
@@ -240,12 +296,4 @@ function checkCoverage(
     covered,
     DAMAGED,
   );
-}
-
-function isObject(value: unknown): value is object {
-  return typeof value === "object" && value !== null && !Array.isArray(value);
-}
-
-function isSizes(value: unknown): value is number[] {
-  return Array.isArray(value) && value.every((size) => Number.isSafeInteger(size) && size >= 0);
 }

@@ -1,38 +1,22 @@
 /**
- * Takes single files out of a zip archive, streaming.
- *
- * Python wheels are zip archives (PKWARE's APPNOTE.TXT, sections 4.3 and 4.4).
- * Only what wheels use is read: stored and deflated entries without encryption,
- * below 4 GiB. The inflating itself is the platform's `DecompressionStream`.
- *
- *     [local header, data]…  [central directory entry]…  [end of central directory]
- *
- * The central directory at the end is the truth; local headers are read only
- * for their own length. Nothing is trusted: every offset and size is checked
- * against the file before it is used.
+ * Takes single files out of a zip archive on the disk, streaming: a Python wheel is one. The
+ * structures are those of `formats/zip.ts`; the inflating itself is the platform's
+ * `DecompressionStream`.
  *
  * @module
  */
 
+import {
+  DEFLATED,
+  findZipDirectory,
+  LOCAL_BYTES,
+  parseZipDirectory,
+  STORED,
+  ZIP_TAIL_BYTES,
+  zipDataOffset,
+  type ZipEntry,
+} from "../formats/zip.ts";
 import type { WorkOptions } from "./hash.ts";
-
-/** A file inside an archive. */
-export interface ZipEntry {
-  readonly name: string;
-  readonly method: number;
-  readonly compressedBytes: number;
-  readonly bytes: number;
-  readonly localHeaderOffset: number;
-}
-
-const END_SIGNATURE = 0x06054b50;
-const END_BYTES = 22;
-const ENTRY_SIGNATURE = 0x02014b50;
-const ENTRY_BYTES = 46;
-const LOCAL_SIGNATURE = 0x04034b50;
-const LOCAL_BYTES = 30;
-const STORED = 0;
-const DEFLATED = 8;
 
 /**
  * Lists the files of an archive by name.
@@ -42,57 +26,10 @@ const DEFLATED = 8;
 export async function readZipDirectory(path: string): Promise<Map<string, ZipEntry>> {
   using file = await Deno.open(path, { read: true });
   const fileBytes = (await file.stat()).size;
-  const tail = await readAt(file, Math.max(0, fileBytes - END_BYTES - 0xffff), fileBytes);
-  const end = findEnd(tail);
-  if (end < 0) throw new SyntaxError(`${path}: not a zip archive, no end record was found`);
-  const view = viewOf(tail);
-  const count = view.getUint16(end + 10, true);
-  const size = view.getUint32(end + 12, true);
-  const offset = view.getUint32(end + 16, true);
-  if (count === 0xffff || offset === 0xffffffff) {
-    throw new SyntaxError(`${path}: a zip64 archive, which is not read here`);
-  }
-  if (offset + size > fileBytes) {
-    throw new SyntaxError(`${path}: the zip directory at ${offset} ends after the file`);
-  }
-  return parseDirectory(path, await readAt(file, offset, offset + size), count);
-}
-
-function findEnd(tail: Uint8Array): number {
-  const view = viewOf(tail);
-  for (let at = tail.length - END_BYTES; at >= 0; at--) {
-    if (view.getUint32(at, true) === END_SIGNATURE) return at;
-  }
-  return -1;
-}
-
-function parseDirectory(path: string, bytes: Uint8Array, count: number): Map<string, ZipEntry> {
-  const view = viewOf(bytes);
-  const entries = new Map<string, ZipEntry>();
-  let at = 0;
-  for (let i = 0; i < count; i++) {
-    if (at + ENTRY_BYTES > bytes.length || view.getUint32(at, true) !== ENTRY_SIGNATURE) {
-      throw new SyntaxError(`${path}: entry ${i} of the zip directory is damaged`);
-    }
-    const nameBytes = view.getUint16(at + 28, true);
-    const next = at + ENTRY_BYTES + nameBytes + view.getUint16(at + 30, true) +
-      view.getUint16(at + 32, true);
-    if (next > bytes.length) {
-      throw new SyntaxError(`${path}: entry ${i} of the zip directory is cut off`);
-    }
-    const name = new TextDecoder().decode(
-      bytes.subarray(at + ENTRY_BYTES, at + ENTRY_BYTES + nameBytes),
-    );
-    entries.set(name, {
-      name,
-      method: view.getUint16(at + 10, true),
-      compressedBytes: view.getUint32(at + 20, true),
-      bytes: view.getUint32(at + 24, true),
-      localHeaderOffset: view.getUint32(at + 42, true),
-    });
-    at = next;
-  }
-  return entries;
+  const tail = await readAt(file, Math.max(0, fileBytes - ZIP_TAIL_BYTES), fileBytes);
+  const place = findZipDirectory(tail, fileBytes, path);
+  const directory = await readAt(file, place.offset, place.offset + place.bytes);
+  return new Map(parseZipDirectory(directory, place, path).map((entry) => [entry.name, entry]));
 }
 
 /**
@@ -136,17 +73,9 @@ async function openEntry(
 ): Promise<ReadableStream<Uint8Array<ArrayBuffer>>> {
   const file = await Deno.open(archive, { read: true });
   try {
-    const header = await readAt(
-      file,
-      entry.localHeaderOffset,
-      entry.localHeaderOffset + LOCAL_BYTES,
-    );
-    const view = viewOf(header);
-    if (header.length < LOCAL_BYTES || view.getUint32(0, true) !== LOCAL_SIGNATURE) {
-      throw new SyntaxError(`${archive}: no file header at ${entry.localHeaderOffset}`);
-    }
-    const start = entry.localHeaderOffset + LOCAL_BYTES + view.getUint16(26, true) +
-      view.getUint16(28, true);
+    const at = entry.localHeaderOffset;
+    const header = await readAt(file, at, at + LOCAL_BYTES);
+    const start = zipDataOffset(header, entry, archive);
     await file.seek(start, Deno.SeekMode.Start);
     return limit(file.readable, entry.compressedBytes);
   } catch (error) {
@@ -202,8 +131,4 @@ async function readAt(file: Deno.FsFile, start: number, end: number): Promise<Ui
 /** Writes all of some bytes; a single write may take fewer. */
 export async function writeAll(file: Deno.FsFile, bytes: Uint8Array): Promise<void> {
   for (let done = 0; done < bytes.length;) done += await file.write(bytes.subarray(done));
-}
-
-function viewOf(bytes: Uint8Array): DataView {
-  return new DataView(bytes.buffer, bytes.byteOffset, bytes.byteLength);
 }

@@ -1,5 +1,5 @@
 import { assertEquals, assertThrows } from "@std/assert";
-import { inspectFile, writeGguf, writeNpy } from "../../lib/formats/mod.ts";
+import { inspectFile, writeGguf, writeNpy, writeNpz } from "../../lib/formats/mod.ts";
 import { file, u64, zeros } from "./bytes.ts";
 
 Deno.test("inspectFile() describes a GGUF file, its long arrays abbreviated", () => {
@@ -72,6 +72,20 @@ Deno.test("inspectFile() describes an npy file", () => {
   assertEquals([format, version], ["npy", 1]);
   assertEquals(values, { descr: "<i4", fortran_order: false });
   assertEquals(tensors, [{ name: "", dtype: "int32", shape: [2, 3], offset: 128, bytes: 24 }]);
+});
+
+Deno.test("inspectFile() describes an npz file", () => {
+  const arrays = [["a", { data: new Int32Array(6), shape: [2, 3] }], ["b", {
+    data: new Float32Array(500),
+    shape: [500],
+  }]] as const;
+  const { format, tensors, totals } = inspectFile(writeNpz(arrays, { deflate: true }), "m.npz");
+  assertEquals(format, "npz");
+  assertEquals(tensors.map(({ name, dtype, shape, bytes }) => [name, dtype, shape, bytes]), [
+    ["a", "int32", [2, 3], 24],
+    ["b", "float32", [500], 2000],
+  ]);
+  assertEquals([tensors[0].offset, totals.parameters, totals.tensorBytes], [0, 506, 2024]);
 });
 
 Deno.test("inspectFile() refuses other files with their name", () => {

@@ -5,7 +5,7 @@
  */
 
 import { formatBytes } from "../../core/sizes.ts";
-import { type FileDescription, inspectFile } from "../../formats/mod.ts";
+import { type FileDescription, inspectFile, parseSafetensorsIndex } from "../../formats/mod.ts";
 import { type Command, SHARED_OPTIONS } from "../command.ts";
 import { fileError } from "../errors.ts";
 import { listenForInterrupt } from "../interrupt.ts";
@@ -16,12 +16,13 @@ import { formatTable, styled, writeJson, writeOut } from "../output.ts";
 /** The command. */
 export const command: Command = {
   name: "inspect",
-  summary: "show the metadata and tensors of a GGUF, safetensors or npy file",
+  summary: "show the metadata and tensors of a GGUF, safetensors, npy or npz file",
   usage: "FILE",
   positionals: { min: 1, max: 1 },
   options: { json: SHARED_OPTIONS.json },
   notes: [
-    "FILE may also be a known model's name, or a folder: then its safetensors files are shown.",
+    "FILE may also be a known model's name, a folder, or the index of a model in several\n" +
+    "safetensors files: then each of its files is shown.",
   ],
   examples: ["quern inspect model.gguf", "quern inspect --json logits.npy"],
   run,
@@ -40,6 +41,7 @@ async function run(options: ParsedOptions): Promise<void> {
 
 async function filesOf(path: string): Promise<string[]> {
   try {
+    if (path.endsWith(".safetensors.index.json")) return await filesOfIndex(path);
     if (!(await Deno.stat(path)).isDirectory) return [path];
     const names = [...Deno.readDirSync(path)].map((entry) => entry.name);
     const files = names.filter((name) => /\.(safetensors|gguf)$/.test(name)).sort();
@@ -48,6 +50,12 @@ async function filesOf(path: string): Promise<string[]> {
     throw fileError(path, error);
   }
   throw new Error(`${path}: the folder holds no .safetensors or .gguf file; name a file`);
+}
+
+/** The files that an index names stand beside it. */
+async function filesOfIndex(path: string): Promise<string[]> {
+  const { files } = parseSafetensorsIndex(await Deno.readFile(path), { name: path });
+  return files.map((file) => path.replace(/[^\\/]*$/, "") + file);
 }
 
 function asJson(description: FileDescription): Record<string, unknown> {

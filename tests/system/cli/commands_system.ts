@@ -1,5 +1,5 @@
 import { assert, assertAlmostEquals, assertEquals, assertStringIncludes } from "@std/assert";
-import { readNpy } from "../../../lib/formats/mod.ts";
+import { readNpy, writeNpz, writeSafetensors } from "../../../lib/formats/mod.ts";
 import { smallGguf } from "../../support/small_gguf.ts";
 import { quern, withSmallModel } from "./run_command.ts";
 
@@ -50,6 +50,36 @@ Deno.test("inspect shows metadata and tensors, as a table and as JSON", async ()
     assertEquals(json.totals.fileBytes, (await Deno.stat(model)).size);
     assertEquals((await quern(["inspect", folder])).code, 0);
   });
+});
+
+Deno.test("inspect shows npz files, and each file of a model in several", async () => {
+  const folder = await Deno.makeTempDir();
+  try {
+    const npz = writeNpz([["x", { data: new Float32Array(6), shape: [2, 3] }]], { deflate: true });
+    await Deno.writeFile(`${folder}/a.npz`, npz);
+    const tensors = ["first", "second"].map((name) => (
+      { name, dtype: "BF16", shape: [2], data: new Uint8Array(4) }
+    ));
+    const names = ["m-1.safetensors", "m-2.safetensors"];
+    for (const [i, name] of names.entries()) {
+      await Deno.writeFile(`${folder}/${name}`, writeSafetensors([tensors[i]]));
+    }
+    const index = `${folder}/model.safetensors.index.json`;
+    await Deno.writeTextFile(index, '{"weight_map":{"first":"m-1.safetensors"}}');
+    const described = JSON.parse((await quern(["inspect", "--json", `${folder}/a.npz`])).stdout);
+    assertEquals([described.format, described.tensors[0].shape], ["npz", [2, 3]]);
+    const whole = await quern(["inspect", "--json", folder]);
+    const files = whole.stdout.trim().split("\n").map((line) => JSON.parse(line).tensors[0].name);
+    assertEquals(files, ["first", "second"]);
+    const indexed = await quern(["inspect", "--json", index]);
+    assertEquals(JSON.parse(indexed.stdout).file, `${folder}/m-1.safetensors`);
+    await Deno.writeTextFile(index, '{"weight_map":{"first":"../m-1.safetensors"}}');
+    const outside = await quern(["inspect", index]);
+    assertEquals(outside.code, 1);
+    assertStringIncludes(outside.stderr, "not a .safetensors file beside the index");
+  } finally {
+    await Deno.remove(folder, { recursive: true });
+  }
 });
 
 Deno.test("logits writes float32 numbers that agree with the greedy next token", async () => {

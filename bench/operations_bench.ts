@@ -3,45 +3,68 @@
  * prompt of 128. Run with `deno task bench`.
  */
 import {
+  abs,
   add,
   addInPlace,
   addScaledInPlace,
   argmax,
   attention,
   cast,
+  ceil,
   clamp,
   cos,
   crossEntropy,
   dequantize,
+  div,
+  divInPlace,
   embedding,
+  equal,
   erf,
   exp,
   expm1,
+  floor,
   geglu,
   gelu,
   greater,
+  greaterEqual,
   groupNorm,
   layerNorm,
   layerNormResidual,
+  less,
+  lessEqual,
   linear,
   log,
   log1p,
+  logicalAnd,
+  logicalNot,
+  logicalOr,
   logSoftmax,
   matmul,
+  maximum,
+  minimum,
+  mul,
+  mulInPlace,
+  negative,
+  notEqual,
   pow,
+  reciprocal,
   relu,
   rmsNorm,
   rmsNormResidual,
   rope,
   ropeTable,
+  round,
   rsqrt,
   sample,
   scaleInPlace,
   sigmoid,
+  sign,
   silu,
   sin,
   softmax,
   sqrt,
+  sub,
+  subInPlace,
   swiglu,
   tanh,
   Tensor,
@@ -136,16 +159,23 @@ for (
 }
 
 const unary = {
+  abs,
+  ceil,
   cos,
   erf,
   exp,
   expm1,
+  floor,
   gelu,
   log,
   log1p,
+  negative,
+  reciprocal,
   relu,
+  round,
   rsqrt,
   sigmoid,
+  sign,
   silu,
   sin,
   sqrt,
@@ -202,8 +232,36 @@ Deno.bench("add 1M", elementwise, () => void add(large, other, { out: result }))
 Deno.bench("scaleInPlace 1M", elementwise, () => void scaleInPlace(large, 0.5));
 Deno.bench("addScaledInPlace 1M", elementwise, () => void addScaledInPlace(large, other, 0.5));
 Deno.bench("pow 1M", elementwise, () => void pow(other, 2.5, { out: result }));
+type Floats = Tensor<"float32">;
+const arithmetic: Record<string, (a: Floats, b: Floats, options: { out: Floats }) => Floats> = {
+  sub,
+  mul,
+  div,
+  maximum,
+  minimum,
+};
+for (const [name, run] of Object.entries(arithmetic)) {
+  Deno.bench(`${name} 1M`, elementwise, () => void run(large, other, { out: result }));
+}
+const inPlace: Record<string, (a: Floats, b: Floats) => Floats> = {
+  subInPlace,
+  mulInPlace,
+  divInPlace,
+};
+for (const [name, run] of Object.entries(inPlace)) {
+  Deno.bench(`${name} 1M`, elementwise, () => void run(large, other));
+}
 Deno.bench("clamp 1M", elementwise, () => void clamp(large, 0, 1, { out: result }));
-Deno.bench("greater 1M", elementwise, () => void greater(large, 0, { out: mask }));
+for (
+  const [name, run] of Object.entries({ equal, greater, greaterEqual, less, lessEqual, notEqual })
+) {
+  Deno.bench(`${name} 1M`, elementwise, () => void run(large, 0, { out: mask }));
+}
+const second = greater(large, 0);
+for (const [name, run] of Object.entries({ logicalAnd, logicalOr })) {
+  Deno.bench(`${name} 1M`, elementwise, () => void run(mask, second, { out: mask }));
+}
+Deno.bench("logicalNot 1M", elementwise, () => void logicalNot(mask, { out: second }));
 Deno.bench("where 1M", elementwise, () => void where(mask, large, other, { out: result }));
 for (const dtype of ["float16", "bfloat16", "float64", "int32", "int64", "uint8"] as const) {
   const narrow = cast(other, dtype);

@@ -107,11 +107,11 @@ function checkTitles(file: string, text: string): Problem[] {
 }
 
 /** Folders of tests that mirror no folder. */
-const TEST_FOLDERS = new Set(["support", "data", "csrc", "tools"]);
+const TEST_FOLDERS = new Set(["support", "data", "csrc", "tools", "bench"]);
 
 /**
  * Checks that tests stand where what they test stands: `tests/<folder>` and
- * `tests/system/<folder>` for every folder of `lib/` or `tools/`, and that the latter are named so
+ * `tests/system/<folder>` for every folder of `lib/`, `tools/` or `bench/`, and that the latter are named so
  * that they are run only where everything is allowed.
  *
  * @param files every file of the checkout

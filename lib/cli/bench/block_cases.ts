@@ -32,22 +32,39 @@ function blockCase(name: string, sizes: Sizes, causal: boolean): OperationCase {
     );
   }
   using tensors = new DisposableStack();
-  const run = prepareBlock(tokens, dim, heads, causal, (tensor) => tensors.use(tensor));
+  let seed = 0;
+  const { run } = prepareBlock(sizes, causal, {
+    keep: (tensor) => tensors.use(tensor),
+    random: (shape, deviation) => Tensor.randn(shape, { seed: ++seed, deviation }),
+  });
   const flops = 24 * tokens * dim * dim + 4 * tokens * tokens * dim;
   return caseOf({ name, shape: sizes.join("x"), flops }, run, [tensors.move()]);
 }
 
-/** Makes the weights and results of a block; what is returned runs it once. */
-function prepareBlock(
-  tokens: number,
-  dim: number,
-  heads: number,
+/** Where the tensors of a block come from and go. */
+export interface BlockTensors {
+  /** Makes a tensor of random numbers around 0. */
+  readonly random: (shape: number[], deviation: number) => Floats;
+  /** Takes a tensor that is to be disposed of with the block. */
+  readonly keep: (tensor: Floats) => Floats;
+}
+
+/**
+ * Makes the weights and results of a block. Random are, in this order: x, weight and bias of
+ * both norms, weight and bias of qkv, proj, up and down.
+ *
+ * @param sizes tokens, channels, heads
+ * @param causal whether a token sees only those before it
+ * @param tensors makes and keeps them
+ * @returns what runs the block once, and its result
+ */
+export function prepareBlock(
+  [tokens, dim, heads]: Sizes,
   causal: boolean,
-  keep: (tensor: Floats) => Floats,
-): () => void {
-  let seed = 0;
-  const random = (shape: number[], deviation: number) =>
-    keep(Tensor.randn(shape, { seed: ++seed, deviation }));
+  tensors: BlockTensors,
+): { run: () => void; out: Floats } {
+  const { keep } = tensors;
+  const random = (shape: number[], deviation: number) => keep(tensors.random(shape, deviation));
   const layer = (outputs: number, inputs: number) => {
     const weight = random([outputs, inputs], 1 / Math.sqrt(inputs));
     return { weight, bias: random([outputs], 0.1), out: keep(Tensor.empty([tokens, outputs])) };
@@ -74,7 +91,7 @@ function prepareBlock(
   const withX = { ...proj, residual: x };
   const withSum = { ...down, residual: proj.out };
 
-  return () => {
+  const run = () => {
     layerNorm(x, norm1);
     linear(normed, qkv.weight, qkv);
     attention(q, k, v, attend);
@@ -83,4 +100,5 @@ function prepareBlock(
     linear(normed, up.weight, up);
     linear(up.out, down.weight, withSum);
   };
+  return { run, out: down.out };
 }

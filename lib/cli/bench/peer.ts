@@ -9,7 +9,7 @@
  */
 
 import { fileURLToPath } from "node:url";
-import { oneLine } from "../errors.ts";
+import { LineProcess } from "./line_process.ts";
 import { installPackage, peerFile } from "./peer_files.ts";
 
 const PACKAGE = "node-llama-cpp";
@@ -44,52 +44,19 @@ export async function startPeer(
   // Only this platform's processor binary is fetched, not the much larger ones for graphics cards.
   const binary = `@${PACKAGE}/${binaryName()}@${PEER_VERSION}`;
   const folder = await installPackage(PACKAGE, PEER_VERSION, [binary], signal);
-  const child = new Deno.Command("node", {
-    args: [script, folder, model, `${threads}`],
-    stdin: "piped",
-    stdout: "piped",
-    stderr: "piped",
-    signal,
-  }).spawn();
-  return await connect(child);
+  const command = ["node", script, folder, model, `${threads}`];
+  return await connect(LineProcess.start("llama.cpp", command, { signal }));
 }
 
-async function connect(child: Deno.ChildProcess): Promise<Peer> {
-  const stderr = new Response(child.stderr).text();
-  const lines = child.stdout.pipeThrough(new TextDecoderStream()).pipeThrough(lineSplitter());
-  const reader = lines.getReader();
-  const writer = child.stdin.getWriter();
-  const next = async (): Promise<unknown> => {
-    const { value, done } = await reader.read();
-    if (!done) return JSON.parse(value);
-    throw new Error(`llama.cpp ended early: ${oneLine((await stderr).slice(0, 300))}`);
-  };
-  const { version } = await next() as { version: string };
+async function connect(lines: LineProcess): Promise<Peer> {
+  const { version } = await lines.next() as { version: string };
   return {
     name: `llama.cpp (${PACKAGE} ${version})`,
     async run(prompt, tokens) {
-      const request = JSON.stringify({ prompt: Array.from(prompt), tokens });
-      await writer.write(new TextEncoder().encode(`${request}\n`));
-      return await next() as PeerRun;
+      return await lines.ask({ prompt: Array.from(prompt), tokens }) as PeerRun;
     },
-    async [Symbol.asyncDispose]() {
-      // A process that was killed by the signal has closed its input already.
-      await writer.close().catch(() => {});
-      await reader.cancel().catch(() => {});
-      await Promise.all([child.status, stderr]);
-    },
+    [Symbol.asyncDispose]: () => lines[Symbol.asyncDispose](),
   };
-}
-
-function lineSplitter(): TransformStream<string, string> {
-  let rest = "";
-  return new TransformStream({
-    transform(chunk, controller) {
-      const lines = (rest + chunk).split("\n");
-      rest = lines.pop() ?? "";
-      for (const line of lines) if (line.trim() !== "") controller.enqueue(line);
-    },
-  });
 }
 
 function binaryName(): string {

@@ -1,0 +1,148 @@
+/**
+ * Measuring in turns: each contender runs a case for a moment, then the next, forwards in
+ * one round and backwards in the other, so that a change of the machine's speed meets all.
+ *
+ * While one runs, the others wait for their next line. Some keep their threads spinning for
+ * a while after work, as their users have it too; switching that off would change what is
+ * measured. Instead there is a pause before every turn that is longer than they spin, and
+ * each turn begins with a warm-up that wakes the threads again. Every contender tells how
+ * much processor time it took while it waited.
+ *
+ * @module
+ */
+
+import { median } from "../../lib/cli/bench/rows.ts";
+import { oneLine } from "../../lib/cli/errors.ts";
+import { delay } from "../../lib/core/delay.ts";
+import { type BenchCase, caseId } from "./cases.ts";
+import { QUERN, type Running, variantsOf } from "./contenders.ts";
+import { type ModelRequest, writeModel } from "./onnx_cases.ts";
+
+/** How a case is measured. */
+export interface Plan {
+  readonly rounds: number;
+  /** Seconds of a turn that are timed. */
+  readonly window: number;
+  /** Seconds before them, in the same turn. */
+  readonly warmup: number;
+  /** Milliseconds before a turn. */
+  readonly pause: number;
+  /** Where models are written. */
+  readonly folder: string;
+  readonly signal: AbortSignal;
+  /** Called after every round. */
+  readonly onRound: () => void;
+}
+
+/** What was measured of one contender. */
+export interface Samples {
+  /** A peer's name, or Quern's with the variant. */
+  readonly name: string;
+  readonly isOurs: boolean;
+  /** Of one operation, one for each round. */
+  readonly seconds: readonly number[];
+  /** Processor seconds that it took while it waited for a turn: the median. */
+  readonly idle: number;
+}
+
+/** A contender that has the case ready. */
+interface Entry {
+  readonly name: string;
+  readonly isOurs: boolean;
+  readonly from: Running;
+  readonly id: string;
+  readonly seconds: number[];
+  readonly idle: number[];
+}
+
+/** The answers of a contender, as `worker.mjs` describes them. */
+interface Answer {
+  readonly error?: string;
+  readonly unsupported?: boolean;
+  readonly sample?: readonly number[];
+  readonly seconds?: number;
+  readonly idle?: number;
+}
+
+/** A result may be off by this part of the largest element that is looked at. */
+const TOLERANCE = 1e-3;
+
+/**
+ * Measures one case.
+ *
+ * @returns the samples, ours first, and why others have none
+ * @throws {Error} when a contender's result is not Quern's, or Quern fails
+ */
+export async function measureCase(
+  one: BenchCase,
+  running: readonly Running[],
+  plan: Plan,
+): Promise<{ samples: Samples[]; skipped: string[] }> {
+  const model = await writeModel(one, `${plan.folder}/case.onnx`);
+  const { entries, skipped } = await prepareAll(one, model, running, plan.signal);
+  for (let round = 0; round < plan.rounds; round++) {
+    for (const entry of round % 2 === 0 ? entries : entries.toReversed()) {
+      await delay(plan.pause, plan.signal);
+      const { warmup, window } = plan;
+      const { seconds, idle } = await ask(entry.from, { run: entry.id, warmup, window });
+      entry.seconds.push(seconds!);
+      entry.idle.push(idle!);
+    }
+    plan.onRound();
+  }
+  for (const { from, id } of entries) await ask(from, { release: id });
+  const samples = entries.map(({ name, isOurs, seconds, idle }) => ({
+    name,
+    isOurs,
+    seconds,
+    idle: median(idle),
+  }));
+  return { samples, skipped };
+}
+
+async function prepareAll(
+  one: BenchCase,
+  model: ModelRequest,
+  running: readonly Running[],
+  signal: AbortSignal,
+): Promise<{ entries: Entry[]; skipped: string[] }> {
+  const entries: Entry[] = [];
+  const skipped: string[] = [];
+  let expected: readonly number[] | undefined;
+  for (const from of running) {
+    const isOurs = from.name === QUERN;
+    for (const variant of isOurs ? variantsOf(one) : [""]) {
+      signal.throwIfAborted();
+      const id = `${caseId(one)} ${variant}`;
+      const name = variant === "" ? from.name : `${from.name} ${variant}`;
+      try {
+        const answer = await ask(from, { prepare: id, case: one, variant, model });
+        if (answer.unsupported) continue;
+        expected ??= answer.sample!;
+        checkSample(expected, answer.sample!);
+        entries.push({ name, isOurs, from, id, seconds: [], idle: [] });
+      } catch (error) {
+        signal.throwIfAborted();
+        if (isOurs) throw error;
+        skipped.push(`${caseId(one)}: ${oneLine((error as Error).message)}`);
+      }
+    }
+  }
+  return { entries, skipped };
+}
+
+async function ask(from: Running, request: unknown): Promise<Answer> {
+  const answer = await from.process.ask(request) as Answer;
+  if (answer.error !== undefined) throw new Error(`${from.name}: ${answer.error}`);
+  return answer;
+}
+
+/** @throws {Error} when a result is another than the expected one */
+export function checkSample(expected: readonly number[], actual: readonly number[]): void {
+  const largest = Math.max(...expected.map(Math.abs));
+  expected.forEach((value, index) => {
+    // Written so that NaN, which compares as false, is refused.
+    if (Math.abs(actual[index] - value) <= TOLERANCE * largest) return;
+    throw new Error(`its result has ${actual[index]} where ${value} is expected`);
+  });
+}

@@ -1,0 +1,156 @@
+/**
+ * The results of `deno task bench:peers` as a picture: a row for each case, a panel for each
+ * number of threads, a mark for each peer at how many times as long as Quern it takes. The
+ * axis is logarithmic; marks beyond its ends stand at them.
+ *
+ * SVG without scripts, readable on light and dark pages. Peers differ in colour (those of
+ * Okabe and Ito, which the colour-blind can tell apart) and in form.
+ *
+ * @module
+ */
+
+import { caseId, CASES, FAMILIES } from "./cases.ts";
+import { PEERS, QUERN, variantsOf } from "./contenders.ts";
+import { type CaseResult, type Results } from "./results.ts";
+import { threeDigits } from "./tables.ts";
+
+const LABELS = 170;
+const PANEL = 380;
+const GAP = 24;
+const ROW = 17;
+const HEADING = 28;
+const HEAD = 64;
+/** The axis, in powers of two. */
+const LEAST = -1;
+const MOST = 4;
+
+const COLOURS = ["#0072b2", "#e69f00", "#009e73", "#cc79a7", "#d55e00", "#56b4e9"];
+/** Outlines around 0, about 8 wide. */
+const FORMS = [
+  "M-3.6 0a3.6 3.6 0 1 0 7.2 0a3.6 3.6 0 1 0 -7.2 0z",
+  "M-3.2-3.2h6.4v6.4h-6.4z",
+  "M0-4.6L4.6 0L0 4.6L-4.6 0z",
+  "M0-4.4L4.4 3.2H-4.4z",
+  "M0 4.4L4.4-3.2H-4.4z",
+  "M-3.6-1.2h2.4v-2.4h2.4v2.4h2.4v2.4h-2.4v2.4h-2.4v-2.4h-2.4z",
+];
+
+const STYLE = `
+  text { font: 11px system-ui, sans-serif; fill: #24292f; }
+  .heading { font-weight: 600; }
+  .faint { fill: #57606a; }
+  .grid { stroke: #d0d7de; stroke-width: 1; }
+  .even { stroke: #24292f; stroke-width: 1.5; }
+  .mark { stroke: #ffffff; stroke-width: 0.6; }
+  @media (prefers-color-scheme: dark) {
+    text { fill: #e6edf3; }
+    .faint { fill: #9198a1; }
+    .grid { stroke: #30363d; }
+    .even { stroke: #e6edf3; }
+    .mark { stroke: #0d1117; }
+  }
+`;
+
+/** The picture of what was measured. */
+export function plotOf({ cases }: Results): string {
+  const threads = [...new Set(cases.map((one) => one.threads))].sort((a, b) => a - b);
+  const rows: string[] = [];
+  let y = HEAD;
+  for (const { family, title } of FAMILIES) {
+    const members = CASES.filter((one) => one.family === family)
+      .filter((one) => cases.some(({ id }) => id === caseId(one)));
+    for (const variant of members.length === 0 ? [] : variantsOf(members[0])) {
+      y += HEADING;
+      const heading = variant === "" ? title : `${title}, ${QUERN}'s ${variant}`;
+      rows.push(textAt(0, y - 8, heading, "heading"));
+      for (const one of members) {
+        rows.push(textAt(12, y + ROW / 2 + 4, one.label));
+        threads.forEach((count, panel) => {
+          const run = cases.find(({ id, threads }) => id === caseId(one) && threads === count);
+          const left = panelLeft(panel);
+          rows.push(line("grid", left, y + ROW / 2, left + PANEL, y + ROW / 2));
+          if (run !== undefined) rows.push(...marks(run, variant, left, y + ROW / 2));
+        });
+        y += ROW;
+      }
+    }
+  }
+  const width = panelLeft(threads.length) - GAP + 12;
+  const height = y + 12;
+  return [
+    `<svg xmlns="http://www.w3.org/2000/svg" viewBox="0 0 ${width} ${height}" ` +
+    `width="${width}" height="${height}" role="img">`,
+    `<title>How many times as long as ${QUERN} each peer takes</title>`,
+    `<style>${STYLE}</style>`,
+    ...legend(),
+    ...threads.flatMap((count, panel) => axis(count, panelLeft(panel), y)),
+    ...rows,
+    "</svg>\n",
+  ].join("\n");
+}
+
+function panelLeft(panel: number): number {
+  return LABELS + panel * (PANEL + GAP);
+}
+
+function legend(): string[] {
+  return PEERS.flatMap((name, index) => {
+    const x = LABELS + index * 118;
+    return [markAt(index, x, 10), textAt(x + 9, 14, name)];
+  });
+}
+
+function axis(threads: number, left: number, bottom: number): string[] {
+  const title = `${threads} ${threads === 1 ? "thread" : "threads"}`;
+  const powers = Array.from({ length: MOST - LEAST + 1 }, (_, index) => LEAST + index);
+  return [
+    textAt(left, 38, `${title}: times as long as ${QUERN}`, "faint"),
+    ...powers.flatMap((power) => {
+      const x = positionOf(2 ** power, left);
+      return [
+        line(power === 0 ? "even" : "grid", x, HEAD, x, bottom),
+        `<text x="${x}" y="${HEAD - 6}" text-anchor="middle">${2 ** power}×</text>`,
+      ];
+    }),
+  ];
+}
+
+function marks({ id, peers }: CaseResult, variant: string, left: number, y: number): string[] {
+  // The nearest peer is what counts: it is drawn last, above the others.
+  return Object.entries(peers)
+    .map(([name, { ratios }]) => ({ name, ratio: ratios?.[variant] }))
+    .filter((peer): peer is { name: string; ratio: number } => peer.ratio !== undefined)
+    .sort((a, b) => b.ratio - a.ratio)
+    .map(({ name, ratio }) => {
+      const title = `${id}, ${name}: ${threeDigits(ratio)}`;
+      return markAt(PEERS.indexOf(name), positionOf(ratio, left), y, title);
+    });
+}
+
+function positionOf(ratio: number, left: number): number {
+  const power = Math.min(MOST, Math.max(LEAST, Math.log2(ratio)));
+  return round(left + PANEL * (power - LEAST) / (MOST - LEAST));
+}
+
+function markAt(index: number, x: number, y: number, title = ""): string {
+  const inside = title === "" ? "" : `<title>${escapeText(title)}</title>`;
+  return `<path class="mark" fill="${COLOURS[index % COLOURS.length]}" ` +
+    `transform="translate(${x} ${y})" d="${FORMS[index % FORMS.length]}">${inside}</path>`;
+}
+
+function line(style: string, x1: number, y1: number, x2: number, y2: number): string {
+  return `<line class="${style}" x1="${x1}" y1="${y1}" x2="${x2}" y2="${y2}"/>`;
+}
+
+function textAt(x: number, y: number, text: string, style = ""): string {
+  const kind = style === "" ? "" : ` class="${style}"`;
+  return `<text${kind} x="${x}" y="${y}">${escapeText(text)}</text>`;
+}
+
+function escapeText(text: string): string {
+  return text.replaceAll("&", "&amp;").replaceAll("<", "&lt;");
+}
+
+function round(value: number): number {
+  return Math.round(value * 10) / 10;
+}

@@ -21,6 +21,7 @@
 export type { DataOf, DType, DTypeLayout, ElementOf, PlainDType } from "./lib/core/dtype.ts";
 export type { ElementSource } from "./lib/core/element.ts";
 export { DisposedError, OutOfMemoryError } from "./lib/core/errors.ts";
+export type { Progress } from "./lib/core/progress.ts";
 export type { Shape } from "./lib/core/shape.ts";
 export {
   type InstructionSet,
@@ -60,11 +61,15 @@ export * from "./lib/ops/mod.ts";
 export {
   type Nested,
   type NestedNumbers,
+  openTensors,
   type RandomOptions,
+  type SaveOptions,
+  saveTensors,
   type SharedTensor,
   type ShareOptions,
   type SliceOptions,
   Tensor,
+  type TensorFile,
   Workspace,
   type WorkspaceOptions,
   type WorkspaceStats,

@@ -92,6 +92,7 @@ export const functions: Readonly<Record<string, Result>> = {
   mulInPlace: inPlace,
   negative: operation(1),
   notEqual: operation(2),
+  openTensors: { kind: "TensorFile", ownership: "new" },
   pow: operation(2),
   reciprocal: operation(1),
   relu: operation(1),
@@ -162,6 +163,7 @@ export const kinds: Readonly<Record<string, Kind>> = {
     },
     ending: ["move"],
   },
+  TensorFile: { disposable: true, methods: { open: tensor } },
   Workspace: {
     disposable: true,
     constructible: true,

@@ -5,7 +5,9 @@
 //!     oldest processor of the architecture;
 //!   - `csrc/kernels/*.c` and `csrc/dispatch/kernel_table.c` are compiled once
 //!     for each instruction set (`variants` below), with `QN_ISA` naming it and
-//!     `csrc/isa/<name>` on the include path, so that `<vec.h>` means its own.
+//!     `csrc/isa/<name>` on the include path, so that `<vec.h>` means its own;
+//!   - `csrc/kernels/real/*.c` and `csrc/dispatch/real_table.c` likewise, and once
+//!     more for each variant of float64, whose `<vec.h>` has vectors of doubles.
 //!
 //! Invariants: a common file never sees an instruction set beyond the baseline;
 //! floating-point contraction is off everywhere, so that a result does not
@@ -53,8 +55,10 @@ const release_targets = [_][]const u8{
 const Variant = struct {
     /// The suffix of its symbols, its folder in `csrc/isa`, its name in `QUERN_ISA`.
     name: []const u8,
-    /// The instruction set whose headers stand in for those it has no own form of.
+    /// The folder of `csrc/isa` whose headers stand in for those it has no own form of.
     parent: ?[]const u8 = null,
+    /// Whether it has the kernels of `csrc/kernels/real` alone, with doubles.
+    float64: bool = false,
     model: ?*const Target.Cpu.Model = null,
     add: Target.Cpu.Feature.Set = .empty,
     sub: Target.Cpu.Feature.Set = .empty,
@@ -72,12 +76,18 @@ const x86_variants = [_]Variant{
         .add = x86.featureSet(&.{.avx512vnni}),
         .sub = x86.featureSet(&.{.prefer_256_bit}),
     },
+    .{ .name = "float64", .float64 = true },
+    .{ .name = "float64_avx2", .parent = "float64", .model = &x86.cpu.x86_64_v3, .float64 = true },
 };
 const arm_variants = [_]Variant{
     .{ .name = "generic" },
     .{ .name = "neon", .add = Target.aarch64.featureSet(&.{ .dotprod, .fullfp16 }) },
+    .{ .name = "float64", .float64 = true },
 };
-const other_variants = [_]Variant{.{ .name = "generic" }};
+const other_variants = [_]Variant{
+    .{ .name = "generic" },
+    .{ .name = "float64", .float64 = true },
+};
 
 /// The instruction sets of an architecture; `csrc/dispatch/dispatch.c` has the same list.
 fn variants(arch: Target.Cpu.Arch) []const Variant {
@@ -105,30 +115,33 @@ fn portable(b: *Build, query: Target.Query) Build.ResolvedTarget {
 /// The C files of the project, by role.
 const Sources = struct {
     common: []const []const u8,
+    /// Of float32, and of whatever needs no dtype.
     kernels: []const []const u8,
+    /// Of float32 and of float64.
+    real_kernels: []const []const u8,
     tests: []const []const u8,
     header_hash: u64,
 
     const table = "csrc/dispatch/kernel_table.c";
+    const real_table = "csrc/dispatch/real_table.c";
 
     fn find(b: *Build) Sources {
         var common: std.ArrayList([]const u8) = .empty;
         var kernels: std.ArrayList([]const u8) = .empty;
+        var real_kernels: std.ArrayList([]const u8) = .empty;
         var tests: std.ArrayList([]const u8) = .empty;
         for ([_][]const u8{ "base", "memory", "dispatch", "gemm", "api" }) |folder| {
             list(b, &common, b.fmt("csrc/{s}", .{folder}), "");
         }
         list(b, &kernels, "csrc/kernels", "");
+        list(b, &real_kernels, "csrc/kernels/real", "");
         list(b, &tests, "tests/csrc", "test_");
-        for (common.items, 0..) |file, i| {
-            if (std.mem.eql(u8, file, table)) {
-                kernels.append(b.allocator, common.orderedRemove(i)) catch @panic("OOM");
-                break;
-            }
-        }
+        move(b, table, &common, &kernels);
+        move(b, real_table, &common, &real_kernels);
         return .{
             .common = common.items,
             .kernels = kernels.items,
+            .real_kernels = real_kernels.items,
             .tests = tests.items,
             .header_hash = hashHeader(b),
         };
@@ -148,6 +161,15 @@ const Sources = struct {
             files.append(b.allocator, b.fmt("{s}/{s}", .{ folder, entry.name })) catch @panic("OOM");
         }
         std.mem.sort([]const u8, files.items[first..], {}, lessThan);
+    }
+
+    /// Moves a file from one list to another.
+    fn move(b: *Build, file: []const u8, from: *std.ArrayList([]const u8), to: *std.ArrayList([]const u8)) void {
+        for (from.items, 0..) |name, i| {
+            if (!std.mem.eql(u8, name, file)) continue;
+            to.append(b.allocator, from.orderedRemove(i)) catch @panic("OOM");
+            return;
+        }
     }
 
     fn lessThan(_: void, a: []const u8, c: []const u8) bool {
@@ -213,7 +235,8 @@ fn variantLibrary(b: *Build, variant: Variant, sources: Sources, mode: Mode) *Bu
     m.addIncludePath(b.path(b.fmt("csrc/isa/{s}", .{variant.name})));
     if (variant.parent) |parent| m.addIncludePath(b.path(b.fmt("csrc/isa/{s}", .{parent})));
     const isa = b.fmt("-DQN_ISA={s}", .{variant.name});
-    m.addCSourceFiles(.{ .files = sources.kernels, .flags = &(flags ++ .{isa}) });
+    m.addCSourceFiles(.{ .files = sources.real_kernels, .flags = &(flags ++ .{isa}) });
+    if (!variant.float64) m.addCSourceFiles(.{ .files = sources.kernels, .flags = &(flags ++ .{isa}) });
     return b.addLibrary(.{ .name = b.fmt("kernels_{s}", .{variant.name}), .linkage = .static, .root_module = m });
 }
 

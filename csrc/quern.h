@@ -19,6 +19,8 @@
  *   - A function either returns a `qn_status` as int32_t, or a value that
  *     cannot fail. Nothing aborts, prints or exits.
  *   - Parameters are ordered outputs, inputs, sizes, scalars.
+ *   - A `dtype` of which a comment says no more is QN_F32 or QN_F64: what lies at the
+ *     addresses of type void, and what is computed in. Scalars are rounded to it.
  *   - Tensors are dense and row-major. An elementwise shape is given as
  *     rows x cols, the last axis being cols; sizes are in elements.
  *   - A size of zero is allowed wherever it is meaningful, and does nothing.
@@ -88,7 +90,7 @@ typedef enum qn_binary_op {
   QN_DIVIDE = 3,     /* floating-point dtypes alone */
   QN_MAXIMUM = 4,    /* NaN where one of the two is */
   QN_MINIMUM = 5,
-  QN_POWER = 6,      /* float32 alone; the special cases of IEEE 754 */
+  QN_POWER = 6,      /* floating-point dtypes alone; the special cases of IEEE 754 */
   QN_ADD_SCALED = 7, /* a + scalar * b, floating-point dtypes alone */
   QN_EQUAL = 8,      /* from here on the result is bool */
   QN_NOT_EQUAL = 9,
@@ -159,7 +161,12 @@ typedef enum qn_unary_op {
   QN_SILU = 20,      /* x * sigmoid(x) */
   QN_GELU_ERF = 21,  /* x * (1 + erf(x / sqrt(2))) / 2 */
   QN_GELU_TANH = 22, /* x * (1 + tanh(sqrt(2 / pi) * (x + 0.044715 * x^3))) / 2 */
-  QN_UNARY_COUNT = 23,
+  QN_EXP2 = 23,      /* 2^x */
+  QN_LOG2 = 24,      /* of these two, too: -infinity at 0, NaN below */
+  QN_LOG10 = 25,
+  QN_TAN = 26,
+  QN_ATAN = 27,      /* the angle whose tangent is x, between -pi / 2 and pi / 2 */
+  QN_UNARY_COUNT = 28,
 } qn_unary_op;
 
 /* Positions of the fields that qn_pool_stats writes. Counters run since the last
@@ -354,9 +361,9 @@ QN_API int32_t qn_fill(void *y, QN_BUFFER const uint64_t *item, uint32_t rows, u
                        uint32_t item_bytes);
 
 /* y[rows,cols] ~ Normal(mean, deviation), from Philox4x32-10 keyed by the seed
- * and counted by the element's index. */
-QN_API int32_t qn_random_normal_f32(float *y, uint32_t rows, uint32_t cols, uint32_t seed_low,
-                                    uint32_t seed_high, float mean, float deviation);
+ * and counted by the element's index; the same numbers in both dtypes. */
+QN_API int32_t qn_random_normal(void *y, uint32_t rows, uint32_t cols, uint32_t seed_low,
+                                uint32_t seed_high, double mean, double deviation, int32_t dtype);
 
 /* Copies rows x row_bytes bytes; the ranges may overlap. */
 QN_API int32_t qn_copy(void *y, const void *x, uint32_t rows, uint32_t row_bytes);
@@ -396,73 +403,73 @@ QN_API int32_t qn_where(void *y, const void *condition, const void *a, const voi
 
 /* y = x, but low where x < low, and high where x > high; low <= high. NaN stays. In
  * place. */
-QN_API int32_t qn_clamp_f32(float *y, const float *x, uint32_t rows, uint32_t cols, float low,
-                            float high);
+QN_API int32_t qn_clamp(void *y, const void *x, uint32_t rows, uint32_t cols, double low,
+                        double high, int32_t dtype);
 
 /* y = silu(gate) * up, all [rows,cols], silu(v) = v / (1 + exp(-v)). In place. */
-QN_API int32_t qn_swiglu_f32(float *y, const float *gate, const float *up, uint32_t rows,
-                             uint32_t cols);
+QN_API int32_t qn_swiglu(void *y, const void *gate, const void *up, uint32_t rows, uint32_t cols,
+                         int32_t dtype);
 
 /* y = gelu(gate) * up, all [rows,cols]; `gelu` is QN_GELU_ERF or QN_GELU_TANH. In
  * place. */
-QN_API int32_t qn_geglu_f32(float *y, const float *gate, const float *up, uint32_t rows,
-                            uint32_t cols, int32_t gelu);
+QN_API int32_t qn_geglu(void *y, const void *gate, const void *up, uint32_t rows, uint32_t cols,
+                        int32_t gelu, int32_t dtype);
 
 /* y = f(x), both [rows,cols], f being a qn_unary_op. In place. */
-QN_API int32_t qn_unary_f32(float *y, const float *x, uint32_t rows, uint32_t cols, int32_t op);
+QN_API int32_t qn_unary(void *y, const void *x, uint32_t rows, uint32_t cols, int32_t op,
+                        int32_t dtype);
 
 /* ---- Rows ------------------------------------------------------------- */
 
 /* y = x / sqrt(mean(x^2) + epsilon) * weight, row by row; weight[cols] may be
  * null (ones). In place. */
-QN_API int32_t qn_rms_norm_f32(float *y, const float *x, const float *weight, uint32_t rows,
-                               uint32_t cols, float epsilon);
+QN_API int32_t qn_rms_norm(void *y, const void *x, const void *weight, uint32_t rows, uint32_t cols,
+                           double epsilon, int32_t dtype);
 
 /* The same for t = x + residual, which is also written to `total`, unless that is
  * null. In place: y and total may each be x or residual, and are not the same. */
-QN_API int32_t qn_rms_norm_residual_f32(float *y, float *total, const float *x,
-                                        const float *residual, const float *weight, uint32_t rows,
-                                        uint32_t cols, float epsilon);
+QN_API int32_t qn_rms_norm_residual(void *y, void *total, const void *x, const void *residual,
+                                    const void *weight, uint32_t rows, uint32_t cols,
+                                    double epsilon, int32_t dtype);
 
 /* y = (x - mean(x)) / sqrt(variance(x) + epsilon) * weight + bias, row by row;
  * weight[cols] and bias[cols] may be null (ones, zeros). In place. */
-QN_API int32_t qn_layer_norm_f32(float *y, const float *x, const float *weight, const float *bias,
-                                 uint32_t rows, uint32_t cols, float epsilon);
+QN_API int32_t qn_layer_norm(void *y, const void *x, const void *weight, const void *bias,
+                             uint32_t rows, uint32_t cols, double epsilon, int32_t dtype);
 
-/* The same for t = x + residual, with total and in place as for qn_rms_norm_residual_f32. */
-QN_API int32_t qn_layer_norm_residual_f32(float *y, float *total, const float *x,
-                                          const float *residual, const float *weight,
-                                          const float *bias, uint32_t rows, uint32_t cols,
-                                          float epsilon);
+/* The same for t = x + residual, with total and in place as for qn_rms_norm_residual. */
+QN_API int32_t qn_layer_norm_residual(void *y, void *total, const void *x, const void *residual,
+                                      const void *weight, const void *bias, uint32_t rows,
+                                      uint32_t cols, double epsilon, int32_t dtype);
 
 /* x[images,channels,spatial] normalised as above over each of `groups` equal groups of
  * the channels of an image; weight[channels] and bias[channels] may be null. In place. */
-QN_API int32_t qn_group_norm_f32(float *y, const float *x, const float *weight, const float *bias,
-                                 uint32_t images, uint32_t channels, uint32_t spatial,
-                                 uint32_t groups, float epsilon);
+QN_API int32_t qn_group_norm(void *y, const void *x, const void *weight, const void *bias,
+                             uint32_t images, uint32_t channels, uint32_t spatial, uint32_t groups,
+                             double epsilon, int32_t dtype);
 
 /* y = softmax(x) over each row. In place. A row of all -inf gives NaN. */
-QN_API int32_t qn_softmax_f32(float *y, const float *x, uint32_t rows, uint32_t cols);
+QN_API int32_t qn_softmax(void *y, const void *x, uint32_t rows, uint32_t cols, int32_t dtype);
 
 /* y = softmax(x * scale) over the columns that the mask leaves of each row, 0 in the
  * others. In place. Row r has row r / mask_outer * mask_inner + r % mask_inner of the
- * mask, 1 <= mask_inner <= mask_outer: one of QN_F32 is added; of QN_BOOL or QN_I32,
+ * mask, 1 <= mask_inner <= mask_outer: one of the dtype of x is added; of QN_BOOL or QN_I32,
  * columns where it is 0 are left out. The mask may be null. With causal_rows != 0, which is at most
  * cols, row r sees columns 0 .. cols - causal_rows + r % causal_rows. */
-QN_API int32_t qn_softmax_masked_f32(float *y, const float *x, const void *mask, uint32_t rows,
-                                     uint32_t cols, float scale, int32_t mask_dtype,
-                                     uint32_t mask_outer, uint32_t mask_inner,
-                                     uint32_t causal_rows);
+QN_API int32_t qn_softmax_masked(void *y, const void *x, const void *mask, uint32_t rows,
+                                 uint32_t cols, double scale, int32_t mask_dtype,
+                                 uint32_t mask_outer, uint32_t mask_inner, uint32_t causal_rows,
+                                 int32_t dtype);
 
 /* y = log(softmax(x)) over each row. In place. */
-QN_API int32_t qn_log_softmax_f32(float *y, const float *x, uint32_t rows, uint32_t cols);
+QN_API int32_t qn_log_softmax(void *y, const void *x, uint32_t rows, uint32_t cols, int32_t dtype);
 
 /* y[rows] = index of the first largest element of each row; NaN counts as largest. */
 QN_API int32_t qn_argmax_f32(int32_t *y, const float *x, uint32_t rows, uint32_t cols);
 
 /* loss[rows] = log(sum(exp(logits))) - logits[target], row by row. */
-QN_API int32_t qn_cross_entropy_f32(float *loss, const float *logits, const int32_t *targets,
-                                    uint32_t rows, uint32_t cols);
+QN_API int32_t qn_cross_entropy(void *loss, const void *logits, const int32_t *targets,
+                                uint32_t rows, uint32_t cols, int32_t dtype);
 
 /* ---- Transformers ----------------------------------------------------- */
 
@@ -472,15 +479,15 @@ QN_API int32_t qn_embedding_f32(float *y, const void *table, const int32_t *ids,
 
 /* cosines and sines [tokens,pairs] of the angles
  * (start + t) * scale * base^(-p / pairs) / factors[p]; factors may be null (ones). */
-QN_API int32_t qn_rope_table_f32(float *cosines, float *sines, const float *factors,
-                                 uint32_t tokens, uint32_t pairs, uint32_t start, double base,
-                                 double scale);
+QN_API int32_t qn_rope_table(void *cosines, void *sines, const void *factors, uint32_t tokens,
+                             uint32_t pairs, uint32_t start, double base, double scale,
+                             int32_t dtype);
 
 /* Turns the first 2*pairs elements of each head of x[tokens,heads,head_size];
  * the rest is copied. In place. */
-QN_API int32_t qn_rope_f32(float *y, const float *x, const float *cosines, const float *sines,
-                           uint32_t tokens, uint32_t heads, uint32_t head_size, uint32_t pairs,
-                           int32_t layout);
+QN_API int32_t qn_rope(void *y, const void *x, const void *cosines, const void *sines,
+                       uint32_t tokens, uint32_t heads, uint32_t head_size, uint32_t pairs,
+                       int32_t layout, int32_t dtype);
 
 /* y[rows,outputs] = x[rows,inputs] * weight[outputs,inputs]^T. The weight has
  * any dtype but I32; with a block dtype, inputs is a multiple of 32. Precision

@@ -41,17 +41,20 @@ const VARIANTS: Record<string, Record<string, string[]>> = {
     avx2: ["-march=x86-64-v3"],
     avx512: ["-march=x86-64-v4", "-mprefer-vector-width=512"],
     avx512vnni: ["-march=x86-64-v4", "-mavx512vnni", "-mprefer-vector-width=512"],
+    float64: ["-march=x86-64"],
+    float64_avx2: ["-march=x86-64-v3"],
   },
   aarch64: {
     generic: ["-march=armv8-a"],
     neon: ["-march=armv8.2-a+dotprod+fp16"],
+    float64: ["-march=armv8-a"],
   },
 };
 
 /** Folders of headers besides an instruction set's own. */
-const PARENTS: Record<string, string> = { avx512vnni: "avx512" };
+const PARENTS: Record<string, string> = { avx512vnni: "avx512", float64_avx2: "float64" };
 
-const TABLE = "csrc/dispatch/kernel_table.c";
+const TABLES = ["csrc/dispatch/kernel_table.c", "csrc/dispatch/real_table.c"];
 
 /** One file to compile, and what to make of it. */
 interface Unit {
@@ -63,7 +66,8 @@ interface Unit {
 /** Everything the library consists of; kernels once for each instruction set. */
 async function units(folder: string): Promise<Unit[]> {
   const sources = (await listFiles(ROOT, "csrc")).filter((file) => file.endsWith(".c"));
-  const isKernel = (file: string): boolean => file.startsWith("csrc/kernels/") || file === TABLE;
+  const isKernel = (file: string) => file.startsWith("csrc/kernels/") || TABLES.includes(file);
+  const isReal = (file: string) => file.startsWith("csrc/kernels/real/") || file === TABLES[1];
   const unit = (source: string, name: string, flags: string[]): Unit => ({
     source,
     object: `${folder}/${name}_${source.replaceAll("/", "_")}.o`,
@@ -73,7 +77,8 @@ async function units(folder: string): Promise<Unit[]> {
   for (const [name, flags] of Object.entries(VARIANTS[Deno.build.arch])) {
     const folders = [name, PARENTS[name]].filter((isa) => isa !== undefined);
     const own = [...flags, `-DQN_ISA=${name}`, ...folders.map((isa) => `-Icsrc/isa/${isa}`)];
-    all.push(...sources.filter(isKernel).map((file) => unit(file, name, own)));
+    const kernels = sources.filter(name.startsWith("float64") ? isReal : isKernel);
+    all.push(...kernels.map((file) => unit(file, name, own)));
   }
   return all;
 }

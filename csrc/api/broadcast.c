@@ -171,7 +171,7 @@ static qn_status find_item(size_t *item, int32_t op, int32_t dtype) {
   if (op < QN_ADD || op > QN_OR) return QN_BAD_ARGUMENT;
   const bool compares = op >= QN_EQUAL && op <= QN_GREATER_EQUAL;
   const bool is_real = dtype == QN_F32 || dtype == QN_F64;
-  const bool needs_real = op == QN_DIVIDE || op == QN_ADD_SCALED;
+  const bool needs_real = op == QN_DIVIDE || op == QN_POWER || op == QN_ADD_SCALED;
   switch (dtype) {
     case QN_F32:
     case QN_I32: *item = 4; break;
@@ -181,7 +181,7 @@ static qn_status find_item(size_t *item, int32_t op, int32_t dtype) {
     case QN_BOOL: *item = 1; return compares || op > QN_GREATER_EQUAL ? QN_OK : QN_BAD_DTYPE;
     default: return QN_BAD_DTYPE;
   }
-  if (op > QN_GREATER_EQUAL || (op == QN_POWER && dtype != QN_F32)) return QN_BAD_DTYPE;
+  if (op > QN_GREATER_EQUAL) return QN_BAD_DTYPE;
   return needs_real && !is_real ? QN_BAD_DTYPE : QN_OK;
 }
 

@@ -10,6 +10,7 @@
 #include <stddef.h>
 #include <stdint.h>
 
+#include "dispatch/dispatch.h"
 #include "quern.h"
 
 /* Leaves the function with the first status that is not QN_OK. */
@@ -60,6 +61,29 @@ static inline size_t qn_item_bytes(int32_t dtype) {
     case QN_BOOL: return 1;
     default: return 0;
   }
+}
+
+/* What computes with the elements of a dtype that may be QN_F32 or QN_F64. */
+struct qn_real {
+  const struct qn_real_kernels *kernels;
+  size_t bytes; /* of an element */
+};
+
+static inline qn_status qn_find_real(struct qn_real *real, int32_t dtype) {
+  real->kernels = qn_real_kernels(dtype);
+  real->bytes = qn_item_bytes(dtype);
+  return real->kernels == NULL ? QN_BAD_DTYPE : QN_OK;
+}
+
+/* An array of a x b x c such elements. */
+static inline qn_status qn_check_reals(const struct qn_real *real, const void *address, uint64_t a,
+                                       uint64_t b, uint64_t c) {
+  return qn_check_array(address, a, b, c, real->bytes, real->bytes);
+}
+
+/* The address of element number `at` of an array; null where that is. */
+static inline void *qn_real_at(const struct qn_real *real, const void *address, size_t at) {
+  return address == NULL ? NULL : (char *)(uintptr_t)address + at * real->bytes;
 }
 
 static inline qn_status qn_find_layout(struct qn_dtype_layout *layout, int32_t dtype) {

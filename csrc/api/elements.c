@@ -41,26 +41,30 @@ int32_t qn_fill(void *y, const uint64_t *item, uint32_t rows, uint32_t cols,
 }
 
 struct random_normal {
-  float *y;
+  struct qn_real real;
+  void *y;
   uint32_t seed_low;
   uint32_t seed_high;
-  float mean;
-  float deviation;
+  double mean;
+  double deviation;
 };
 
 static void random_normal_range(void *context, size_t begin, size_t end, uint32_t worker) {
   (void)worker;
   const struct random_normal *task = context;
-  qn_kernels->random_normal_f32(task->y + begin, begin, end - begin, task->seed_low,
-                                task->seed_high, task->mean, task->deviation);
+  void *y = qn_real_at(&task->real, task->y, begin);
+  task->real.kernels->random_normal(y, begin, end - begin, task->seed_low, task->seed_high,
+                                    task->mean, task->deviation);
 }
 
 /* The mean is finite; the deviation is finite and not negative. */
-int32_t qn_random_normal_f32(float *y, uint32_t rows, uint32_t cols, uint32_t seed_low,
-                             uint32_t seed_high, float mean, float deviation) {
-  if (!isfinite(mean) || !isfinite(deviation) || deviation < 0.0f) return QN_BAD_ARGUMENT;
-  QN_TRY(qn_check_words(y, rows, cols, 1));
-  struct random_normal task = {y, seed_low, seed_high, mean, deviation};
+int32_t qn_random_normal(void *y, uint32_t rows, uint32_t cols, uint32_t seed_low,
+                         uint32_t seed_high, double mean, double deviation, int32_t dtype) {
+  if (!isfinite(mean) || !isfinite(deviation) || deviation < 0.0) return QN_BAD_ARGUMENT;
+  struct random_normal task = {.y = y, .seed_low = seed_low, .seed_high = seed_high, .mean = mean,
+                               .deviation = deviation};
+  QN_TRY(qn_find_real(&task.real, dtype));
+  QN_TRY(qn_check_reals(&task.real, y, rows, cols, 1));
   qn_parallel_rows((size_t)rows * cols, QN_GRAIN_ELEMENTS / 16, random_normal_range, &task);
   return QN_OK;
 }
@@ -142,52 +146,55 @@ int32_t qn_cast(void *y, const void *x, uint32_t rows, uint32_t cols, int32_t y_
   return QN_OK;
 }
 
-/* Two inputs and an output of one shape. */
-struct pair {
-  float *y;
-  const float *a;
-  const float *b;
-  void (*kernel)(float *y, const float *a, const float *b, size_t count);
+struct swiglu {
+  struct qn_real real;
+  void *y;
+  const void *gate;
+  const void *up;
 };
 
-static void pair_range(void *context, size_t begin, size_t end, uint32_t worker) {
+static void swiglu_range(void *context, size_t begin, size_t end, uint32_t worker) {
   (void)worker;
-  const struct pair *task = context;
-  task->kernel(task->y + begin, task->a + begin, task->b + begin, end - begin);
+  const struct swiglu *task = context;
+  const struct qn_real *real = &task->real;
+  real->kernels->swiglu(qn_real_at(real, task->y, begin), qn_real_at(real, task->gate, begin),
+                        qn_real_at(real, task->up, begin), end - begin);
 }
 
-static qn_status run_pair(struct pair task, uint32_t rows, uint32_t cols, size_t grain) {
-  QN_TRY(qn_check_words(task.y, rows, cols, 1));
-  QN_TRY(qn_check_words(task.a, rows, cols, 1));
-  QN_TRY(qn_check_words(task.b, rows, cols, 1));
-  qn_parallel_rows((size_t)rows * cols, grain, pair_range, &task);
+int32_t qn_swiglu(void *y, const void *gate, const void *up, uint32_t rows, uint32_t cols,
+                  int32_t dtype) {
+  struct swiglu task = {.y = y, .gate = gate, .up = up};
+  QN_TRY(qn_find_real(&task.real, dtype));
+  QN_TRY(qn_check_reals(&task.real, y, rows, cols, 1));
+  QN_TRY(qn_check_reals(&task.real, gate, rows, cols, 1));
+  QN_TRY(qn_check_reals(&task.real, up, rows, cols, 1));
+  qn_parallel_rows((size_t)rows * cols, QN_GRAIN_ELEMENTS / 4, swiglu_range, &task);
   return QN_OK;
 }
 
-int32_t qn_swiglu_f32(float *y, const float *gate, const float *up, uint32_t rows, uint32_t cols) {
-  struct pair task = {y, gate, up, qn_kernels->swiglu_f32};
-  return run_pair(task, rows, cols, QN_GRAIN_ELEMENTS / 4);
-}
-
 struct clamp {
-  float *y;
-  const float *x;
-  float low;
-  float high;
+  struct qn_real real;
+  void *y;
+  const void *x;
+  double low;
+  double high;
 };
 
 static void clamp_range(void *context, size_t begin, size_t end, uint32_t worker) {
   (void)worker;
   const struct clamp *task = context;
-  qn_kernels->clamp_f32(task->y + begin, task->x + begin, end - begin, task->low, task->high);
+  const struct qn_real *real = &task->real;
+  real->kernels->clamp(qn_real_at(real, task->y, begin), qn_real_at(real, task->x, begin),
+                       end - begin, task->low, task->high);
 }
 
-int32_t qn_clamp_f32(float *y, const float *x, uint32_t rows, uint32_t cols, float low,
-                     float high) {
+int32_t qn_clamp(void *y, const void *x, uint32_t rows, uint32_t cols, double low, double high,
+                 int32_t dtype) {
   if (!(low <= high)) return QN_BAD_ARGUMENT;
-  QN_TRY(qn_check_words(y, rows, cols, 1));
-  QN_TRY(qn_check_words(x, rows, cols, 1));
-  struct clamp task = {y, x, low, high};
+  struct clamp task = {.y = y, .x = x, .low = low, .high = high};
+  QN_TRY(qn_find_real(&task.real, dtype));
+  QN_TRY(qn_check_reals(&task.real, y, rows, cols, 1));
+  QN_TRY(qn_check_reals(&task.real, x, rows, cols, 1));
   qn_parallel_rows((size_t)rows * cols, QN_GRAIN_ELEMENTS, clamp_range, &task);
   return QN_OK;
 }

@@ -32,29 +32,33 @@ int32_t qn_argmax_f32(int32_t *y, const float *x, uint32_t rows, uint32_t cols) 
 }
 
 struct cross_entropy {
-  float *loss;
-  const float *logits;
+  void *loss;
+  const void *logits;
   const int32_t *targets;
   size_t cols;
+  struct qn_real real;
 };
 
 static void cross_entropy_rows(void *context, size_t begin, size_t end, uint32_t worker) {
   (void)worker;
   const struct cross_entropy *task = context;
-  qn_kernels->cross_entropy_f32(task->loss + begin, task->logits + begin * task->cols,
-                                task->targets + begin, end - begin, task->cols);
+  const struct qn_real *real = &task->real;
+  real->kernels->cross_entropy(qn_real_at(real, task->loss, begin),
+                               qn_real_at(real, task->logits, begin * task->cols),
+                               task->targets + begin, end - begin, task->cols);
 }
 
 /* A row has at least one element; no loss is written if a target is out of range. */
-int32_t qn_cross_entropy_f32(float *loss, const float *logits, const int32_t *targets,
-                             uint32_t rows, uint32_t cols) {
+int32_t qn_cross_entropy(void *loss, const void *logits, const int32_t *targets, uint32_t rows,
+                         uint32_t cols, int32_t dtype) {
+  struct cross_entropy task = {.loss = loss, .logits = logits, .targets = targets, .cols = cols};
+  QN_TRY(qn_find_real(&task.real, dtype));
   if (rows == 0) return QN_OK;
   if (cols == 0) return QN_BAD_SIZE;
-  QN_TRY(qn_check_words(loss, rows, 1, 1));
-  QN_TRY(qn_check_words(logits, rows, cols, 1));
+  QN_TRY(qn_check_reals(&task.real, loss, rows, 1, 1));
+  QN_TRY(qn_check_reals(&task.real, logits, rows, cols, 1));
   QN_TRY(qn_check_words(targets, rows, 1, 1));
   QN_TRY(qn_check_indices(targets, rows, cols));
-  struct cross_entropy task = {loss, logits, targets, cols};
   qn_parallel_rows(rows, qn_grain_rows((size_t)cols * 4), cross_entropy_rows, &task);
   return QN_OK;
 }

@@ -45,67 +45,77 @@ int32_t qn_embedding_f32(float *y, const void *table, const int32_t *ids, uint32
 }
 
 struct rope_table {
-  float *cosines;
-  float *sines;
-  const float *factors;
+  void *cosines;
+  void *sines;
+  const void *factors;
   size_t tokens;
   size_t pairs;
   double start;
   double base;
   double scale;
+  struct qn_real real;
 };
 
 static void rope_table_pairs(void *context, size_t begin, size_t end, uint32_t worker) {
   (void)worker;
   const struct rope_table *task = context;
-  qn_kernels->rope_table_f32(task->cosines, task->sines, task->factors, task->tokens, task->pairs,
-                             begin, end, task->start, task->base, task->scale);
+  task->real.kernels->rope_table(task->cosines, task->sines, task->factors, task->tokens,
+                                 task->pairs, begin, end, task->start, task->base, task->scale);
 }
 
 /* The base is finite and above 0, the scale finite. */
-int32_t qn_rope_table_f32(float *cosines, float *sines, const float *factors, uint32_t tokens,
-                          uint32_t pairs, uint32_t start, double base, double scale) {
+int32_t qn_rope_table(void *cosines, void *sines, const void *factors, uint32_t tokens,
+                      uint32_t pairs, uint32_t start, double base, double scale, int32_t dtype) {
   if (!isfinite(base) || base <= 0.0 || !isfinite(scale)) return QN_BAD_ARGUMENT;
-  QN_TRY(qn_check_words(cosines, tokens, pairs, 1));
-  QN_TRY(qn_check_words(sines, tokens, pairs, 1));
-  if (factors != NULL) QN_TRY(qn_check_words(factors, tokens != 0, pairs, 1));
+  struct rope_table task = {cosines, sines, factors, tokens, pairs, (double)start, base, scale,
+                            {NULL, 0}};
+  const struct qn_real *real = &task.real;
+  QN_TRY(qn_find_real(&task.real, dtype));
+  QN_TRY(qn_check_reals(real, cosines, tokens, pairs, 1));
+  QN_TRY(qn_check_reals(real, sines, tokens, pairs, 1));
+  if (factors != NULL) QN_TRY(qn_check_reals(real, factors, tokens != 0, pairs, 1));
   if (tokens == 0) return QN_OK;
-  struct rope_table task = {cosines, sines, factors, tokens, pairs, (double)start, base, scale};
   qn_parallel_rows(pairs, qn_grain_rows((size_t)tokens * 32), rope_table_pairs, &task);
   return QN_OK;
 }
 
 struct rope {
-  float *y;
-  const float *x;
-  const float *cosines;
-  const float *sines;
+  void *y;
+  const void *x;
+  const void *cosines;
+  const void *sines;
   size_t heads;
   size_t head_size;
   size_t pairs;
   int32_t halves;
+  struct qn_real real;
 };
 
 static void rope_tokens(void *context, size_t begin, size_t end, uint32_t worker) {
   (void)worker;
   const struct rope *task = context;
+  const struct qn_real *real = &task->real;
   const size_t at = begin * task->heads * task->head_size;
   const size_t angle = begin * task->pairs;
-  qn_kernels->rope_f32(task->y + at, task->x + at, task->cosines + angle, task->sines + angle,
-                       end - begin, task->heads, task->head_size, task->pairs, task->halves);
+  real->kernels->rope(qn_real_at(real, task->y, at), qn_real_at(real, task->x, at),
+                      qn_real_at(real, task->cosines, angle), qn_real_at(real, task->sines, angle),
+                      end - begin, task->heads, task->head_size, task->pairs, task->halves);
 }
 
-int32_t qn_rope_f32(float *y, const float *x, const float *cosines, const float *sines,
-                    uint32_t tokens, uint32_t heads, uint32_t head_size, uint32_t pairs,
-                    int32_t layout) {
+int32_t qn_rope(void *y, const void *x, const void *cosines, const void *sines, uint32_t tokens,
+                uint32_t heads, uint32_t head_size, uint32_t pairs, int32_t layout,
+                int32_t dtype) {
   if (layout != QN_ROPE_INTERLEAVED && layout != QN_ROPE_HALVES) return QN_BAD_ARGUMENT;
   if ((uint64_t)2 * pairs > head_size) return QN_BAD_SIZE;
-  QN_TRY(qn_check_words(y, tokens, heads, head_size));
-  QN_TRY(qn_check_words(x, tokens, heads, head_size));
-  QN_TRY(qn_check_words(cosines, tokens, heads == 0 ? 0 : pairs, 1));
-  QN_TRY(qn_check_words(sines, tokens, heads == 0 ? 0 : pairs, 1));
+  struct rope task = {y,     x, cosines, sines, heads, head_size, pairs, layout == QN_ROPE_HALVES,
+                      {NULL, 0}};
+  const struct qn_real *real = &task.real;
+  QN_TRY(qn_find_real(&task.real, dtype));
+  QN_TRY(qn_check_reals(real, y, tokens, heads, head_size));
+  QN_TRY(qn_check_reals(real, x, tokens, heads, head_size));
+  QN_TRY(qn_check_reals(real, cosines, tokens, heads == 0 ? 0 : pairs, 1));
+  QN_TRY(qn_check_reals(real, sines, tokens, heads == 0 ? 0 : pairs, 1));
   if (heads == 0 || head_size == 0) return QN_OK;
-  struct rope task = {y, x, cosines, sines, heads, head_size, pairs, layout == QN_ROPE_HALVES};
   qn_parallel_rows(tokens, qn_grain_rows((size_t)heads * head_size), rope_tokens, &task);
   return QN_OK;
 }

@@ -17,47 +17,55 @@ static size_t grain_of(int32_t op) {
 }
 
 struct unary {
-  float *y;
-  const float *x;
+  struct qn_real real;
+  void *y;
+  const void *x;
   int32_t op;
 };
 
 static void unary_range(void *context, size_t begin, size_t end, uint32_t worker) {
   (void)worker;
   const struct unary *task = context;
-  qn_kernels->unary_f32(task->y + begin, task->x + begin, end - begin, task->op);
+  const struct qn_real *real = &task->real;
+  real->kernels->unary(qn_real_at(real, task->y, begin), qn_real_at(real, task->x, begin),
+                       end - begin, task->op);
 }
 
-int32_t qn_unary_f32(float *y, const float *x, uint32_t rows, uint32_t cols, int32_t op) {
+int32_t qn_unary(void *y, const void *x, uint32_t rows, uint32_t cols, int32_t op,
+                 int32_t dtype) {
   if (op < 0 || op >= QN_UNARY_COUNT) return QN_BAD_ARGUMENT;
-  QN_TRY(qn_check_words(y, rows, cols, 1));
-  QN_TRY(qn_check_words(x, rows, cols, 1));
-  struct unary task = {y, x, op};
+  struct unary task = {.y = y, .x = x, .op = op};
+  QN_TRY(qn_find_real(&task.real, dtype));
+  QN_TRY(qn_check_reals(&task.real, y, rows, cols, 1));
+  QN_TRY(qn_check_reals(&task.real, x, rows, cols, 1));
   qn_parallel_rows((size_t)rows * cols, grain_of(op), unary_range, &task);
   return QN_OK;
 }
 
 struct geglu {
-  float *y;
-  const float *gate;
-  const float *up;
+  struct qn_real real;
+  void *y;
+  const void *gate;
+  const void *up;
   int32_t gelu;
 };
 
 static void geglu_range(void *context, size_t begin, size_t end, uint32_t worker) {
   (void)worker;
   const struct geglu *task = context;
-  qn_kernels->geglu_f32(task->y + begin, task->gate + begin, task->up + begin, end - begin,
-                        task->gelu);
+  const struct qn_real *real = &task->real;
+  real->kernels->geglu(qn_real_at(real, task->y, begin), qn_real_at(real, task->gate, begin),
+                       qn_real_at(real, task->up, begin), end - begin, task->gelu);
 }
 
-int32_t qn_geglu_f32(float *y, const float *gate, const float *up, uint32_t rows, uint32_t cols,
-                     int32_t gelu) {
+int32_t qn_geglu(void *y, const void *gate, const void *up, uint32_t rows, uint32_t cols,
+                 int32_t gelu, int32_t dtype) {
   if (gelu != QN_GELU_ERF && gelu != QN_GELU_TANH) return QN_BAD_ARGUMENT;
-  QN_TRY(qn_check_words(y, rows, cols, 1));
-  QN_TRY(qn_check_words(gate, rows, cols, 1));
-  QN_TRY(qn_check_words(up, rows, cols, 1));
-  struct geglu task = {y, gate, up, gelu};
+  struct geglu task = {.y = y, .gate = gate, .up = up, .gelu = gelu};
+  QN_TRY(qn_find_real(&task.real, dtype));
+  QN_TRY(qn_check_reals(&task.real, y, rows, cols, 1));
+  QN_TRY(qn_check_reals(&task.real, gate, rows, cols, 1));
+  QN_TRY(qn_check_reals(&task.real, up, rows, cols, 1));
   qn_parallel_rows((size_t)rows * cols, GRAIN, geglu_range, &task);
   return QN_OK;
 }

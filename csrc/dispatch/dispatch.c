@@ -7,24 +7,29 @@
 
 #include "base/cpu.h"
 
+/* Of float64 there are fewer variants: it is for reference, not for speed. */
 struct isa {
   const char *name;
   const struct qn_kernels *kernels;
+  const struct qn_real_kernels *float32;
+  const struct qn_real_kernels *float64;
 };
 
 extern const struct qn_kernels qn_kernels__generic;
+extern const struct qn_real_kernels qn_real_kernels__generic, qn_real_kernels__float64;
 
 /* Worst first; build.zig has the same list. */
 #if defined(__x86_64__)
-extern const struct qn_kernels qn_kernels__avx2;
-extern const struct qn_kernels qn_kernels__avx512;
-extern const struct qn_kernels qn_kernels__avx512vnni;
+extern const struct qn_kernels qn_kernels__avx2, qn_kernels__avx512, qn_kernels__avx512vnni;
+extern const struct qn_real_kernels qn_real_kernels__avx2, qn_real_kernels__avx512,
+    qn_real_kernels__avx512vnni, qn_real_kernels__float64_avx2;
 
 static const struct isa isas[] = {
-    {"generic", &qn_kernels__generic},
-    {"avx2", &qn_kernels__avx2},
-    {"avx512", &qn_kernels__avx512},
-    {"avx512vnni", &qn_kernels__avx512vnni},
+    {"generic", &qn_kernels__generic, &qn_real_kernels__generic, &qn_real_kernels__float64},
+    {"avx2", &qn_kernels__avx2, &qn_real_kernels__avx2, &qn_real_kernels__float64_avx2},
+    {"avx512", &qn_kernels__avx512, &qn_real_kernels__avx512, &qn_real_kernels__float64_avx2},
+    {"avx512vnni", &qn_kernels__avx512vnni, &qn_real_kernels__avx512vnni,
+     &qn_real_kernels__float64_avx2},
 };
 
 static bool cpu_has(struct qn_cpu cpu, uint32_t index) {
@@ -33,15 +38,18 @@ static bool cpu_has(struct qn_cpu cpu, uint32_t index) {
 }
 #elif defined(__aarch64__)
 extern const struct qn_kernels qn_kernels__neon;
+extern const struct qn_real_kernels qn_real_kernels__neon;
 
 static const struct isa isas[] = {
-    {"generic", &qn_kernels__generic},
-    {"neon", &qn_kernels__neon},
+    {"generic", &qn_kernels__generic, &qn_real_kernels__generic, &qn_real_kernels__float64},
+    {"neon", &qn_kernels__neon, &qn_real_kernels__neon, &qn_real_kernels__float64},
 };
 
 static bool cpu_has(struct qn_cpu cpu, uint32_t index) { return index == 0 || cpu.neon_dot; }
 #else
-static const struct isa isas[] = {{"generic", &qn_kernels__generic}};
+static const struct isa isas[] = {
+    {"generic", &qn_kernels__generic, &qn_real_kernels__generic, &qn_real_kernels__float64},
+};
 
 static bool cpu_has(struct qn_cpu cpu, uint32_t index) {
   (void)cpu;
@@ -68,6 +76,14 @@ static uint32_t best(void) {
 /* Runs when the library is loaded, so that no caller has to ask whether the
  * choice has been made. */
 __attribute__((constructor)) static void select_best_at_load(void) { use(best()); }
+
+const struct qn_real_kernels *qn_real_kernels(int32_t dtype) {
+  switch (dtype) {
+    case QN_F32: return isas[selected].float32;
+    case QN_F64: return isas[selected].float64;
+    default: return NULL;
+  }
+}
 
 uint32_t qn_dispatch_count(void) { return ISA_COUNT; }
 

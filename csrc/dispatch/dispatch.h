@@ -1,8 +1,9 @@
 /*
- * dispatch/dispatch.h: the table of kernels, and the choice of an instruction set.
+ * dispatch/dispatch.h: the tables of kernels, and the choice of an instruction set.
  *
- * A kernel is called as `qn_kernels->name(arguments)`. The pointer is never
- * null: it is set to the best table when the library is loaded, and changes
+ * A kernel is called as `qn_kernels->name(arguments)`, and one that exists for float32
+ * and float64 as `qn_real_kernels(dtype)->name(arguments)`. The tables are never
+ * null: they are set to the best when the library is loaded, and change
  * only when an instruction set is selected, which must not happen while
  * another thread runs a kernel.
  */
@@ -21,7 +22,16 @@ struct qn_kernels {
 #undef QN_KERNEL
 };
 
+struct qn_real_kernels {
+#define QN_KERNEL(type, name, arguments) type(*name) arguments;
+#include "dispatch/real_kernels.inc"
+#undef QN_KERNEL
+};
+
 extern const struct qn_kernels *qn_kernels;
+
+/* The kernels of QN_F32 or QN_F64; null for any other dtype. */
+const struct qn_real_kernels *qn_real_kernels(int32_t dtype);
 
 /* The instruction sets of this build, worst first. `index` is below the count. */
 uint32_t qn_dispatch_count(void);

@@ -6,8 +6,12 @@
  * be trusted to find by themselves: partial loads and stores, and the widening
  * of half floats. Everything else is written once, on clang's vector types:
  *
- *   qn_vf   QN_LANES floats          qn_vi   QN_LANES int32
+ *   qn_vf   QN_LANES qn_real         qn_vi   QN_LANES integers of that size
  *   qn_vd   QN_LANES doubles (two or more registers)
+ *
+ * A qn_real is a float, and qn_vi of int32, but in isa/float64, which defines
+ * QN_REAL_BITS as 64: there it is a double, and what is said of floats below is
+ * true of doubles. Kernels that are written for qn_real are compiled for both.
  *
  * The operators + - * / and, on qn_vi, & | ^ ~ << >> work lane by lane, also
  * with a scalar on one side. A comparison (a < b, a == b, ...) gives a qn_vi
@@ -36,27 +40,44 @@
 
 #define QN_INLINE static inline __attribute__((always_inline, unused))
 
-typedef float qn_vf __attribute__((ext_vector_type(QN_LANES)));
-typedef int32_t qn_vi __attribute__((ext_vector_type(QN_LANES)));
-typedef double qn_vd __attribute__((ext_vector_type(QN_LANES)));
+#ifndef QN_REAL_BITS
+#define QN_REAL_BITS 32
+#endif
 
-QN_INLINE qn_vf qn_vload(const float *p) {
+#if QN_REAL_BITS == 64
+typedef double qn_real;
+#define QN_WHOLE_REALS 0x1p52 /* from here on, every real is an integer */
+#else
+typedef float qn_real;
+#define QN_WHOLE_REALS 0x1p23f
+#endif
+
+typedef qn_real qn_vf __attribute__((ext_vector_type(QN_LANES)));
+typedef double qn_vd __attribute__((ext_vector_type(QN_LANES)));
+/* What comparing reals gives; systems have different names for 64 bits. */
+typedef __typeof__((qn_vf)0.0f < (qn_vf)0.0f) qn_vi;
+typedef int32_t qn_vwords __attribute__((ext_vector_type(QN_LANES))); /* as memory holds them */
+
+QN_INLINE qn_vf qn_vload(const qn_real *p) {
   qn_vf v;
   __builtin_memcpy(&v, p, sizeof v);
   return v;
 }
 
-QN_INLINE void qn_vstore(float *p, qn_vf v) { __builtin_memcpy(p, &v, sizeof v); }
+QN_INLINE void qn_vstore(qn_real *p, qn_vf v) { __builtin_memcpy(p, &v, sizeof v); }
 
 QN_INLINE qn_vi qn_vload_i32(const int32_t *p) {
-  qn_vi v;
+  qn_vwords v;
   __builtin_memcpy(&v, p, sizeof v);
-  return v;
+  return __builtin_convertvector(v, qn_vi);
 }
 
-QN_INLINE void qn_vstore_i32(int32_t *p, qn_vi v) { __builtin_memcpy(p, &v, sizeof v); }
+QN_INLINE void qn_vstore_i32(int32_t *p, qn_vi v) {
+  qn_vwords words = __builtin_convertvector(v, qn_vwords);
+  __builtin_memcpy(p, &words, sizeof words);
+}
 
-QN_INLINE qn_vf qn_vset1(float x) { return (qn_vf)x; }
+QN_INLINE qn_vf qn_vset1(qn_real x) { return (qn_vf)x; }
 QN_INLINE qn_vi qn_vset1_i32(int32_t x) { return (qn_vi)x; }
 QN_INLINE qn_vf qn_vzero(void) { return (qn_vf)0.0f; }
 
@@ -91,7 +112,7 @@ QN_INLINE qn_vi qn_vselect_i32(qn_vi mask, qn_vi a, qn_vi b) { return mask ? a :
 
 /* Lane by lane: the magnitude of a with the sign of b. */
 QN_INLINE qn_vf qn_vcopysign(qn_vf a, qn_vf b) {
-  const qn_vi sign = qn_vset1_i32(INT32_MIN);
+  const qn_vi sign = qn_vbits(qn_vset1(-0.0f));
   return qn_vfrom_bits((qn_vbits(a) & ~sign) | (qn_vbits(b) & sign));
 }
 
@@ -103,9 +124,9 @@ QN_INLINE qn_vf qn_vabs(qn_vf v) { return __builtin_elementwise_abs(v); }
 
 /* Folds are fixed trees: the upper half onto the lower half until one lane is
  * left. */
-typedef float qn_vf4 __attribute__((ext_vector_type(4)));
+typedef qn_real qn_vf4 __attribute__((ext_vector_type(4)));
 typedef double qn_vd4 __attribute__((ext_vector_type(4)));
-typedef int32_t qn_vi4 __attribute__((ext_vector_type(4)));
+typedef __typeof__((qn_vf4)0.0f < (qn_vf4)0.0f) qn_vi4;
 
 #if QN_LANES == 16
 #define QN_FOLD_TO_4(combine, v) \
@@ -124,7 +145,7 @@ typedef int32_t qn_vi4 __attribute__((ext_vector_type(4)));
 #define QN_LARGER(a, b) ((a) > (b) ? (a) : (b))
 #define QN_SMALLER(a, b) ((a) < (b) ? (a) : (b))
 
-QN_INLINE float qn_vreduce_add(qn_vf v) {
+QN_INLINE qn_real qn_vreduce_add(qn_vf v) {
   qn_vf4 last = QN_FOLD_TO_4(QN_SUM, v);
   return QN_FOLD_4(QN_SUM, last);
 }
@@ -134,7 +155,7 @@ QN_INLINE double qn_vreduce_add_double(qn_vd v) {
   return QN_FOLD_4(QN_SUM, last);
 }
 
-QN_INLINE int32_t qn_vreduce_add_i32(qn_vi v) {
+QN_INLINE int64_t qn_vreduce_add_i32(qn_vi v) {
   qn_vi4 last = QN_FOLD_TO_4(QN_SUM, v);
   return QN_FOLD_4(QN_SUM, last);
 }
@@ -156,51 +177,18 @@ QN_INLINE qn_vf4 qn_vreduce_add_4(qn_vf a, qn_vf b, qn_vf c, qn_vf d) {
 }
 
 /* Largest and smallest lane; unspecified when one is NaN. */
-QN_INLINE float qn_vreduce_max(qn_vf v) {
+QN_INLINE qn_real qn_vreduce_max(qn_vf v) {
   qn_vf4 last = QN_FOLD_TO_4(QN_LARGER, v);
   return QN_FOLD_4(QN_LARGER, last);
 }
 
-QN_INLINE float qn_vreduce_min(qn_vf v) {
+QN_INLINE qn_real qn_vreduce_min(qn_vf v) {
   qn_vf4 last = QN_FOLD_TO_4(QN_SMALLER, v);
   return QN_FOLD_4(QN_SMALLER, last);
 }
 
 /* Whether any lane of a comparison's mask is set. */
 QN_INLINE int qn_vany(qn_vi mask) { return __builtin_reduce_or(mask) != 0; }
-
-/* QN_LANES bfloat16 (two bytes each) as floats: exact, the upper half of the
- * float; a signalling NaN stays one. */
-QN_INLINE qn_vf qn_vload_bf16(const void *p) {
-  typedef uint16_t half_words __attribute__((ext_vector_type(QN_LANES)));
-  typedef uint32_t words __attribute__((ext_vector_type(QN_LANES)));
-  half_words h;
-  __builtin_memcpy(&h, p, sizeof h);
-  words w = __builtin_convertvector(h, words) << 16;
-  qn_vf v;
-  __builtin_memcpy(&v, &w, sizeof v);
-  return v;
-}
-
-/* Rounded to nearest, ties to even; NaN is made quiet and keeps its payload. */
-QN_INLINE void qn_vstore_bf16(void *p, qn_vf v) {
-  typedef uint16_t half_words __attribute__((ext_vector_type(QN_LANES)));
-  typedef uint32_t words __attribute__((ext_vector_type(QN_LANES)));
-  words bits;
-  __builtin_memcpy(&bits, &v, sizeof bits);
-  words rounded = bits + 0x7fff + (bits >> 16 & 1);
-  rounded = v != v ? bits | 0x400000 : rounded;
-  half_words h = __builtin_convertvector(rounded >> 16, half_words);
-  __builtin_memcpy(p, &h, sizeof h);
-}
-
-/* QN_LANES int8 as floats. */
-QN_INLINE qn_vf qn_vload_i8(const void *p) {
-  typedef int8_t bytes __attribute__((ext_vector_type(QN_LANES)));
-  bytes b;
-  __builtin_memcpy(&b, p, sizeof b);
-  return qn_vto_float(__builtin_convertvector(b, qn_vi));
-}
 
 QN_INLINE qn_vi qn_vload_u8_i32(const void *p) {
   typedef uint8_t bytes __attribute__((ext_vector_type(QN_LANES)));
@@ -209,45 +197,25 @@ QN_INLINE qn_vi qn_vload_u8_i32(const void *p) {
   return __builtin_convertvector(b, qn_vi);
 }
 
-/* The low, or the high, four bits of QN_LANES bytes, as floats 0 .. 15. In a
- * block of Q4_0 or Q4_1, byte j holds element j low and element j + 16 high. */
-QN_INLINE qn_vf qn_vload_u4_low(const void *p) {
-  return qn_vto_float(qn_vload_u8_i32(p) & 15);
-}
-
-QN_INLINE qn_vf qn_vload_u4_high(const void *p) {
-  return qn_vto_float(qn_vload_u8_i32(p) >> 4);
-}
-
 /* Partial loads and stores lane by lane, for instruction sets without masks. The
  * loops run over all lanes so that they unroll; a loop to n becomes a call. */
-QN_INLINE qn_vf qn_vload_n_loop(const float *p, size_t n) {
+QN_INLINE qn_vf qn_vload_n_loop(const qn_real *p, size_t n) {
   if (n == QN_LANES) return qn_vload(p);
-  float lanes[QN_LANES];
+  qn_real lanes[QN_LANES];
   for (size_t i = 0; i < QN_LANES; i += 1) lanes[i] = i < n ? p[i] : 0.0f;
   return qn_vload(lanes);
 }
 
-QN_INLINE void qn_vstore_n_loop(float *p, qn_vf v, size_t n) {
+QN_INLINE void qn_vstore_n_loop(qn_real *p, qn_vf v, size_t n) {
   if (n == QN_LANES) {
     qn_vstore(p, v);
     return;
   }
-  float lanes[QN_LANES];
+  qn_real lanes[QN_LANES];
   qn_vstore(lanes, v);
   for (size_t i = 0; i < QN_LANES; i += 1) {
     if (i < n) p[i] = lanes[i];
   }
-}
-
-/* qn_vscale for instruction sets without one for it: half of n is added to the
- * exponent, which stays normal, and the other half multiplied, which may round. A NaN
- * in n becomes an integer (0 or the smallest) that leaves v's NaN one. */
-QN_INLINE qn_vf qn_vscale_steps(qn_vf v, qn_vf n) {
-  qn_vi exponent = qn_vto_i32(n);
-  qn_vi half = exponent >> 1;
-  qn_vf first = qn_vfrom_bits(qn_vbits(v) + (half << 23));
-  return first * qn_vfrom_bits((exponent - half + 127) << 23);
 }
 
 QN_INLINE void qn_vstore_i32_n(int32_t *p, qn_vi v, size_t n) {
@@ -260,11 +228,18 @@ QN_INLINE void qn_vstore_i32_n(int32_t *p, qn_vi v, size_t n) {
   for (size_t i = 0; i < n; i += 1) p[i] = lanes[i];
 }
 
-/* The first n lanes, zero in the rest: the same loads on other bits. */
-QN_INLINE qn_vf qn_vload_n(const float *p, size_t n);
+/* The first n lanes, zero in the rest. */
+QN_INLINE qn_vf qn_vload_n(const qn_real *p, size_t n);
 
 QN_INLINE qn_vi qn_vload_i32_n(const int32_t *p, size_t n) {
-  return qn_vbits(qn_vload_n((const float *)(const void *)p, n));
+#if QN_REAL_BITS == 32
+  return qn_vbits(qn_vload_n((const qn_real *)(const void *)p, n)); /* the same loads */
+#else
+  if (n == QN_LANES) return qn_vload_i32(p);
+  int32_t lanes[QN_LANES];
+  for (size_t i = 0; i < QN_LANES; i += 1) lanes[i] = i < n ? p[i] : 0;
+  return qn_vload_i32(lanes);
+#endif
 }
 
 QN_INLINE qn_vi qn_vload_u8_i32_n(const void *p, size_t n) {
@@ -275,28 +250,8 @@ QN_INLINE qn_vi qn_vload_u8_i32_n(const void *p, size_t n) {
   return qn_vload_u8_i32(lanes);
 }
 
-/* The first n of QN_LANES half-width elements, zero in the rest, for the two
- * functions below. */
-QN_INLINE void qn_vcopy_half_words(uint16_t *lanes, const void *p, size_t n) {
-  const uint8_t *bytes = p;
-  for (size_t i = 0; i < QN_LANES; i += 1) {
-    lanes[i] = 0;
-    if (i < n) __builtin_memcpy(&lanes[i], bytes + 2 * i, 2);
-  }
-}
-
-QN_INLINE qn_vf qn_vload_bf16_n(const void *p, size_t n) {
-  uint16_t lanes[QN_LANES];
-  qn_vcopy_half_words(lanes, p, n);
-  return qn_vload_bf16(lanes);
-}
-
-QN_INLINE qn_vf qn_vload_f16(const void *p);
-
-QN_INLINE qn_vf qn_vload_f16_n(const void *p, size_t n) {
-  uint16_t lanes[QN_LANES];
-  qn_vcopy_half_words(lanes, p, n);
-  return qn_vload_f16(lanes);
-}
+#if QN_REAL_BITS == 32
+#include "isa/vec_storage.h"
+#endif
 
 #endif

@@ -1,6 +1,7 @@
 /*
  * vec_math.h: exp, log, tanh, erf and what is built on them, on vectors of float32.
- * Include <vec.h> first. vec_math_wide.h has those that compute in float64.
+ * Include <vec.h> first. vec_math_wide.h has those that compute in float64. Where a
+ * qn_real is a double, isa/float64/vec_math.h stands in for both.
  *
  * Errors, measured over the float32 numbers against float64, subnormal results
  * included; without a fused multiply-add where there are two:
@@ -18,6 +19,10 @@
  */
 #ifndef QUERN_ISA_VEC_MATH_H
 #define QUERN_ISA_VEC_MATH_H
+
+#if QN_REAL_BITS == 64
+#include "isa/float64/vec_math.h"
+#else
 
 /* coefficients[0] + coefficients[1] x + ... by Horner's scheme, which takes the fewest
  * operations; the loop has a constant length. */
@@ -53,7 +58,7 @@ QN_INLINE qn_vf qn_vexp(qn_vf x) {
   return qn_vscale(e, n);
 }
 
-/* 2^x for -250 <= x <= 127, NaN for NaN. With f = x - n and |f| <= 1/2, the error
+/* 2^x for -250 <= x <= 129, NaN for NaN. With f = x - n and |f| <= 1/2, the error
  * of 1 + f P(f) is 3.0e-9. */
 QN_INLINE qn_vf qn_vexp2_bounded(qn_vf x) {
   static const float p[] = {0x1.62e430p-1f, 0x1.ebfbdcp-3f,  0x1.c6af7ap-5f,
@@ -61,6 +66,11 @@ QN_INLINE qn_vf qn_vexp2_bounded(qn_vf x) {
   qn_vf n = qn_vnearest(x);
   qn_vf f = x - n;
   return qn_vscale(qn_vfma(QN_POLYNOMIAL(f, p), f, qn_vset1(1.0f)), n);
+}
+
+/* 2^x for every float: 0 below -150, infinity from 128 on, NaN for NaN. */
+QN_INLINE qn_vf qn_vexp2(qn_vf x) {
+  return qn_vexp2_bounded(qn_vmin(qn_vset1(129.0f), qn_vmax(qn_vset1(-151.0f), x)));
 }
 
 /* log(x) of a positive normal x, plus `offset`.
@@ -119,15 +129,6 @@ QN_INLINE qn_vf qn_verf(qn_vf x) {
   return qn_vcopysign(qn_vselect(magnitude < 0.93f, near, far), x);
 }
 
-/* 1 / (1 + exp(-x)), without overflow on either side. */
-QN_INLINE qn_vf qn_vsigmoid(qn_vf x) {
-  qn_vf e = qn_vexp(-qn_vabs(x));
-  return qn_vselect(x < 0.0f, e, qn_vset1(1.0f)) / (1.0f + e);
-}
-
-/* x / (1 + exp(-x)): NaN at -infinity, as the formula has it. */
-QN_INLINE qn_vf qn_vsilu(qn_vf x) { return x * qn_vsigmoid(x); }
-
 /* x Phi(x), where Phi(x) = (1 + erf(x / sqrt 2)) / 2 is the normal distribution
  * (Hendrycks and Gimpel, "Gaussian error linear units", 2016): NaN at -infinity, as
  * the formula has it, and precise to the smallest results.
@@ -153,5 +154,16 @@ QN_INLINE qn_vf qn_vgelu_tanh(qn_vf x) {
   qn_vf e = qn_vexp2_bounded(-z);
   return x * (qn_vselect(x < 0.0f, e, qn_vset1(1.0f)) / (1.0f + e));
 }
+
+#endif
+
+/* 1 / (1 + exp(-x)), without overflow on either side. */
+QN_INLINE qn_vf qn_vsigmoid(qn_vf x) {
+  qn_vf e = qn_vexp(-qn_vabs(x));
+  return qn_vselect(x < 0.0f, e, qn_vset1(1.0f)) / (1.0f + e);
+}
+
+/* x / (1 + exp(-x)): NaN at -infinity, as the formula has it. */
+QN_INLINE qn_vf qn_vsilu(qn_vf x) { return x * qn_vsigmoid(x); }
 
 #endif

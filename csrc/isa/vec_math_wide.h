@@ -1,7 +1,8 @@
 /*
  * vec_math_wide.h: functions of float32 vectors that are computed in float64, where
- * float32 would need each number in two parts: sin and cos, whose argument is
- * reduced by multiples of pi / 2, and expm1 and log1p, which must not cancel.
+ * float32 would need each number in two parts: sin, cos and tan, whose argument is
+ * reduced by multiples of pi / 2, atan, log2 and log10, and expm1 and log1p, which must
+ * not cancel.
  * Include <vec.h> first.
  *
  * The result is rounded once, from one with an error below 2^-30: less than 0.51
@@ -9,6 +10,10 @@
  */
 #ifndef QUERN_ISA_VEC_MATH_WIDE_H
 #define QUERN_ISA_VEC_MATH_WIDE_H
+
+#if QN_REAL_BITS == 64
+#include "isa/float64/vec_math.h"
+#else
 
 #include "isa/vec_double.h"
 
@@ -46,13 +51,10 @@ QN_INLINE double qn_reduce_large(float x, uint64_t *quarters) {
   return bits >> 31 ? -rest : rest;
 }
 
-/* sin(x + quarters pi / 2). Below 2^26, pi / 2 is taken off in three parts, of which
- * the first two have 27 bits, so that their products are exact. */
-QN_INLINE qn_vf qn_vsin_shifted(qn_vf x, uint64_t quarters) {
-  static const double sine[] = {1.0, -0x1.5555554cbcd1ap-3, 0x1.1111089801880p-7,
-                                -0x1.a00f9eda37bd4p-13, 0x1.6cd89b074b3a4p-19};
-  static const double cosine[] = {1.0, -0.5, 0x1.5555554f53bd6p-5, -0x1.6c16b89db5d37p-10,
-                                  0x1.a01122f6efc39p-16, -0x1.242b5a487f8f2p-22};
+/* x without whole quarter turns, in -pi/4 .. pi/4, and the number of these modulo 4.
+ * Below 2^26, pi / 2 is taken off in three parts, of which the first two have 27 bits,
+ * so that their products are exact. */
+QN_INLINE qn_vd qn_vreduce_turns(qn_vf x, qn_vul *quarters) {
   qn_vd wide = qn_vto_double(x);
   qn_vd shifted = wide * 0x1.45f306dc9c883p-1 + QN_TO_INTEGER_DOUBLE;
   qn_vd n = shifted - QN_TO_INTEGER_DOUBLE;
@@ -67,17 +69,81 @@ QN_INLINE qn_vf qn_vsin_shifted(qn_vf x, uint64_t quarters) {
       turns[lane] = whole;
     }
   }
+  *quarters = turns;
+  return r;
+}
+
+/* sin(r) and cos(r) for |r| <= pi/4. */
+QN_INLINE qn_vd qn_vsin_reduced(qn_vd r) {
+  static const double sine[] = {1.0, -0x1.5555554cbcd1ap-3, 0x1.1111089801880p-7,
+                                -0x1.a00f9eda37bd4p-13, 0x1.6cd89b074b3a4p-19};
+  return r * QN_POLYNOMIAL_DOUBLE(r * r, sine);
+}
+
+QN_INLINE qn_vd qn_vcos_reduced(qn_vd r) {
+  static const double cosine[] = {1.0, -0.5, 0x1.5555554f53bd6p-5, -0x1.6c16b89db5d37p-10,
+                                  0x1.a01122f6efc39p-16, -0x1.242b5a487f8f2p-22};
+  return QN_POLYNOMIAL_DOUBLE(r * r, cosine);
+}
+
+/* sin(x + quarters pi / 2). */
+QN_INLINE qn_vf qn_vsin_shifted(qn_vf x, uint64_t quarters) {
+  qn_vul turns;
+  qn_vd r = qn_vreduce_turns(x, &turns);
   turns += quarters;
-  qn_vd square = r * r;
-  qn_vd odd = r * QN_POLYNOMIAL_DOUBLE(square, sine);
-  qn_vd even = QN_POLYNOMIAL_DOUBLE(square, cosine);
-  qn_vd y = qn_vselect_double((turns & 1) != 0, even, odd);
+  qn_vd y = qn_vselect_double((turns & 1) != 0, qn_vcos_reduced(r), qn_vsin_reduced(r));
   return qn_vto_single(qn_vfrom_bits_double(qn_vbits_double(y) ^ (turns & 2) << 62));
 }
 
 /* sin(x) and cos(x) for every float32; NaN for infinity. */
 QN_INLINE qn_vf qn_vsin(qn_vf x) { return qn_vsin_shifted(x, 0); }
 QN_INLINE qn_vf qn_vcos(qn_vf x) { return qn_vsin_shifted(x, 1); }
+
+/* tan(x) for every float32; NaN for infinity. After an odd number of quarter turns it
+ * is -cos / sin. */
+QN_INLINE qn_vf qn_vtan(qn_vf x) {
+  qn_vul turns;
+  qn_vd r = qn_vreduce_turns(x, &turns);
+  qn_vd sine = qn_vsin_reduced(r);
+  qn_vd cosine = qn_vcos_reduced(r);
+  qn_vl odd = (turns & 1) != 0;
+  qn_vd over = qn_vselect_double(odd, -cosine, sine);
+  return qn_vto_single(over / qn_vselect_double(odd, sine, cosine));
+}
+
+/* atan(x) for every float32. With t = x, (x - 1) / (x + 1) or -1 / x, so that |t| is at
+ * most tan(pi/8), it is 0, pi/4 or pi/2 more than atan(t) = t + t^3 P(t^2), whose error
+ * is 2^-38. */
+QN_INLINE qn_vf qn_vatan(qn_vf x) {
+  static const double p[] = {-0x1.5555555504af8p-2, 0x1.9999982dd2f87p-3, -0x1.2491c2acde4dbp-3,
+                             0x1.c6f6eea363473p-4,  -0x1.71d83037d6a72p-4, 0x1.2459c0e827a5bp-4,
+                             -0x1.4b8dd11325702p-5};
+  const double eighth = 0x1.a827999fcef32p-2; /* tan(pi/8) */
+  qn_vd wide = qn_vto_double(qn_vabs(x));
+  qn_vl middle = wide > eighth;
+  qn_vl large = wide > 1.0 / eighth;
+  qn_vd over = qn_vselect_double(large, qn_vset1_double(-1.0), wide - 1.0);
+  qn_vd under = qn_vselect_double(large, wide, wide + 1.0);
+  qn_vd t = qn_vselect_double(middle, over, wide) /
+            qn_vselect_double(middle, under, qn_vset1_double(1.0));
+  qn_vd start = qn_vselect_double(large, qn_vset1_double(0x1.921fb54442d18p+0),
+                                  qn_vset1_double(0x1.921fb54442d18p-1));
+  qn_vd square = t * t;
+  qn_vd y = t + t * square * QN_POLYNOMIAL_DOUBLE(square, p);
+  y += qn_vselect_double(middle, start, qn_vset1_double(0.0));
+  return qn_vcopysign(qn_vto_single(y), x);
+}
+
+/* log2(x) times `factor` for every float32: -infinity at 0, NaN below. */
+QN_INLINE qn_vf qn_vlog2_scaled(qn_vf x, double factor) {
+  qn_vf y = qn_vto_single(qn_vlog2_double(qn_vto_double(x)) * factor);
+  y = qn_vselect(x == 0.0f, qn_vset1(-__builtin_inff()), y);
+  y = qn_vselect(x < 0.0f, qn_vset1(__builtin_nanf("")), y);
+  return qn_vselect(x < __builtin_inff(), y, x);
+}
+
+QN_INLINE qn_vf qn_vlog2(qn_vf x) { return qn_vlog2_scaled(x, 1.0); }
+QN_INLINE qn_vf qn_vlog10(qn_vf x) { return qn_vlog2_scaled(x, 0x1.34413509f79ffp-2); }
 
 /* exp(x) - 1 for every float32: x = n ln 2 + r, and with e = r + r^2 P(r) the result
  * is 2^n e + (2^n - 1). */
@@ -123,5 +189,7 @@ QN_INLINE qn_vf qn_vlog1p(qn_vf x) {
   qn_vi ordinary = (x > -1.0f) & (x < __builtin_inff()) & (x != 0.0f);
   return qn_vselect(ordinary, result, special);
 }
+
+#endif
 
 #endif

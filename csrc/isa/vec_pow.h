@@ -10,24 +10,6 @@
 
 #include "isa/vec_double.h"
 
-/* log2 of positive, finite floats that were widened: x = 2^k m with m between the
- * roots of 1/2 and 2, and log m = 2 artanh t, t = (m - 1) / (m + 1), |t| < 0.172. */
-QN_INLINE qn_vd qn_vlog2_double(qn_vd x) {
-  static const double artanh[] = {1.0 / 3.0,  1.0 / 5.0,  1.0 / 7.0,  1.0 / 9.0,
-                                  1.0 / 11.0, 1.0 / 13.0, 1.0 / 15.0, 1.0 / 17.0};
-  const int64_t root_half = 0x3fe6a09e667f3bcd;
-  const qn_vl offset = (qn_vl)qn_vbits_double(x) - root_half;
-  const qn_vl exponent = offset >> 52;
-  const qn_vd m = qn_vfrom_bits_double(qn_vbits_double(x) - (qn_vul)(exponent << 52));
-  /* Through 32 bits, since few processors convert 64. */
-  const qn_vd k = __builtin_convertvector(__builtin_convertvector(exponent, qn_vi), qn_vd);
-  const qn_vd t = (m - 1.0) / (m + 1.0);
-  const qn_vd z = t * t;
-  const qn_vd p = QN_POLYNOMIAL_DOUBLE(z, artanh);
-  const double two_over_ln2 = 0x1.71547652b82fep1;
-  return k + t * (two_over_ln2 + two_over_ln2 * (z * p));
-}
-
 /* 2^v for |v| <= 200, by Taylor's series of exp around the nearest integer. */
 QN_INLINE qn_vd qn_vexp2_double(qn_vd v) {
   static const double taylor[] = {1.0,         1.0,         0.5,          1.0 / 6.0,

@@ -7,6 +7,8 @@
  * once; that of ADD_SCALED in float32 too, where the processor has a fused
  * multiply-add. A comparison with NaN is false but for NOT_EQUAL; booleans are 0 and 1.
  */
+#include <math.h>
+
 #include "dispatch/kernel_table.h"
 #include "kernels/broadcast.h"
 #include <vec.h>
@@ -78,7 +80,9 @@ QN_INLINE void step_f64(char *y, const char *const *x, const void *context) {
     store_mask(y, __builtin_convertvector(COMPARISON(code, a, b), mask_i8));
     return;
   }
-  if (code == QN_ADD_SCALED) {
+  if (code == QN_POWER) {
+    for (int lane = 0; lane < QN_LANES; lane += 1) result[lane] = pow(a[lane], b[lane]);
+  } else if (code == QN_ADD_SCALED) {
     result = a + operation->scalar * b;
   } else {
     result = ARITHMETIC(code, a, b);
@@ -164,18 +168,14 @@ QN_INLINE void run_real(const struct run *run, size_t item, const struct operati
                         void (*step)(char *y, const char *const *x, const void *context)) {
   switch (operation->code) {
     case QN_DIVIDE: run_code(run, item, QN_DIVIDE, 0, step); return;
+    case QN_POWER: run_code(run, item, QN_POWER, 0, step); return;
     case QN_ADD_SCALED: run_code(run, item, QN_ADD_SCALED, operation->scalar, step); return;
     default: run_common(run, item, operation->code, step); return;
   }
 }
 
 static void run_f32(const struct run *run, const void *context) {
-  const struct operation *operation = context;
-  if (operation->code == QN_POWER) {
-    run_code(run, sizeof(float), QN_POWER, 0, step_f32);
-  } else {
-    run_real(run, sizeof(float), operation, step_f32);
-  }
+  run_real(run, sizeof(float), context, step_f32);
 }
 
 static void run_f64(const struct run *run, const void *context) {

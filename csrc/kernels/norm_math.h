@@ -21,9 +21,9 @@
 enum { QN_NORM_BLOCK = 64 * QN_LANES };
 
 struct qn_moments {
-  float shift;  /* the mean as a float */
-  float offset; /* the mean is shift + offset */
-  float factor; /* 1 / sqrt(variance + epsilon) */
+  qn_real shift;  /* the mean as a float */
+  qn_real offset; /* the mean is shift + offset */
+  qn_real factor; /* 1 / sqrt(variance + epsilon) */
   int wide;     /* float32 is too narrow: see qn_moments_wide */
 };
 
@@ -33,14 +33,14 @@ struct qn_spread {
 };
 
 /* Element i .. of x, or of x + residual, which is then also written to `total`. */
-QN_INLINE qn_vf qn_load_total(float *total, const float *x, const float *residual, size_t i) {
+QN_INLINE qn_vf qn_load_total(qn_real *total, const qn_real *x, const qn_real *residual, size_t i) {
   if (!residual) return qn_vload(x + i);
   qn_vf v = qn_vload(x + i) + qn_vload(residual + i);
   qn_vstore(total + i, v);
   return v;
 }
 
-QN_INLINE qn_vf qn_load_total_n(float *total, const float *x, const float *residual, size_t i,
+QN_INLINE qn_vf qn_load_total_n(qn_real *total, const qn_real *x, const qn_real *residual, size_t i,
                                 size_t n) {
   if (!residual) return qn_vload_n(x + i, n);
   qn_vf v = qn_vload_n(x + i, n) + qn_vload_n(residual + i, n);
@@ -50,8 +50,8 @@ QN_INLINE qn_vf qn_load_total_n(float *total, const float *x, const float *resid
 
 /* The sums over a row of x, or of x + residual, which is then written to `total`;
  * that may be x or residual. */
-QN_INLINE struct qn_spread qn_row_spread(float *total, const float *x, const float *residual,
-                                         size_t count, float shift) {
+QN_INLINE struct qn_spread qn_row_spread(qn_real *total, const qn_real *x, const qn_real *residual,
+                                         size_t count, qn_real shift) {
   qn_vd sum = (qn_vd)0.0;
   qn_vd squares = (qn_vd)0.0;
   for (size_t i = 0; i < count;) {
@@ -84,7 +84,7 @@ QN_INLINE struct qn_spread qn_row_spread(float *total, const float *x, const flo
 }
 
 /* The mean of the first elements; any float would be right. */
-QN_INLINE float qn_row_first_shift(const float *x, const float *residual, size_t count) {
+QN_INLINE qn_real qn_row_first_shift(const qn_real *x, const qn_real *residual, size_t count) {
   size_t n = count < QN_LANES ? count : QN_LANES;
   qn_vf v = qn_vload_n(x, n);
   if (residual) v += qn_vload_n(residual, n);
@@ -92,15 +92,15 @@ QN_INLINE float qn_row_first_shift(const float *x, const float *residual, size_t
 }
 
 /* The moments of a row of at least one element; arguments as for qn_row_spread. */
-QN_INLINE struct qn_moments qn_row_moments(float *total, const float *x, const float *residual,
-                                           size_t count, float epsilon) {
-  float shift = qn_row_first_shift(x, residual, count);
+QN_INLINE struct qn_moments qn_row_moments(qn_real *total, const qn_real *x,
+                                           const qn_real *residual, size_t count, qn_real epsilon) {
+  qn_real shift = qn_row_first_shift(x, residual, count);
   struct qn_spread spread = qn_row_spread(total, x, residual, count, shift);
   double offset = spread.sum / (double)count;
   double square = spread.squares / (double)count;
   double variance = square - offset * offset;
   if (offset * offset > 4.0 * variance) {
-    shift = (float)((double)shift + offset);
+    shift = (qn_real)((double)shift + offset);
     spread = qn_row_spread(NULL, residual ? total : x, NULL, count, shift);
     offset = spread.sum / (double)count;
     square = spread.squares / (double)count;
@@ -109,11 +109,11 @@ QN_INLINE struct qn_moments qn_row_moments(float *total, const float *x, const f
   if (variance < 0.0) variance = 0.0;
   double divisor = variance + (double)epsilon;
   double mean = (double)shift + offset;
-  float nearest = (float)mean;
+  qn_real nearest = (qn_real)mean;
   return (struct qn_moments){
       .shift = nearest,
-      .offset = (float)(mean - (double)nearest),
-      .factor = (float)(1.0 / sqrt(divisor)),
+      .offset = (qn_real)(mean - (double)nearest),
+      .factor = (qn_real)(1.0 / sqrt(divisor)),
       .wide = !(divisor > 0x1p-100 && spread.squares < 0x1p100),
   };
 }
@@ -124,8 +124,8 @@ struct qn_wide_moments {
   double factor;
 };
 
-static inline struct qn_wide_moments qn_row_wide_moments(const float *x, size_t count,
-                                                         float epsilon) {
+static inline struct qn_wide_moments qn_row_wide_moments(const qn_real *x, size_t count,
+                                                         qn_real epsilon) {
   double sum = 0.0;
   for (size_t i = 0; i < count; i += 1) sum += (double)x[i];
   double mean = sum / (double)count;
@@ -139,8 +139,8 @@ static inline struct qn_wide_moments qn_row_wide_moments(const float *x, size_t 
 
 /* y = (t - mean) * factor * weight + bias; y may be t. Which of weight and bias there
  * are is known where this is inlined. */
-QN_INLINE void qn_normalise(float *y, const float *t, const float *weight, const float *bias,
-                            size_t cols, const struct qn_moments *moments) {
+QN_INLINE void qn_normalise(qn_real *y, const qn_real *t, const qn_real *weight,
+                            const qn_real *bias, size_t cols, const struct qn_moments *moments) {
   qn_vf shift = qn_vset1(moments->shift);
   qn_vf offset = qn_vset1(moments->offset);
   qn_vf factor = qn_vset1(moments->factor);
@@ -158,18 +158,18 @@ QN_INLINE void qn_normalise(float *y, const float *t, const float *weight, const
   }
 }
 
-static inline void qn_normalise_wide(float *y, const float *t, const float *weight,
-                                     const float *bias, size_t cols, float epsilon) {
+static inline void qn_normalise_wide(qn_real *y, const qn_real *t, const qn_real *weight,
+                                     const qn_real *bias, size_t cols, qn_real epsilon) {
   struct qn_wide_moments moments = qn_row_wide_moments(t, cols, epsilon);
   for (size_t i = 0; i < cols; i += 1) {
     double v = ((double)t[i] - moments.mean) * moments.factor;
-    y[i] = (float)(v * (weight ? (double)weight[i] : 1.0) + (bias ? (double)bias[i] : 0.0));
+    y[i] = (qn_real)(v * (weight ? (double)weight[i] : 1.0) + (bias ? (double)bias[i] : 0.0));
   }
 }
 
 /* The same for any moments; weight and bias are null for ones and zeros. */
-static inline void qn_normalise_row(float *y, const float *t, const float *weight,
-                                    const float *bias, size_t cols, float epsilon,
+static inline void qn_normalise_row(qn_real *y, const qn_real *t, const qn_real *weight,
+                                    const qn_real *bias, size_t cols, qn_real epsilon,
                                     const struct qn_moments *moments) {
   if (moments->wide) {
     qn_normalise_wide(y, t, weight, bias, cols, epsilon);

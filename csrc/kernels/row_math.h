@@ -1,7 +1,7 @@
 /*
  * kernels/row_math.h: folds over one row that several kernels share.
  *
- * All take a row of `count` floats with no alignment, read it once, and give a
+ * All take a row of `count` reals with no alignment, read it once, and give a
  * result whose bits depend on the row alone.
  */
 #ifndef QN_KERNELS_ROW_MATH_H
@@ -12,7 +12,7 @@
 #include "isa/vec_math.h"
 
 /* The largest element, NaN left out; -inf for an empty row or one of NaN only. */
-QN_INLINE float qn_row_max(const float *x, size_t count) {
+QN_INLINE qn_real qn_row_max(const qn_real *x, size_t count) {
   qn_vf largest = qn_vset1(-INFINITY);
   qn_vf others[3] = {largest, largest, largest};
   size_t i = 0;
@@ -24,13 +24,13 @@ QN_INLINE float qn_row_max(const float *x, size_t count) {
   }
   for (; i + QN_LANES <= count; i += QN_LANES) largest = qn_vmax(qn_vload(x + i), largest);
   largest = qn_vmax(qn_vmax(largest, others[0]), qn_vmax(others[1], others[2]));
-  float result = qn_vreduce_max(largest);
+  qn_real result = qn_vreduce_max(largest);
   for (; i < count; i += 1) result = x[i] > result ? x[i] : result;
   return result;
 }
 
 /* Whether any element is NaN. */
-QN_INLINE int qn_row_has_nan(const float *x, size_t count) {
+QN_INLINE int qn_row_has_nan(const qn_real *x, size_t count) {
   qn_vi found = qn_vset1_i32(0);
   size_t i = 0;
   for (; i + QN_LANES <= count; i += QN_LANES) {
@@ -44,18 +44,24 @@ QN_INLINE int qn_row_has_nan(const float *x, size_t count) {
 
 /* The first index of the largest element, NaN counting as largest; the row is
  * not empty. */
-QN_INLINE size_t qn_row_argmax(const float *x, size_t count) {
+QN_INLINE size_t qn_row_argmax(const qn_real *x, size_t count) {
   size_t i = 0;
   if (qn_row_has_nan(x, count)) {
     while (x[i] == x[i]) i += 1;
     return i;
   }
-  float largest = qn_row_max(x, count);
+  qn_real largest = qn_row_max(x, count);
   while (i + QN_LANES <= count && !qn_vany(qn_vload(x + i) == qn_vset1(largest))) i += QN_LANES;
   while (x[i] != largest) i += 1;
   return i;
 }
 
+#if QN_REAL_BITS == 64
+/* Doubles have room for subnormal results: nothing is lifted. */
+#define QN_LIFT 1.0
+
+QN_INLINE qn_vf qn_vexp_lifted(qn_vf x) { return qn_vexp(x); }
+#else
 /* 2^64 exp(x) for x <= 0, as if x were -104 where it is below that or NaN: 0 after
  * a product with 2^-64. Lifted so, it is normal down to there, needs no second step
  * for subnormal results, and a softmax takes the factor back for nothing.
@@ -82,11 +88,12 @@ QN_INLINE qn_vf qn_vexp_lifted(qn_vf x) {
   p = qn_vfma(p, r, qn_vset1(1.0f));
   return qn_vfrom_bits(qn_vbits(p) + (qn_vbits(shifted) << 23));
 }
+#endif
 
 /* Where qn_row_exp_sum finds the largest element of the next row on its way. */
 struct qn_next_row {
-  const float *x;
-  float largest;
+  const qn_real *x;
+  qn_real largest;
 };
 
 /* What qn_row_exp_sum gathers: several of each, so that none waits for itself. */
@@ -99,8 +106,8 @@ struct qn_exp_sums {
 
 /* One vector of qn_row_exp_sum, at i. Whether y and next are null is known where
  * this is inlined. */
-QN_INLINE void qn_exp_step(struct qn_exp_sums *sums, size_t c, float *y, const float *x, size_t i,
-                           float shift, const float *next, size_t count) {
+QN_INLINE void qn_exp_step(struct qn_exp_sums *sums, size_t c, qn_real *y, const qn_real *x,
+                           size_t i, qn_real shift, const qn_real *next, size_t count) {
   qn_vf difference = qn_vload(x + i) - shift;
   qn_vf e = qn_vexp_lifted(difference);
   if (y) {
@@ -130,9 +137,9 @@ QN_INLINE void qn_exp_step(struct qn_exp_sums *sums, size_t c, float *y, const f
  *
  * Exponentials leave time for memory: where a next row is given, its largest element
  * is found, and the rows of x and y behind it are brought into the second cache. */
-QN_INLINE double qn_row_exp_sum(float *y, const float *x, size_t count, float shift,
+QN_INLINE double qn_row_exp_sum(qn_real *y, const qn_real *x, size_t count, qn_real shift,
                                 struct qn_next_row *next_row) {
-  const float *next = NULL;
+  const qn_real *next = NULL;
   if (next_row) {
     next = next_row->x;
     __builtin_assume(next != NULL);

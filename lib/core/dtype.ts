@@ -47,6 +47,9 @@ export interface DataOf {
 /** The dtypes of single elements; the others are blocks of quantised ones. */
 export type PlainDType = Exclude<DType, "q8_0" | "q4_0" | "q4_1">;
 
+/** The dtypes that stand for real numbers; float16 and bfloat16 are computed with in float32. */
+export type Floating = "float32" | "float64" | "float16" | "bfloat16";
+
 /** One element, as JavaScript has it: a bigint for int64, 0 or 1 for bool. */
 export type ElementOf<D extends DType> = D extends "int64" ? bigint : number;
 
@@ -155,4 +158,24 @@ export function dataView(
  */
 export function isPlain(dtype: DType): dtype is PlainDType {
   return dtypeLayout(dtype).blockElements === 1;
+}
+
+/**
+ * Whether a dtype stands for real numbers.
+ *
+ * @param dtype The element type.
+ * @returns False for integers, bool and the quantised ones.
+ */
+export function isFloating(dtype: DType): dtype is Floating {
+  return dtype === "float32" || dtype === "float64" || isHalf(dtype);
+}
+
+/**
+ * Whether a dtype is one of half the bytes of float32, which only store.
+ *
+ * @param dtype The element type.
+ * @returns True for float16 and bfloat16.
+ */
+export function isHalf(dtype: DType): dtype is "float16" | "bfloat16" {
+  return dtype === "float16" || dtype === "bfloat16";
 }

@@ -7,6 +7,7 @@ import { check } from "./status.ts";
 
 export { type InstructionSet, libraryFileName, native, NativeLibraryError } from "./library.ts";
 export type { NativeLibrary, NativeSymbols } from "./library.ts";
+export { dtypeCodes } from "./dtype_codes.ts";
 export { check, statusError } from "./status.ts";
 export { Words } from "./words.ts";
 export { environment } from "./environment.ts";

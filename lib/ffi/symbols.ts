@@ -9,7 +9,7 @@
  */
 
 /** FNV-1a (64 bit) of the header's bytes; `qn_header_hash()` of a library that fits. */
-export const headerHash = 0x38f249c0f622b6b6n;
+export const headerHash = 0x8634c222cd98066fn;
 
 /**
  * What went wrong. The text of each is in base/status.c.
@@ -98,7 +98,7 @@ export const BinaryOp = {
   /** NaN where one of the two is */
   MAXIMUM: 4,
   MINIMUM: 5,
-  /** float32 alone; the special cases of IEEE 754 */
+  /** floating-point dtypes alone; the special cases of IEEE 754 */
   POWER: 6,
   /** a + scalar * b, floating-point dtypes alone */
   ADD_SCALED: 7,
@@ -236,7 +236,15 @@ export const UnaryOp = {
   GELU_ERF: 21,
   /** x * (1 + tanh(sqrt(2 / pi) * (x + 0.044715 * x^3))) / 2 */
   GELU_TANH: 22,
-  UNARY_COUNT: 23,
+  /** 2^x */
+  EXP2: 23,
+  /** of these two, too: -infinity at 0, NaN below */
+  LOG2: 24,
+  LOG10: 25,
+  TAN: 26,
+  /** the angle whose tangent is x, between -pi / 2 and pi / 2 */
+  ATAN: 27,
+  UNARY_COUNT: 28,
 } as const;
 
 /** A value of {@linkcode UnaryOp}. */
@@ -771,19 +779,20 @@ export const symbols = {
 
   /**
    * y[rows,cols] ~ Normal(mean, deviation), from Philox4x32-10 keyed by the seed
-   * and counted by the element's index.
+   * and counted by the element's index; the same numbers in both dtypes.
    *
-   * `int32_t qn_random_normal_f32(float *y, uint32_t rows, uint32_t cols, uint32_t seed_low, uint32_t seed_high, float mean, float deviation)`
+   * `int32_t qn_random_normal(void *y, uint32_t rows, uint32_t cols, uint32_t seed_low, uint32_t seed_high, double mean, double deviation, int32_t dtype)`
    */
-  qn_random_normal_f32: {
+  qn_random_normal: {
     parameters: [
-      "usize", // float *y
+      "usize", // void *y
       "u32", // uint32_t rows
       "u32", // uint32_t cols
       "u32", // uint32_t seed_low
       "u32", // uint32_t seed_high
-      "f32", // float mean
-      "f32", // float deviation
+      "f64", // double mean
+      "f64", // double deviation
+      "i32", // int32_t dtype
     ],
     result: "i32",
   },
@@ -906,16 +915,17 @@ export const symbols = {
    * y = x, but low where x < low, and high where x > high; low <= high. NaN stays. In
    * place.
    *
-   * `int32_t qn_clamp_f32(float *y, const float *x, uint32_t rows, uint32_t cols, float low, float high)`
+   * `int32_t qn_clamp(void *y, const void *x, uint32_t rows, uint32_t cols, double low, double high, int32_t dtype)`
    */
-  qn_clamp_f32: {
+  qn_clamp: {
     parameters: [
-      "usize", // float *y
-      "usize", // const float *x
+      "usize", // void *y
+      "usize", // const void *x
       "u32", // uint32_t rows
       "u32", // uint32_t cols
-      "f32", // float low
-      "f32", // float high
+      "f64", // double low
+      "f64", // double high
+      "i32", // int32_t dtype
     ],
     result: "i32",
   },
@@ -923,15 +933,16 @@ export const symbols = {
   /**
    * y = silu(gate) * up, all [rows,cols], silu(v) = v / (1 + exp(-v)). In place.
    *
-   * `int32_t qn_swiglu_f32(float *y, const float *gate, const float *up, uint32_t rows, uint32_t cols)`
+   * `int32_t qn_swiglu(void *y, const void *gate, const void *up, uint32_t rows, uint32_t cols, int32_t dtype)`
    */
-  qn_swiglu_f32: {
+  qn_swiglu: {
     parameters: [
-      "usize", // float *y
-      "usize", // const float *gate
-      "usize", // const float *up
+      "usize", // void *y
+      "usize", // const void *gate
+      "usize", // const void *up
       "u32", // uint32_t rows
       "u32", // uint32_t cols
+      "i32", // int32_t dtype
     ],
     result: "i32",
   },
@@ -940,16 +951,17 @@ export const symbols = {
    * y = gelu(gate) * up, all [rows,cols]; `gelu` is QN_GELU_ERF or QN_GELU_TANH. In
    * place.
    *
-   * `int32_t qn_geglu_f32(float *y, const float *gate, const float *up, uint32_t rows, uint32_t cols, int32_t gelu)`
+   * `int32_t qn_geglu(void *y, const void *gate, const void *up, uint32_t rows, uint32_t cols, int32_t gelu, int32_t dtype)`
    */
-  qn_geglu_f32: {
+  qn_geglu: {
     parameters: [
-      "usize", // float *y
-      "usize", // const float *gate
-      "usize", // const float *up
+      "usize", // void *y
+      "usize", // const void *gate
+      "usize", // const void *up
       "u32", // uint32_t rows
       "u32", // uint32_t cols
       "i32", // int32_t gelu
+      "i32", // int32_t dtype
     ],
     result: "i32",
   },
@@ -957,15 +969,16 @@ export const symbols = {
   /**
    * y = f(x), both [rows,cols], f being a qn_unary_op. In place.
    *
-   * `int32_t qn_unary_f32(float *y, const float *x, uint32_t rows, uint32_t cols, int32_t op)`
+   * `int32_t qn_unary(void *y, const void *x, uint32_t rows, uint32_t cols, int32_t op, int32_t dtype)`
    */
-  qn_unary_f32: {
+  qn_unary: {
     parameters: [
-      "usize", // float *y
-      "usize", // const float *x
+      "usize", // void *y
+      "usize", // const void *x
       "u32", // uint32_t rows
       "u32", // uint32_t cols
       "i32", // int32_t op
+      "i32", // int32_t dtype
     ],
     result: "i32",
   },
@@ -974,16 +987,17 @@ export const symbols = {
    * y = x / sqrt(mean(x^2) + epsilon) * weight, row by row; weight[cols] may be
    * null (ones). In place.
    *
-   * `int32_t qn_rms_norm_f32(float *y, const float *x, const float *weight, uint32_t rows, uint32_t cols, float epsilon)`
+   * `int32_t qn_rms_norm(void *y, const void *x, const void *weight, uint32_t rows, uint32_t cols, double epsilon, int32_t dtype)`
    */
-  qn_rms_norm_f32: {
+  qn_rms_norm: {
     parameters: [
-      "usize", // float *y
-      "usize", // const float *x
-      "usize", // const float *weight
+      "usize", // void *y
+      "usize", // const void *x
+      "usize", // const void *weight
       "u32", // uint32_t rows
       "u32", // uint32_t cols
-      "f32", // float epsilon
+      "f64", // double epsilon
+      "i32", // int32_t dtype
     ],
     result: "i32",
   },
@@ -992,18 +1006,19 @@ export const symbols = {
    * The same for t = x + residual, which is also written to `total`, unless that is
    * null. In place: y and total may each be x or residual, and are not the same.
    *
-   * `int32_t qn_rms_norm_residual_f32(float *y, float *total, const float *x, const float *residual, const float *weight, uint32_t rows, uint32_t cols, float epsilon)`
+   * `int32_t qn_rms_norm_residual(void *y, void *total, const void *x, const void *residual, const void *weight, uint32_t rows, uint32_t cols, double epsilon, int32_t dtype)`
    */
-  qn_rms_norm_residual_f32: {
+  qn_rms_norm_residual: {
     parameters: [
-      "usize", // float *y
-      "usize", // float *total
-      "usize", // const float *x
-      "usize", // const float *residual
-      "usize", // const float *weight
+      "usize", // void *y
+      "usize", // void *total
+      "usize", // const void *x
+      "usize", // const void *residual
+      "usize", // const void *weight
       "u32", // uint32_t rows
       "u32", // uint32_t cols
-      "f32", // float epsilon
+      "f64", // double epsilon
+      "i32", // int32_t dtype
     ],
     result: "i32",
   },
@@ -1012,37 +1027,39 @@ export const symbols = {
    * y = (x - mean(x)) / sqrt(variance(x) + epsilon) * weight + bias, row by row;
    * weight[cols] and bias[cols] may be null (ones, zeros). In place.
    *
-   * `int32_t qn_layer_norm_f32(float *y, const float *x, const float *weight, const float *bias, uint32_t rows, uint32_t cols, float epsilon)`
+   * `int32_t qn_layer_norm(void *y, const void *x, const void *weight, const void *bias, uint32_t rows, uint32_t cols, double epsilon, int32_t dtype)`
    */
-  qn_layer_norm_f32: {
+  qn_layer_norm: {
     parameters: [
-      "usize", // float *y
-      "usize", // const float *x
-      "usize", // const float *weight
-      "usize", // const float *bias
+      "usize", // void *y
+      "usize", // const void *x
+      "usize", // const void *weight
+      "usize", // const void *bias
       "u32", // uint32_t rows
       "u32", // uint32_t cols
-      "f32", // float epsilon
+      "f64", // double epsilon
+      "i32", // int32_t dtype
     ],
     result: "i32",
   },
 
   /**
-   * The same for t = x + residual, with total and in place as for qn_rms_norm_residual_f32.
+   * The same for t = x + residual, with total and in place as for qn_rms_norm_residual.
    *
-   * `int32_t qn_layer_norm_residual_f32(float *y, float *total, const float *x, const float *residual, const float *weight, const float *bias, uint32_t rows, uint32_t cols, float epsilon)`
+   * `int32_t qn_layer_norm_residual(void *y, void *total, const void *x, const void *residual, const void *weight, const void *bias, uint32_t rows, uint32_t cols, double epsilon, int32_t dtype)`
    */
-  qn_layer_norm_residual_f32: {
+  qn_layer_norm_residual: {
     parameters: [
-      "usize", // float *y
-      "usize", // float *total
-      "usize", // const float *x
-      "usize", // const float *residual
-      "usize", // const float *weight
-      "usize", // const float *bias
+      "usize", // void *y
+      "usize", // void *total
+      "usize", // const void *x
+      "usize", // const void *residual
+      "usize", // const void *weight
+      "usize", // const void *bias
       "u32", // uint32_t rows
       "u32", // uint32_t cols
-      "f32", // float epsilon
+      "f64", // double epsilon
+      "i32", // int32_t dtype
     ],
     result: "i32",
   },
@@ -1051,19 +1068,20 @@ export const symbols = {
    * x[images,channels,spatial] normalised as above over each of `groups` equal groups of
    * the channels of an image; weight[channels] and bias[channels] may be null. In place.
    *
-   * `int32_t qn_group_norm_f32(float *y, const float *x, const float *weight, const float *bias, uint32_t images, uint32_t channels, uint32_t spatial, uint32_t groups, float epsilon)`
+   * `int32_t qn_group_norm(void *y, const void *x, const void *weight, const void *bias, uint32_t images, uint32_t channels, uint32_t spatial, uint32_t groups, double epsilon, int32_t dtype)`
    */
-  qn_group_norm_f32: {
+  qn_group_norm: {
     parameters: [
-      "usize", // float *y
-      "usize", // const float *x
-      "usize", // const float *weight
-      "usize", // const float *bias
+      "usize", // void *y
+      "usize", // const void *x
+      "usize", // const void *weight
+      "usize", // const void *bias
       "u32", // uint32_t images
       "u32", // uint32_t channels
       "u32", // uint32_t spatial
       "u32", // uint32_t groups
-      "f32", // float epsilon
+      "f64", // double epsilon
+      "i32", // int32_t dtype
     ],
     result: "i32",
   },
@@ -1071,14 +1089,15 @@ export const symbols = {
   /**
    * y = softmax(x) over each row. In place. A row of all -inf gives NaN.
    *
-   * `int32_t qn_softmax_f32(float *y, const float *x, uint32_t rows, uint32_t cols)`
+   * `int32_t qn_softmax(void *y, const void *x, uint32_t rows, uint32_t cols, int32_t dtype)`
    */
-  qn_softmax_f32: {
+  qn_softmax: {
     parameters: [
-      "usize", // float *y
-      "usize", // const float *x
+      "usize", // void *y
+      "usize", // const void *x
       "u32", // uint32_t rows
       "u32", // uint32_t cols
+      "i32", // int32_t dtype
     ],
     result: "i32",
   },
@@ -1086,24 +1105,25 @@ export const symbols = {
   /**
    * y = softmax(x * scale) over the columns that the mask leaves of each row, 0 in the
    * others. In place. Row r has row r / mask_outer * mask_inner + r % mask_inner of the
-   * mask, 1 <= mask_inner <= mask_outer: one of QN_F32 is added; of QN_BOOL or QN_I32,
+   * mask, 1 <= mask_inner <= mask_outer: one of the dtype of x is added; of QN_BOOL or QN_I32,
    * columns where it is 0 are left out. The mask may be null. With causal_rows != 0, which is at most
    * cols, row r sees columns 0 .. cols - causal_rows + r % causal_rows.
    *
-   * `int32_t qn_softmax_masked_f32(float *y, const float *x, const void *mask, uint32_t rows, uint32_t cols, float scale, int32_t mask_dtype, uint32_t mask_outer, uint32_t mask_inner, uint32_t causal_rows)`
+   * `int32_t qn_softmax_masked(void *y, const void *x, const void *mask, uint32_t rows, uint32_t cols, double scale, int32_t mask_dtype, uint32_t mask_outer, uint32_t mask_inner, uint32_t causal_rows, int32_t dtype)`
    */
-  qn_softmax_masked_f32: {
+  qn_softmax_masked: {
     parameters: [
-      "usize", // float *y
-      "usize", // const float *x
+      "usize", // void *y
+      "usize", // const void *x
       "usize", // const void *mask
       "u32", // uint32_t rows
       "u32", // uint32_t cols
-      "f32", // float scale
+      "f64", // double scale
       "i32", // int32_t mask_dtype
       "u32", // uint32_t mask_outer
       "u32", // uint32_t mask_inner
       "u32", // uint32_t causal_rows
+      "i32", // int32_t dtype
     ],
     result: "i32",
   },
@@ -1111,14 +1131,15 @@ export const symbols = {
   /**
    * y = log(softmax(x)) over each row. In place.
    *
-   * `int32_t qn_log_softmax_f32(float *y, const float *x, uint32_t rows, uint32_t cols)`
+   * `int32_t qn_log_softmax(void *y, const void *x, uint32_t rows, uint32_t cols, int32_t dtype)`
    */
-  qn_log_softmax_f32: {
+  qn_log_softmax: {
     parameters: [
-      "usize", // float *y
-      "usize", // const float *x
+      "usize", // void *y
+      "usize", // const void *x
       "u32", // uint32_t rows
       "u32", // uint32_t cols
+      "i32", // int32_t dtype
     ],
     result: "i32",
   },
@@ -1141,15 +1162,16 @@ export const symbols = {
   /**
    * loss[rows] = log(sum(exp(logits))) - logits[target], row by row.
    *
-   * `int32_t qn_cross_entropy_f32(float *loss, const float *logits, const int32_t *targets, uint32_t rows, uint32_t cols)`
+   * `int32_t qn_cross_entropy(void *loss, const void *logits, const int32_t *targets, uint32_t rows, uint32_t cols, int32_t dtype)`
    */
-  qn_cross_entropy_f32: {
+  qn_cross_entropy: {
     parameters: [
-      "usize", // float *loss
-      "usize", // const float *logits
+      "usize", // void *loss
+      "usize", // const void *logits
       "usize", // const int32_t *targets
       "u32", // uint32_t rows
       "u32", // uint32_t cols
+      "i32", // int32_t dtype
     ],
     result: "i32",
   },
@@ -1176,18 +1198,19 @@ export const symbols = {
    * cosines and sines [tokens,pairs] of the angles
    * (start + t) * scale * base^(-p / pairs) / factors[p]; factors may be null (ones).
    *
-   * `int32_t qn_rope_table_f32(float *cosines, float *sines, const float *factors, uint32_t tokens, uint32_t pairs, uint32_t start, double base, double scale)`
+   * `int32_t qn_rope_table(void *cosines, void *sines, const void *factors, uint32_t tokens, uint32_t pairs, uint32_t start, double base, double scale, int32_t dtype)`
    */
-  qn_rope_table_f32: {
+  qn_rope_table: {
     parameters: [
-      "usize", // float *cosines
-      "usize", // float *sines
-      "usize", // const float *factors
+      "usize", // void *cosines
+      "usize", // void *sines
+      "usize", // const void *factors
       "u32", // uint32_t tokens
       "u32", // uint32_t pairs
       "u32", // uint32_t start
       "f64", // double base
       "f64", // double scale
+      "i32", // int32_t dtype
     ],
     result: "i32",
   },
@@ -1196,19 +1219,20 @@ export const symbols = {
    * Turns the first 2*pairs elements of each head of x[tokens,heads,head_size];
    * the rest is copied. In place.
    *
-   * `int32_t qn_rope_f32(float *y, const float *x, const float *cosines, const float *sines, uint32_t tokens, uint32_t heads, uint32_t head_size, uint32_t pairs, int32_t layout)`
+   * `int32_t qn_rope(void *y, const void *x, const void *cosines, const void *sines, uint32_t tokens, uint32_t heads, uint32_t head_size, uint32_t pairs, int32_t layout, int32_t dtype)`
    */
-  qn_rope_f32: {
+  qn_rope: {
     parameters: [
-      "usize", // float *y
-      "usize", // const float *x
-      "usize", // const float *cosines
-      "usize", // const float *sines
+      "usize", // void *y
+      "usize", // const void *x
+      "usize", // const void *cosines
+      "usize", // const void *sines
       "u32", // uint32_t tokens
       "u32", // uint32_t heads
       "u32", // uint32_t head_size
       "u32", // uint32_t pairs
       "i32", // int32_t layout
+      "i32", // int32_t dtype
     ],
     result: "i32",
   },

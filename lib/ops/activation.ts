@@ -1,17 +1,18 @@
 /**
  * Activation functions of neural networks.
  */
+import type { Floating } from "../core/dtype.ts";
 import { UnaryOp } from "../ffi/mod.ts";
 import type { Tensor } from "../tensor/mod.ts";
-import type { OutOption } from "./operands.ts";
+import type { ResultOption } from "./operands.ts";
 import { unary } from "./unary.ts";
 
 /**
  * `max(x, 0)`, element by element; NaN stays NaN.
  *
- * @param x Any shape, float32.
+ * @param x Any shape and floating-point dtype.
  * @param options `out` may be `x`.
- * @returns The values, float32, in the same shape.
+ * @returns The values, in the same shape and dtype.
  *
  * @example
  * ```ts
@@ -22,16 +23,16 @@ import { unary } from "./unary.ts";
  * console.log(y.toArray()); // [1, 0]
  * ```
  */
-export function relu(x: Tensor<"float32">, options: OutOption = {}): Tensor<"float32"> {
+export function relu<D extends Floating>(x: Tensor<D>, options: ResultOption<D> = {}): Tensor<D> {
   return unary(x, "relu", UnaryOp.RELU, options);
 }
 
 /**
  * `1 / (1 + exp(-x))`, element by element, within 2.4 ULP.
  *
- * @param x Any shape, float32.
+ * @param x Any shape and floating-point dtype.
  * @param options `out` may be `x`.
- * @returns The values, float32, in the same shape.
+ * @returns The values, in the same shape and dtype.
  *
  * @example
  * ```ts
@@ -42,16 +43,19 @@ export function relu(x: Tensor<"float32">, options: OutOption = {}): Tensor<"flo
  * console.log(y.toArray()); // [0.5, 0.8807970285415649]
  * ```
  */
-export function sigmoid(x: Tensor<"float32">, options: OutOption = {}): Tensor<"float32"> {
+export function sigmoid<D extends Floating>(
+  x: Tensor<D>,
+  options: ResultOption<D> = {},
+): Tensor<D> {
   return unary(x, "sigmoid", UnaryOp.SIGMOID, options);
 }
 
 /**
  * `x / (1 + exp(-x))`, element by element, within 3 ULP: the swish function. NaN at -infinity.
  *
- * @param x Any shape, float32.
+ * @param x Any shape and floating-point dtype.
  * @param options `out` may be `x`.
- * @returns The values, float32, in the same shape.
+ * @returns The values, in the same shape and dtype.
  *
  * @example
  * ```ts
@@ -62,6 +66,6 @@ export function sigmoid(x: Tensor<"float32">, options: OutOption = {}): Tensor<"
  * console.log(y.toArray()); // [0, 1.7615940570831299]
  * ```
  */
-export function silu(x: Tensor<"float32">, options: OutOption = {}): Tensor<"float32"> {
+export function silu<D extends Floating>(x: Tensor<D>, options: ResultOption<D> = {}): Tensor<D> {
   return unary(x, "silu", UnaryOp.SILU, options);
 }

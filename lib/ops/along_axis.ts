@@ -2,6 +2,7 @@
  * Operations over one axis, whose kernels know rows only: any other axis than the last
  * is brought there by a view, which is made dense, and the result is copied back.
  */
+import type { Floating } from "../core/dtype.ts";
 import { resolveIndex, type Tensor } from "../tensor/mod.ts";
 import { checkInPlace, resultTensor } from "./operands.ts";
 
@@ -29,17 +30,17 @@ export function isLastAxis(operation: string, x: Tensor, axis: number): boolean 
  * @param out What the caller passed.
  * @param run The operation over the last axis, giving a new tensor.
  * @param options What to pass to it.
- * @returns The result, in the shape of `x`.
+ * @returns The result, in the shape and dtype of `x`.
  */
-export function alongAxis<O>(
+export function alongAxis<D extends Floating, O>(
   operation: string,
-  x: Tensor<"float32">,
+  x: Tensor<D>,
   axis: number,
-  out: Tensor<"float32"> | undefined,
-  run: (x: Tensor<"float32">, options: O) => Tensor<"float32">,
+  out: Tensor<D> | undefined,
+  run: (x: Tensor<D>, options: O) => Tensor<D>,
   options: O,
-): Tensor<"float32"> {
-  const y = resultTensor(operation, out, x.shape);
+): Tensor<D> {
+  const y = resultTensor<D>(operation, out, x.shape, x.dtype);
   const held: Tensor[] = y === out ? [] : [y];
   try {
     checkInPlace(operation, out, "x", x);

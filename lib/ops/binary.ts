@@ -6,32 +6,32 @@
  * steps along it, 0 where it repeats an element. So no operand is ever copied, but
  * one that is not contiguous and shares memory with the result.
  */
-import type { DType } from "../core/dtype.ts";
+import { type DType, type Floating, isHalf, isPlain, type PlainDType } from "../core/dtype.ts";
 import { broadcastShapes, formatShape, sameShape, type Shape } from "../core/shape.ts";
 import { native, Status, Words } from "../ffi/mod.ts";
 import { BinaryOp } from "../ffi/symbols.ts";
 import { overlaps, type Tensor } from "../tensor/mod.ts";
+import { cast } from "./cast.ts";
+import { type Promoted, promotedDType, withDType, withFloat32 } from "./halves.ts";
 import {
   checkInPlace,
   checkOperand,
   dtypeCodes,
   refuse,
+  type ResultOption,
   resultTensor,
   withDense,
 } from "./operands.ts";
 
 /** The dtypes that arithmetic takes. */
-export type Arithmetic = "float32" | "float64" | "int32" | "int64";
-/** The dtypes that division takes. */
-export type Floating = "float32" | "float64";
+export type Arithmetic = Floating | "int32" | "int64";
 /** The dtypes that comparisons take. */
 export type Comparable = Arithmetic | "uint8" | "bool";
 
-/** The option of operations whose result has the dtype of their operands, or a fixed one. */
-export interface ResultOption<D extends DType> {
-  /** Where to write the result, which must be contiguous; a new tensor when left out. */
-  out?: Tensor<D>;
-}
+/** The dtypes that the second operand of a comparison may have besides that of the first. */
+export type Partner<D extends DType> = D extends Floating ? Floating : D;
+
+export type { Floating, Promoted, ResultOption };
 
 /** An operation, as its errors and the native library know it. */
 export interface Operation {
@@ -42,8 +42,13 @@ export interface Operation {
   /** The dtypes that it takes. */
   readonly dtypes: readonly DType[];
   /** The dtype of the result; that of the operands when left out. */
-  readonly result?: DType;
+  readonly result?: PlainDType;
 }
+
+/** The dtypes of arithmetic and of what real numbers alone have. */
+export const floats: readonly Floating[] = ["float32", "float64", "float16", "bfloat16"];
+/** The dtypes of arithmetic. */
+export const numbers: readonly Arithmetic[] = [...floats, "int32", "int64"];
 
 /** For each of 16 axes at most: its size, and the strides of up to three operands. */
 const layout = new Words(4 * 16);
@@ -136,7 +141,7 @@ function checkDType(operation: Operation, tensor: Tensor): void {
  * Applies an operation to two operands.
  *
  * @param a A tensor.
- * @param b Another of its dtype, or a number.
+ * @param b Another of its dtype, or floating-point as it is, or a number.
  * @param operation Which.
  * @param out Where to write the result.
  * @param scalar What `b` is multiplied by, for `AddScaled` alone.
@@ -153,8 +158,9 @@ export function binary(
   checkOperand(name, "the first operand", a);
   checkDType(operation, a);
   if (typeof b === "number") return withNumber(a, b, operation, out);
-  checkOperand(name, "the second operand", b, a.dtype);
+  checkOperand(name, "the second operand", b);
   const shape = broadcast(name, a.shape, b.shape);
+  if (a.dtype !== b.dtype || isHalf(a.dtype)) return converted(a, b, operation, shape, out, scalar);
   const y = resultTensor<DType>(name, out, shape, result ?? a.dtype);
   if (mustCopy(out, a) || mustCopy(out, b)) {
     return withDense([a, b], binary, operation, out, scalar);
@@ -169,8 +175,38 @@ export function binary(
   return status === Status.OK ? y : refuse(name, status, y, out, { a, b });
 }
 
+/** The operation on halves, or on operands of different dtypes. */
+function converted(
+  a: Tensor,
+  b: Tensor,
+  operation: Operation,
+  shape: Shape,
+  out: Tensor | undefined,
+  scalar: number,
+): Tensor {
+  const { name } = operation;
+  const dtype = isPlain(a.dtype) && isPlain(b.dtype) ? promotedDType(a.dtype, b.dtype) : undefined;
+  if (dtype === undefined) {
+    throw new TypeError(`${name}: the second operand is ${b.dtype}, expected ${a.dtype}`);
+  }
+  const result = {
+    operation: name,
+    shape,
+    dtype: operation.result ?? dtype,
+    out: out as Tensor<PlainDType> | undefined,
+  };
+  const computed = dtype === "float64" ? dtype : "float32";
+  return withDType(computed, result, [a, b], (a, b) => binary(a, b, operation, undefined, scalar));
+}
+
 function withNumber(a: Tensor, b: number, operation: Operation, out: Tensor | undefined): Tensor {
   const { name, code, result } = operation;
+  if (isHalf(a.dtype)) {
+    const { shape } = a;
+    const dtype: PlainDType = result ?? a.dtype;
+    const half = { operation: name, shape, dtype, out: out as Tensor<PlainDType> | undefined };
+    return withFloat32(half, [a], (a) => withNumber(a, b, operation, undefined));
+  }
   const y = resultTensor<DType>(name, out, a.shape, result ?? a.dtype);
   if (mustCopy(out, a)) {
     return withDense([a], withNumberLast, b, operation, out);
@@ -197,8 +233,9 @@ function withNumberLast(
 /**
  * Applies an operation to a tensor in place, also where it is not contiguous.
  *
- * @param x A tensor; changed.
- * @param y Another of its dtype that broadcasts to its shape, or a number.
+ * @param x A tensor; changed. It keeps its dtype.
+ * @param y Another of its dtype, or floating-point as it is, that broadcasts to its shape,
+ *   or a number.
  * @param operation Which.
  * @param scalar What `y` is multiplied by, for `AddScaled` alone.
  * @returns `x`.
@@ -213,7 +250,7 @@ export function binaryInPlace<T extends Tensor>(
   const { name } = operation;
   checkOperand(name, "the first operand", x);
   if (typeof y !== "number") {
-    checkOperand(name, "the second operand", y, x.dtype);
+    checkOperand(name, "the second operand", y);
     const shape = broadcast(name, x.shape, y.shape);
     if (!sameShape(shape, x.shape)) {
       throw new RangeError(
@@ -222,11 +259,17 @@ export function binaryInPlace<T extends Tensor>(
       );
     }
   }
-  if (x.isContiguous) {
+  const { dtype } = x;
+  if (x.isContiguous && (typeof y === "number" || y.dtype === dtype)) {
     binary(x, y, operation, x, scalar);
-  } else {
-    using result = binary(x, y, operation, undefined, scalar);
+    return x;
+  }
+  using result = binary(x, y, operation, undefined, scalar);
+  if (result.dtype === dtype || !isPlain(dtype)) {
     x.copyFrom(result);
+  } else {
+    using rounded = cast(result, dtype);
+    x.copyFrom(rounded);
   }
   return x;
 }

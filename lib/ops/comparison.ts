@@ -4,12 +4,19 @@
  */
 import { BinaryOp } from "../ffi/symbols.ts";
 import type { Tensor } from "../tensor/mod.ts";
-import { binary, type Comparable, type Operation, type ResultOption } from "./binary.ts";
+import {
+  binary,
+  type Comparable,
+  numbers,
+  type Operation,
+  type Partner,
+  type ResultOption,
+} from "./binary.ts";
 
 const comparison = (name: string, code: BinaryOp): Operation => ({
   name,
   code,
-  dtypes: ["float32", "float64", "int32", "int64", "uint8", "bool"],
+  dtypes: [...numbers, "uint8", "bool"],
   result: "bool",
 });
 const logic = (name: string, code: BinaryOp): Operation => ({ name, code, dtypes: ["bool"] });
@@ -27,12 +34,12 @@ const neither = logic("logicalNot", BinaryOp.EQUAL);
 /**
  * `a = b`, element by element; shapes broadcast as those of `add`.
  *
- * @param a Any dtype but float16, bfloat16 and the quantised.
- * @param b The same dtype, or a number.
+ * @param a Any dtype but the quantised.
+ * @param b The same dtype, another that is floating-point too, or a number.
  * @param options `out`, of dtype bool.
  * @returns 1 where it holds, else 0.
  * @throws {RangeError} When the shapes do not fit each other.
- * @throws {TypeError} When the dtypes differ.
+ * @throws {TypeError} When the dtypes differ, and are not both floating-point.
  *
  * @example
  * ```ts
@@ -47,7 +54,7 @@ const neither = logic("logicalNot", BinaryOp.EQUAL);
  */
 export function equal<D extends Comparable>(
   a: Tensor<D>,
-  b: Tensor<D> | number,
+  b: Tensor<NoInfer<D>> | Tensor<Partner<D>> | number,
   options: ResultOption<"bool"> = {},
 ): Tensor<"bool"> {
   return binary(a, b, equals, options.out) as Tensor<"bool">;
@@ -56,14 +63,14 @@ export function equal<D extends Comparable>(
 /**
  * `a ≠ b`, as {@linkcode equal}; true where one is NaN.
  *
- * @param a Any dtype but float16, bfloat16 and the quantised.
- * @param b The same dtype, or a number.
+ * @param a Any dtype but the quantised.
+ * @param b The same dtype, another that is floating-point too, or a number.
  * @param options `out`, of dtype bool.
  * @returns 1 where it holds, else 0.
  */
 export function notEqual<D extends Comparable>(
   a: Tensor<D>,
-  b: Tensor<D> | number,
+  b: Tensor<NoInfer<D>> | Tensor<Partner<D>> | number,
   options: ResultOption<"bool"> = {},
 ): Tensor<"bool"> {
   return binary(a, b, differs, options.out) as Tensor<"bool">;
@@ -72,14 +79,14 @@ export function notEqual<D extends Comparable>(
 /**
  * `a < b`, as {@linkcode equal}.
  *
- * @param a Any dtype but float16, bfloat16 and the quantised.
- * @param b The same dtype, or a number.
+ * @param a Any dtype but the quantised.
+ * @param b The same dtype, another that is floating-point too, or a number.
  * @param options `out`, of dtype bool.
  * @returns 1 where it holds, else 0.
  */
 export function less<D extends Comparable>(
   a: Tensor<D>,
-  b: Tensor<D> | number,
+  b: Tensor<NoInfer<D>> | Tensor<Partner<D>> | number,
   options: ResultOption<"bool"> = {},
 ): Tensor<"bool"> {
   return binary(a, b, isLess, options.out) as Tensor<"bool">;
@@ -88,14 +95,14 @@ export function less<D extends Comparable>(
 /**
  * `a ≤ b`, as {@linkcode equal}.
  *
- * @param a Any dtype but float16, bfloat16 and the quantised.
- * @param b The same dtype, or a number.
+ * @param a Any dtype but the quantised.
+ * @param b The same dtype, another that is floating-point too, or a number.
  * @param options `out`, of dtype bool.
  * @returns 1 where it holds, else 0.
  */
 export function lessEqual<D extends Comparable>(
   a: Tensor<D>,
-  b: Tensor<D> | number,
+  b: Tensor<NoInfer<D>> | Tensor<Partner<D>> | number,
   options: ResultOption<"bool"> = {},
 ): Tensor<"bool"> {
   return binary(a, b, isLessOrEqual, options.out) as Tensor<"bool">;
@@ -104,14 +111,14 @@ export function lessEqual<D extends Comparable>(
 /**
  * `a > b`, as {@linkcode equal}.
  *
- * @param a Any dtype but float16, bfloat16 and the quantised.
- * @param b The same dtype, or a number.
+ * @param a Any dtype but the quantised.
+ * @param b The same dtype, another that is floating-point too, or a number.
  * @param options `out`, of dtype bool.
  * @returns 1 where it holds, else 0.
  */
 export function greater<D extends Comparable>(
   a: Tensor<D>,
-  b: Tensor<D> | number,
+  b: Tensor<NoInfer<D>> | Tensor<Partner<D>> | number,
   options: ResultOption<"bool"> = {},
 ): Tensor<"bool"> {
   return binary(a, b, isGreater, options.out) as Tensor<"bool">;
@@ -120,14 +127,14 @@ export function greater<D extends Comparable>(
 /**
  * `a ≥ b`, as {@linkcode equal}.
  *
- * @param a Any dtype but float16, bfloat16 and the quantised.
- * @param b The same dtype, or a number.
+ * @param a Any dtype but the quantised.
+ * @param b The same dtype, another that is floating-point too, or a number.
  * @param options `out`, of dtype bool.
  * @returns 1 where it holds, else 0.
  */
 export function greaterEqual<D extends Comparable>(
   a: Tensor<D>,
-  b: Tensor<D> | number,
+  b: Tensor<NoInfer<D>> | Tensor<Partner<D>> | number,
   options: ResultOption<"bool"> = {},
 ): Tensor<"bool"> {
   return binary(a, b, isGreaterOrEqual, options.out) as Tensor<"bool">;

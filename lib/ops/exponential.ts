@@ -1,17 +1,18 @@
 /**
- * Exponentials and logarithms of each element, within 1 ULP of the exact values.
+ * Exponentials and logarithms of each element, within 1.1 ULP of the exact values.
  */
+import type { Floating } from "../core/dtype.ts";
 import { UnaryOp } from "../ffi/mod.ts";
 import type { Tensor } from "../tensor/mod.ts";
-import type { OutOption } from "./operands.ts";
+import type { ResultOption } from "./operands.ts";
 import { unary } from "./unary.ts";
 
 /**
  * `exp(x)`, element by element: 0 below -104, infinity above 88.73.
  *
- * @param x Any shape, float32.
+ * @param x Any shape and floating-point dtype.
  * @param options `out` may be `x`.
- * @returns The values, float32, in the same shape.
+ * @returns The values, in the same shape and dtype.
  *
  * @example
  * ```ts
@@ -22,16 +23,16 @@ import { unary } from "./unary.ts";
  * console.log(y.toArray()); // [1, 2.718281745910645]
  * ```
  */
-export function exp(x: Tensor<"float32">, options: OutOption = {}): Tensor<"float32"> {
+export function exp<D extends Floating>(x: Tensor<D>, options: ResultOption<D> = {}): Tensor<D> {
   return unary(x, "exp", UnaryOp.EXP, options);
 }
 
 /**
  * `exp(x) - 1`, element by element, also where it is much smaller than 1.
  *
- * @param x Any shape, float32.
+ * @param x Any shape and floating-point dtype.
  * @param options `out` may be `x`.
- * @returns The values, float32, in the same shape.
+ * @returns The values, in the same shape and dtype.
  *
  * @example
  * ```ts
@@ -42,16 +43,16 @@ export function exp(x: Tensor<"float32">, options: OutOption = {}): Tensor<"floa
  * console.log(y.toArray()); // about [0, 0.00001000005]
  * ```
  */
-export function expm1(x: Tensor<"float32">, options: OutOption = {}): Tensor<"float32"> {
+export function expm1<D extends Floating>(x: Tensor<D>, options: ResultOption<D> = {}): Tensor<D> {
   return unary(x, "expm1", UnaryOp.EXPM1, options);
 }
 
 /**
  * The natural logarithm of each element: -infinity at 0, NaN below.
  *
- * @param x Any shape, float32.
+ * @param x Any shape and floating-point dtype.
  * @param options `out` may be `x`.
- * @returns The values, float32, in the same shape.
+ * @returns The values, in the same shape and dtype.
  *
  * @example
  * ```ts
@@ -62,7 +63,7 @@ export function expm1(x: Tensor<"float32">, options: OutOption = {}): Tensor<"fl
  * console.log(y.toArray()); // [0, 2.3025851249694824]
  * ```
  */
-export function log(x: Tensor<"float32">, options: OutOption = {}): Tensor<"float32"> {
+export function log<D extends Floating>(x: Tensor<D>, options: ResultOption<D> = {}): Tensor<D> {
   return unary(x, "log", UnaryOp.LOG, options);
 }
 
@@ -70,9 +71,9 @@ export function log(x: Tensor<"float32">, options: OutOption = {}): Tensor<"floa
  * `log(1 + x)`, element by element, also where `x` is much smaller than 1: -infinity at -1, NaN
  * below.
  *
- * @param x Any shape, float32.
+ * @param x Any shape and floating-point dtype.
  * @param options `out` may be `x`.
- * @returns The values, float32, in the same shape.
+ * @returns The values, in the same shape and dtype.
  *
  * @example
  * ```ts
@@ -83,6 +84,66 @@ export function log(x: Tensor<"float32">, options: OutOption = {}): Tensor<"floa
  * console.log(y.toArray()); // about [0, 0.00000999995]
  * ```
  */
-export function log1p(x: Tensor<"float32">, options: OutOption = {}): Tensor<"float32"> {
+export function log1p<D extends Floating>(x: Tensor<D>, options: ResultOption<D> = {}): Tensor<D> {
   return unary(x, "log1p", UnaryOp.LOG1P, options);
+}
+
+/**
+ * `2^x`, element by element: 0 below -150, infinity from 128 on, for float32.
+ *
+ * @param x Any shape and floating-point dtype.
+ * @param options `out` may be `x`.
+ * @returns The values, in the same shape and dtype.
+ *
+ * @example
+ * ```ts
+ * import { exp2, Tensor } from "@quern/quern";
+ *
+ * using x = Tensor.from([0.5, 3]);
+ * using y = exp2(x);
+ * console.log(y.toArray()); // [1.4142135381698608, 8]
+ * ```
+ */
+export function exp2<D extends Floating>(x: Tensor<D>, options: ResultOption<D> = {}): Tensor<D> {
+  return unary(x, "exp2", UnaryOp.EXP2, options);
+}
+
+/**
+ * The logarithm to base 2 of each element: -infinity at 0, NaN below.
+ *
+ * @param x Any shape and floating-point dtype.
+ * @param options `out` may be `x`.
+ * @returns The values, in the same shape and dtype.
+ *
+ * @example
+ * ```ts
+ * import { log2, Tensor } from "@quern/quern";
+ *
+ * using x = Tensor.from([8, 10]);
+ * using y = log2(x);
+ * console.log(y.toArray()); // [3, 3.321928024291992]
+ * ```
+ */
+export function log2<D extends Floating>(x: Tensor<D>, options: ResultOption<D> = {}): Tensor<D> {
+  return unary(x, "log2", UnaryOp.LOG2, options);
+}
+
+/**
+ * The logarithm to base 10 of each element: -infinity at 0, NaN below.
+ *
+ * @param x Any shape and floating-point dtype.
+ * @param options `out` may be `x`.
+ * @returns The values, in the same shape and dtype.
+ *
+ * @example
+ * ```ts
+ * import { log10, Tensor } from "@quern/quern";
+ *
+ * using x = Tensor.from([1000, 2]);
+ * using y = log10(x);
+ * console.log(y.toArray()); // [3, 0.3010300099849701]
+ * ```
+ */
+export function log10<D extends Floating>(x: Tensor<D>, options: ResultOption<D> = {}): Tensor<D> {
+  return unary(x, "log10", UnaryOp.LOG10, options);
 }

@@ -2,23 +2,27 @@
  * The Gaussian error linear unit (Hendrycks and Gimpel, 2016), and its gated form
  * (Shazeer, "GLU variants improve transformer", 2020).
  */
+import { type Floating, isHalf } from "../core/dtype.ts";
 import { colsOf, rowsOf } from "../core/shape.ts";
 import { native, Status, UnaryOp } from "../ffi/mod.ts";
 import type { Tensor } from "../tensor/mod.ts";
+import { withFloat32 } from "./halves.ts";
 import {
   areDense,
+  checkFloating,
   checkInPlace,
   checkOperand,
   checkShapeIs,
-  type OutOption,
+  dtypeCodes,
   refuse,
+  type ResultOption,
   resultTensor,
   withDense,
 } from "./operands.ts";
 import { unary } from "./unary.ts";
 
 /** Which of its two forms {@linkcode gelu} takes. */
-export interface GeluOptions extends OutOption {
+export interface GeluOptions<D extends Floating = "float32"> extends ResultOption<D> {
   /**
    * `"none"`, the default: `x · (1 + erf(x / √2)) / 2`. `"tanh"`: the approximation
    * `x · (1 + tanh(√(2/π) · (x + 0.044715 x³))) / 2`, which differs by up to 5e-4.
@@ -30,9 +34,9 @@ export interface GeluOptions extends OutOption {
  * The Gaussian error linear unit of each element: `x` times the probability that a
  * normally distributed number is below it.
  *
- * @param x Any shape, float32.
+ * @param x Any shape and floating-point dtype.
  * @param options `approximate` as in PyTorch; `out` may be `x`.
- * @returns The values, float32, in the same shape; NaN at -infinity.
+ * @returns The values, in the same shape and dtype; NaN at -infinity.
  * @throws {TypeError} When `approximate` is something else.
  *
  * @example
@@ -45,7 +49,7 @@ export interface GeluOptions extends OutOption {
  * console.log(x.toArray(), y.toArray());
  * ```
  */
-export function gelu(x: Tensor<"float32">, options: GeluOptions = {}): Tensor<"float32"> {
+export function gelu<D extends Floating>(x: Tensor<D>, options: GeluOptions<D> = {}): Tensor<D> {
   return unary(x, "gelu", formOf("gelu", options.approximate), options);
 }
 
@@ -53,10 +57,10 @@ export function gelu(x: Tensor<"float32">, options: GeluOptions = {}): Tensor<"f
  * `gelu(gate) · up`, element by element: the gated activation of T5's and Gemma's
  * feed-forward layers.
  *
- * @param gate Any shape, float32.
- * @param up The same shape, float32.
+ * @param gate Any shape and floating-point dtype.
+ * @param up The same shape and dtype.
  * @param options `approximate` as in {@linkcode gelu}; `out` may be `gate` or `up`.
- * @returns The product, float32, in the same shape.
+ * @returns The product, in the same shape and dtype.
  * @throws {RangeError} When the shapes differ.
  * @throws {TypeError} When `approximate` is something else.
  *
@@ -70,23 +74,34 @@ export function gelu(x: Tensor<"float32">, options: GeluOptions = {}): Tensor<"f
  * console.log(y.toArray()); // [0, 1.6826894283294678]
  * ```
  */
-export function geglu(
-  gate: Tensor<"float32">,
-  up: Tensor<"float32">,
-  options: GeluOptions = {},
-): Tensor<"float32"> {
-  checkOperand("geglu", "gate", gate, "float32");
-  checkOperand("geglu", "up", up, "float32");
-  checkShapeIs("geglu", "up", up, gate.shape);
-  const form = formOf("geglu", options.approximate);
-  if (!areDense(gate, up)) return withDense([gate, up], geglu, options);
-  const { out } = options;
-  const y = resultTensor("geglu", out, gate.shape);
+export function geglu<D extends Floating>(
+  gate: Tensor<D>,
+  up: Tensor<D>,
+  options: GeluOptions<D> = {},
+): Tensor<D> {
+  checkFloating("geglu", "gate", gate);
+  const { shape, dtype } = gate;
+  checkOperand("geglu", "up", up, dtype);
+  checkShapeIs("geglu", "up", up, shape);
+  const { approximate, out } = options;
+  const form = formOf("geglu", approximate);
+  if (isHalf(dtype)) {
+    const result = { operation: "geglu", shape, dtype, out };
+    return withFloat32(result, [gate, up], (gate, up) => geglu(gate, up, { approximate }));
+  }
+  if (!areDense(gate, up)) return withDense([gate, up], geglu<D>, options);
+  const y = resultTensor<D>("geglu", out, shape, dtype);
   checkInPlace("geglu", out, "gate", gate);
   checkInPlace("geglu", out, "up", up);
-  const [rows, cols] = [rowsOf(gate.shape), colsOf(gate.shape)];
-  const { symbols } = native();
-  const status = symbols.qn_geglu_f32(y.address, gate.address, up.address, rows, cols, form);
+  const status = native().symbols.qn_geglu(
+    y.address,
+    gate.address,
+    up.address,
+    rowsOf(shape),
+    colsOf(shape),
+    form,
+    dtypeCodes[dtype],
+  );
   return status === Status.OK ? y : refuse("geglu", status, y, out, { gate, up });
 }
 

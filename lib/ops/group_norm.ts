@@ -1,27 +1,30 @@
 /**
  * Group normalisation (Wu and He, 2018).
  */
+import { type Floating, isHalf } from "../core/dtype.ts";
 import { formatShape, type Shape, sizeOf } from "../core/shape.ts";
 import { native, Status } from "../ffi/mod.ts";
 import type { Tensor } from "../tensor/mod.ts";
+import { withFloat32 } from "./halves.ts";
 import { checkScale } from "./norm_operands.ts";
 import {
   areDense,
   checkApart,
+  checkFloating,
   checkInPlace,
-  checkOperand,
-  type OutOption,
+  dtypeCodes,
   refuse,
+  type ResultOption,
   resultTensor,
   withDense,
 } from "./operands.ts";
 
 /** Options of {@linkcode groupNorm}. */
-export interface GroupNormOptions extends OutOption {
-  /** `[channels]`, float32; ones when left out. */
-  weight?: Tensor<"float32">;
-  /** `[channels]`, float32; zeros when left out. */
-  bias?: Tensor<"float32">;
+export interface GroupNormOptions<D extends Floating = "float32"> extends ResultOption<D> {
+  /** `[channels]`, in the dtype of `x`; ones when left out. */
+  weight?: Tensor<D>;
+  /** `[channels]`, in the dtype of `x`; zeros when left out. */
+  bias?: Tensor<D>;
   /** Added to the variance; 1e-5 when left out. */
   epsilon?: number;
 }
@@ -32,10 +35,10 @@ export interface GroupNormOptions extends OutOption {
  * and one bias a channel. One group is layer norm over an image, as many groups as
  * channels instance norm.
  *
- * @param x `[images, channels, …]`, float32.
+ * @param x `[images, channels, …]`, of a floating-point dtype.
  * @param groups How many groups of equal size the channels are.
  * @param options `weight`, `bias`, `epsilon`; `out` may be `x`.
- * @returns The normalised images, float32, in the shape of `x`.
+ * @returns The normalised images, in the shape and dtype of `x`.
  * @throws {RangeError} When the groups do not divide the channels, an operand does not
  * fit, or epsilon is negative.
  *
@@ -48,16 +51,16 @@ export interface GroupNormOptions extends OutOption {
  * console.log(y.toArray()); // [[[-1, 1], [-1, 1], [-1, 1], [-1, 1]]]
  * ```
  */
-export function groupNorm(
-  x: Tensor<"float32">,
+export function groupNorm<D extends Floating>(
+  x: Tensor<D>,
   groups: number,
-  options: GroupNormOptions = {},
-): Tensor<"float32"> {
+  options: GroupNormOptions<D> = {},
+): Tensor<D> {
   const { weight, bias, epsilon = 1e-5, out } = options;
-  checkOperand("groupNorm", "x", x, "float32");
+  checkFloating("groupNorm", "x", x);
   checkGroups(x.shape, groups);
-  checkScale("groupNorm", "weight", weight, x.shape[1]);
-  checkScale("groupNorm", "bias", bias, x.shape[1]);
+  checkScale("groupNorm", "weight", weight, x.shape[1], x.dtype);
+  checkScale("groupNorm", "bias", bias, x.shape[1], x.dtype);
   return normalise(x, weight, bias, groups, epsilon, out);
 }
 
@@ -80,23 +83,29 @@ function checkGroups(shape: Shape, groups: number): void {
   }
 }
 
-function normalise(
-  x: Tensor<"float32">,
-  weight: Tensor<"float32"> | undefined,
-  bias: Tensor<"float32"> | undefined,
+function normalise<D extends Floating>(
+  x: Tensor<D>,
+  weight: Tensor<D> | undefined,
+  bias: Tensor<D> | undefined,
   groups: number,
   epsilon: number,
-  out: Tensor<"float32"> | undefined,
-): Tensor<"float32"> {
-  if (!areDense(x, weight, bias)) {
-    return withDense([x, weight, bias], normalise, groups, epsilon, out);
+  out: Tensor<D> | undefined,
+): Tensor<D> {
+  const { shape, dtype } = x;
+  if (isHalf(dtype)) {
+    const result = { operation: "groupNorm", shape, dtype, out };
+    return withFloat32(result, [x, weight, bias], (x, weight, bias) => {
+      return normalise(x, weight, bias, groups, epsilon, undefined);
+    });
   }
-  const { shape } = x;
-  const y = resultTensor("groupNorm", out, shape);
+  if (!areDense(x, weight, bias)) {
+    return withDense([x, weight, bias], normalise<D>, groups, epsilon, out);
+  }
+  const y = resultTensor<D>("groupNorm", out, shape, dtype);
   checkInPlace("groupNorm", out, "x", x);
   checkApart("groupNorm", out, "weight", weight);
   checkApart("groupNorm", out, "bias", bias);
-  const status = native().symbols.qn_group_norm_f32(
+  const status = native().symbols.qn_group_norm(
     y.address,
     x.address,
     weight?.address ?? 0n,
@@ -106,6 +115,7 @@ function normalise(
     sizeOf(shape.slice(2)),
     groups,
     epsilon,
+    dtypeCodes[dtype],
   );
   if (status === Status.OK) return y;
   return refuse("groupNorm", status, y, out, { x, weight, bias }, { groups, epsilon });

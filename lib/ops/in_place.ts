@@ -7,11 +7,16 @@ import type { ElementSource } from "../core/element.ts";
 import { Status } from "../ffi/mod.ts";
 import { BinaryOp } from "../ffi/symbols.ts";
 import { checkValue, noteWrite, Tensor, writeFill } from "../tensor/mod.ts";
-import { type Arithmetic, binaryInPlace, type Floating, type Operation } from "./binary.ts";
+import {
+  type Arithmetic,
+  binaryInPlace,
+  type Floating,
+  floats,
+  numbers,
+  type Operation,
+  type Partner,
+} from "./binary.ts";
 import { checkOperand, refuse } from "./operands.ts";
-
-const numbers = ["float32", "float64", "int32", "int64"] as const;
-const floats = ["float32", "float64"] as const;
 
 const adds: Operation = { name: "addInPlace", code: BinaryOp.ADD, dtypes: numbers };
 const subtracts: Operation = { name: "subInPlace", code: BinaryOp.SUBTRACT, dtypes: numbers };
@@ -27,8 +32,8 @@ const addsScaled: Operation = {
 /**
  * `x += y`.
  *
- * @param x float32, float64, int32 or int64; changed.
- * @param y The same dtype and a shape that broadcasts to that of `x`, or a number.
+ * @param x A floating-point dtype, int32 or int64; changed.
+ * @param y The same dtype, or another where both are floating-point, and a shape that broadcasts to that of `x`, or a number.
  * @returns `x`.
  * @throws {RangeError} When the result would not fit into `x`.
  *
@@ -42,50 +47,62 @@ const addsScaled: Operation = {
  * console.log(x.toArray()); // [[11, 22], [13, 24]]
  * ```
  */
-export function addInPlace<D extends Arithmetic>(x: Tensor<D>, y: Tensor<D> | number): Tensor<D> {
+export function addInPlace<D extends Arithmetic>(
+  x: Tensor<D>,
+  y: Tensor<NoInfer<D>> | Tensor<Partner<D>> | number,
+): Tensor<D> {
   return binaryInPlace(x, y, adds);
 }
 
 /**
  * `x -= y`, as {@linkcode addInPlace}.
  *
- * @param x float32, float64, int32 or int64; changed.
- * @param y The same dtype and a shape that broadcasts to that of `x`, or a number.
+ * @param x A floating-point dtype, int32 or int64; changed.
+ * @param y The same dtype, or another where both are floating-point, and a shape that broadcasts to that of `x`, or a number.
  * @returns `x`.
  * @throws {RangeError} When the result would not fit into `x`.
  */
-export function subInPlace<D extends Arithmetic>(x: Tensor<D>, y: Tensor<D> | number): Tensor<D> {
+export function subInPlace<D extends Arithmetic>(
+  x: Tensor<D>,
+  y: Tensor<NoInfer<D>> | Tensor<Partner<D>> | number,
+): Tensor<D> {
   return binaryInPlace(x, y, subtracts);
 }
 
 /**
  * `x *= y`, as {@linkcode addInPlace}.
  *
- * @param x float32, float64, int32 or int64; changed.
- * @param y The same dtype and a shape that broadcasts to that of `x`, or a number.
+ * @param x A floating-point dtype, int32 or int64; changed.
+ * @param y The same dtype, or another where both are floating-point, and a shape that broadcasts to that of `x`, or a number.
  * @returns `x`.
  * @throws {RangeError} When the result would not fit into `x`.
  */
-export function mulInPlace<D extends Arithmetic>(x: Tensor<D>, y: Tensor<D> | number): Tensor<D> {
+export function mulInPlace<D extends Arithmetic>(
+  x: Tensor<D>,
+  y: Tensor<NoInfer<D>> | Tensor<Partner<D>> | number,
+): Tensor<D> {
   return binaryInPlace(x, y, multiplies);
 }
 
 /**
  * `x /= y`, as {@linkcode addInPlace}.
  *
- * @param x float32 or float64; changed.
- * @param y The same dtype and a shape that broadcasts to that of `x`, or a number.
+ * @param x A floating-point dtype; changed.
+ * @param y The same dtype, or another where both are floating-point, and a shape that broadcasts to that of `x`, or a number.
  * @returns `x`.
  * @throws {RangeError} When the result would not fit into `x`.
  */
-export function divInPlace<D extends Floating>(x: Tensor<D>, y: Tensor<D> | number): Tensor<D> {
+export function divInPlace<D extends Floating>(
+  x: Tensor<D>,
+  y: Tensor<NoInfer<D>> | Tensor<Partner<D>> | number,
+): Tensor<D> {
   return binaryInPlace(x, y, divides);
 }
 
 /**
  * `x *= factor`.
  *
- * @param x float32, float64, int32 or int64; changed.
+ * @param x A floating-point dtype, int32 or int64; changed.
  * @param factor A number; an integer where `x` is of integers.
  * @returns `x`.
  * @throws {TypeError} When the factor is no number.
@@ -99,8 +116,8 @@ export function scaleInPlace<D extends Arithmetic>(x: Tensor<D>, factor: number)
 /**
  * `x += factor · y`; rounded once where the processor has a fused multiply-add, for float32.
  *
- * @param x float32 or float64; changed.
- * @param y The same dtype and a shape that broadcasts to that of `x`.
+ * @param x A floating-point dtype; changed.
+ * @param y The same dtype, or another where both are floating-point, and a shape that broadcasts to that of `x`.
  * @param factor A number.
  * @returns `x`.
  * @throws {RangeError} When the result would not fit into `x`.
@@ -118,7 +135,7 @@ export function scaleInPlace<D extends Arithmetic>(x: Tensor<D>, factor: number)
  */
 export function addScaledInPlace<D extends Floating>(
   x: Tensor<D>,
-  y: Tensor<D>,
+  y: Tensor<Floating>,
   factor: number,
 ): Tensor<D> {
   checkOperand(addsScaled.name, "the first operand", x);

@@ -2,33 +2,43 @@
  * Layer normalisation (Ba, Kiros and Hinton, 2016), alone and behind a residual
  * connection.
  */
-import { colsOf, rowsOf, type Shape } from "../core/shape.ts";
+import { type Floating, isHalf } from "../core/dtype.ts";
+import { colsOf, rowsOf } from "../core/shape.ts";
 import { native, Status } from "../ffi/mod.ts";
 import type { Tensor } from "../tensor/mod.ts";
-import { checkResidual, checkScale, checkSum, type SumOption } from "./norm_operands.ts";
+import { withFloat32 } from "./halves.ts";
+import {
+  checkResidual,
+  checkScale,
+  checkSum,
+  type SumOption,
+  sumWithFloat32,
+} from "./norm_operands.ts";
 import {
   areDense,
   checkApart,
+  checkFloating,
   checkInPlace,
-  checkOperand,
-  type OutOption,
+  dtypeCodes,
   refuse,
+  type ResultOption,
   resultTensor,
   withDense,
 } from "./operands.ts";
 
 /** Options of {@linkcode layerNorm}. */
-export interface LayerNormOptions extends OutOption {
-  /** `[cols]`, float32; ones when left out. */
-  weight?: Tensor<"float32">;
-  /** `[cols]`, float32; zeros when left out. */
-  bias?: Tensor<"float32">;
+export interface LayerNormOptions<D extends Floating = "float32"> extends ResultOption<D> {
+  /** `[cols]`, in the dtype of `x`; ones when left out. */
+  weight?: Tensor<D>;
+  /** `[cols]`, in the dtype of `x`; zeros when left out. */
+  bias?: Tensor<D>;
   /** Added to the variance; 1e-5 when left out. */
   epsilon?: number;
 }
 
 /** Options of {@linkcode layerNormResidual}. */
-export interface LayerNormResidualOptions extends LayerNormOptions, SumOption {}
+export interface LayerNormResidualOptions<D extends Floating = "float32">
+  extends LayerNormOptions<D>, SumOption<D> {}
 
 /**
  * Takes the mean off each row and divides it by its standard deviation, then scales
@@ -37,9 +47,9 @@ export interface LayerNormResidualOptions extends LayerNormOptions, SumOption {}
  * bias, and an offset a billion times the spread costs no digits of what float32
  * still tells apart.
  *
- * @param x `[…, cols]`, float32.
+ * @param x `[…, cols]`, of a floating-point dtype.
  * @param options `weight`, `bias`, `epsilon`; `out` may be `x`.
- * @returns The normalised rows, float32, in the shape of `x`; NaN in a row with a NaN or
+ * @returns The normalised rows, in the shape and dtype of `x`; NaN in a row with a NaN or
  * an infinity.
  * @throws {RangeError} When `weight` or `bias` does not fit, or epsilon is negative.
  *
@@ -52,32 +62,38 @@ export interface LayerNormResidualOptions extends LayerNormOptions, SumOption {}
  * console.log(y.toArray()); // [[-1, 1], [-1, 1]]
  * ```
  */
-export function layerNorm(
-  x: Tensor<"float32">,
-  options: LayerNormOptions = {},
-): Tensor<"float32"> {
+export function layerNorm<D extends Floating>(
+  x: Tensor<D>,
+  options: LayerNormOptions<D> = {},
+): Tensor<D> {
   const { weight, bias, epsilon = 1e-5, out } = options;
-  checkOperand("layerNorm", "x", x, "float32");
+  checkFloating("layerNorm", "x", x);
   return normalise(x, weight, bias, epsilon, out);
 }
 
-function normalise(
-  x: Tensor<"float32">,
-  weight: Tensor<"float32"> | undefined,
-  bias: Tensor<"float32"> | undefined,
+function normalise<D extends Floating>(
+  x: Tensor<D>,
+  weight: Tensor<D> | undefined,
+  bias: Tensor<D> | undefined,
   epsilon: number,
-  out: Tensor<"float32"> | undefined,
-): Tensor<"float32"> {
-  const { shape } = x;
-  checkColumns("layerNorm", shape, weight, bias);
-  if (!areDense(x, weight, bias)) {
-    return withDense([x, weight, bias], normalise, epsilon, out);
+  out: Tensor<D> | undefined,
+): Tensor<D> {
+  const { shape, dtype } = x;
+  checkColumns("layerNorm", x, weight, bias);
+  if (isHalf(dtype)) {
+    const result = { operation: "layerNorm", shape, dtype, out };
+    return withFloat32(result, [x, weight, bias], (x, weight, bias) => {
+      return normalise(x, weight, bias, epsilon, undefined);
+    });
   }
-  const y = resultTensor("layerNorm", out, shape);
+  if (!areDense(x, weight, bias)) {
+    return withDense([x, weight, bias], normalise<D>, epsilon, out);
+  }
+  const y = resultTensor<D>("layerNorm", out, shape, dtype);
   checkInPlace("layerNorm", out, "x", x);
   checkApart("layerNorm", out, "weight", weight);
   checkApart("layerNorm", out, "bias", bias);
-  const status = native().symbols.qn_layer_norm_f32(
+  const status = native().symbols.qn_layer_norm(
     y.address,
     x.address,
     weight?.address ?? 0n,
@@ -85,6 +101,7 @@ function normalise(
     rowsOf(shape),
     colsOf(shape),
     epsilon,
+    dtypeCodes[dtype],
   );
   if (status === Status.OK) return y;
   return refuse("layerNorm", status, y, out, { x, weight, bias }, { epsilon });
@@ -92,23 +109,23 @@ function normalise(
 
 function checkColumns(
   operation: string,
-  shape: Shape,
-  weight: Tensor<"float32"> | undefined,
-  bias: Tensor<"float32"> | undefined,
+  x: Tensor<Floating>,
+  weight: Tensor | undefined,
+  bias: Tensor | undefined,
 ): void {
-  const cols = colsOf(shape);
-  checkScale(operation, "weight", weight, cols);
-  checkScale(operation, "bias", bias, cols);
+  const cols = colsOf(x.shape);
+  checkScale(operation, "weight", weight, cols, x.dtype);
+  checkScale(operation, "bias", bias, cols, x.dtype);
 }
 
 /**
  * {@linkcode layerNorm} of `x + residual`, in one pass over memory.
  *
- * @param x `[…, cols]`, float32.
- * @param residual Float32, in the shape of `x`.
+ * @param x `[…, cols]`, of a floating-point dtype.
+ * @param residual In the shape and dtype of `x`.
  * @param options `weight`, `bias`, `epsilon`; `sum` receives `x + residual`; `out` and
  * `sum` may each be `x` or `residual`, but not the same.
- * @returns The normalised sums, float32, in the shape of `x`.
+ * @returns The normalised sums, in the shape and dtype of `x`.
  * @throws {RangeError} When an operand does not fit, or epsilon is negative.
  *
  * @example
@@ -121,36 +138,43 @@ function checkColumns(
  * console.log(stream.toArray(), y.toArray()); // [[1, 3]] [[-1, 1]]
  * ```
  */
-export function layerNormResidual(
-  x: Tensor<"float32">,
-  residual: Tensor<"float32">,
-  options: LayerNormResidualOptions = {},
-): Tensor<"float32"> {
+export function layerNormResidual<D extends Floating>(
+  x: Tensor<D>,
+  residual: Tensor<D>,
+  options: LayerNormResidualOptions<D> = {},
+): Tensor<D> {
   const { weight, bias } = options;
   checkResidual("layerNormResidual", x, residual);
-  checkColumns("layerNormResidual", x.shape, weight, bias);
+  checkColumns("layerNormResidual", x, weight, bias);
   return normaliseSum(x, residual, weight, bias, options);
 }
 
-function normaliseSum(
-  x: Tensor<"float32">,
-  residual: Tensor<"float32">,
-  weight: Tensor<"float32"> | undefined,
-  bias: Tensor<"float32"> | undefined,
-  options: LayerNormResidualOptions,
-): Tensor<"float32"> {
+function normaliseSum<D extends Floating>(
+  x: Tensor<D>,
+  residual: Tensor<D>,
+  weight: Tensor<D> | undefined,
+  bias: Tensor<D> | undefined,
+  options: LayerNormResidualOptions<D>,
+): Tensor<D> {
   const { sum, epsilon = 1e-5, out } = options;
-  if (!areDense(x, residual) || !areDense(weight, bias)) {
-    return withDense([x, residual, weight, bias], normaliseSum, options);
+  const { shape, dtype } = x;
+  if (isHalf(dtype)) {
+    checkSum("layerNormResidual", sum, out, x, residual, weight, bias);
+    const operands = [x, residual, weight, bias] as const;
+    return sumWithFloat32("layerNormResidual", [...operands], options, (wide, sum) => {
+      return normaliseSum(wide[0], wide[1], wide[2], wide[3], { epsilon, sum });
+    });
   }
-  const { shape } = x;
+  if (!areDense(x, residual) || !areDense(weight, bias)) {
+    return withDense([x, residual, weight, bias], normaliseSum<D>, options);
+  }
   checkSum("layerNormResidual", sum, out, x, residual, weight, bias);
-  const y = resultTensor("layerNormResidual", out, shape);
+  const y = resultTensor<D>("layerNormResidual", out, shape, dtype);
   checkInPlace("layerNormResidual", out, "x", x);
   checkInPlace("layerNormResidual", out, "residual", residual);
   checkApart("layerNormResidual", out, "weight", weight);
   checkApart("layerNormResidual", out, "bias", bias);
-  const status = native().symbols.qn_layer_norm_residual_f32(
+  const status = native().symbols.qn_layer_norm_residual(
     y.address,
     sum?.address ?? 0n,
     x.address,
@@ -160,6 +184,7 @@ function normaliseSum(
     rowsOf(shape),
     colsOf(shape),
     epsilon,
+    dtypeCodes[dtype],
   );
   if (status === Status.OK) return y;
   const operands = { x, residual, weight, bias };

@@ -1,21 +1,24 @@
 /**
  * The logarithm of softmax, which keeps what the probabilities lose near 0.
  */
+import { type Floating, isHalf } from "../core/dtype.ts";
 import { colsOf, rowsOf } from "../core/shape.ts";
 import { native, Status } from "../ffi/mod.ts";
 import type { Tensor } from "../tensor/mod.ts";
 import { alongAxis, isLastAxis } from "./along_axis.ts";
+import { withFloat32 } from "./halves.ts";
 import {
+  checkFloating,
   checkInPlace,
-  checkOperand,
-  type OutOption,
+  dtypeCodes,
   refuse,
+  type ResultOption,
   resultTensor,
   withDense,
 } from "./operands.ts";
 
 /** Options of {@linkcode logSoftmax}. */
-export interface LogSoftmaxOptions extends OutOption {
+export interface LogSoftmaxOptions<D extends Floating = "float32"> extends ResultOption<D> {
   /** The axis to normalise over; the last when left out. */
   axis?: number;
 }
@@ -23,9 +26,9 @@ export interface LogSoftmaxOptions extends OutOption {
 /**
  * `x - log(sum(exp(x)))` over an axis, with the maximum taken off first.
  *
- * @param x `[…, cols]`, float32.
+ * @param x `[…, cols]`, of a floating-point dtype.
  * @param options `axis`; `out` may be `x`.
- * @returns Logarithms of probabilities, float32, in the shape of `x`; NaN where all are
+ * @returns Logarithms of probabilities, in the shape and dtype of `x`; NaN where all are
  * -Infinity.
  * @throws {RangeError} When there is no such axis.
  *
@@ -38,19 +41,24 @@ export interface LogSoftmaxOptions extends OutOption {
  * console.log(y.toArray()); // [[-0.6931…, -0.6931…], [-1000, 0]]
  * ```
  */
-export function logSoftmax(
-  x: Tensor<"float32">,
-  options: LogSoftmaxOptions = {},
-): Tensor<"float32"> {
+export function logSoftmax<D extends Floating>(
+  x: Tensor<D>,
+  options: LogSoftmaxOptions<D> = {},
+): Tensor<D> {
   const { axis = -1, out } = options;
-  checkOperand("logSoftmax", "x", x, "float32");
-  if (!isLastAxis("logSoftmax", x, axis)) {
-    return alongAxis("logSoftmax", x, axis, out, logSoftmax, {});
+  checkFloating("logSoftmax", "x", x);
+  const { shape, dtype } = x;
+  if (isHalf(dtype)) {
+    const result = { operation: "logSoftmax", shape, dtype, out };
+    return withFloat32(result, [x], (x) => logSoftmax(x, { axis }));
   }
-  if (!x.isContiguous) return withDense([x], logSoftmax, { out });
-  const y = resultTensor("logSoftmax", out, x.shape);
+  if (!isLastAxis("logSoftmax", x, axis)) {
+    return alongAxis("logSoftmax", x, axis, out, logSoftmax<D>, {});
+  }
+  if (!x.isContiguous) return withDense([x], logSoftmax<D>, { out });
+  const y = resultTensor<D>("logSoftmax", out, shape, dtype);
   checkInPlace("logSoftmax", out, "x", x);
-  const [rows, cols] = [rowsOf(x.shape), colsOf(x.shape)];
-  const status = native().symbols.qn_log_softmax_f32(y.address, x.address, rows, cols);
+  const status = native().symbols
+    .qn_log_softmax(y.address, x.address, rowsOf(shape), colsOf(shape), dtypeCodes[dtype]);
   return status === Status.OK ? y : refuse("logSoftmax", status, y, out, { x });
 }

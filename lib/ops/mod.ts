@@ -7,7 +7,7 @@ export { relu, sigmoid, silu } from "./activation.ts";
 export { add, div, maximum, minimum, mul, pow, sub } from "./arithmetic.ts";
 export { argmax } from "./argmax.ts";
 export { attention, type AttentionOptions } from "./attention.ts";
-export type { Arithmetic, Comparable, Floating, ResultOption } from "./binary.ts";
+export type { Arithmetic, Comparable, Floating, Partner, Promoted } from "./binary.ts";
 export { cast } from "./cast.ts";
 export { clamp } from "./clamp.ts";
 export {
@@ -24,7 +24,7 @@ export {
 export { crossEntropy } from "./cross_entropy.ts";
 export { dequantize } from "./dequantize.ts";
 export { embedding } from "./embedding.ts";
-export { exp, expm1, log, log1p } from "./exponential.ts";
+export { exp, exp2, expm1, log, log10, log1p, log2 } from "./exponential.ts";
 export { geglu, gelu, type GeluOptions } from "./gelu.ts";
 export {
   addInPlace,
@@ -46,7 +46,7 @@ export { type Activation, linear, type LinearOptions, type Precision } from "./l
 export { matmul } from "./matmul.ts";
 export { logSoftmax, type LogSoftmaxOptions } from "./log_softmax.ts";
 export type { SumOption } from "./norm_operands.ts";
-export type { OutOption } from "./operands.ts";
+export type { OutOption, ResultOption } from "./operands.ts";
 export { abs, negative, reciprocal, rsqrt, sign, sqrt, square } from "./powers.ts";
 export {
   rmsNorm,
@@ -56,14 +56,16 @@ export {
 } from "./rms_norm.ts";
 export {
   rope,
+  type RopeDType,
   type RopeOptions,
   type RopeTable,
   ropeTable,
   type RopeTableOptions,
+  type TableDType,
 } from "./rope.ts";
 export { ceil, floor, round } from "./rounding.ts";
 export { sample, type SampleOptions } from "./sample.ts";
 export { softmax, type SoftmaxOptions } from "./softmax.ts";
 export { swiglu } from "./swiglu.ts";
-export { cos, erf, sin, tanh } from "./trigonometric.ts";
+export { atan, cos, erf, sin, tan, tanh } from "./trigonometric.ts";
 export { where } from "./where.ts";

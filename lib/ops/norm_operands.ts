@@ -1,58 +1,92 @@
 /**
  * What the normalisations check of the operands that they share.
  */
-import type { Tensor } from "../tensor/mod.ts";
-import { checkApart, checkInPlace, checkOperand, checkShapeIs, resultTensor } from "./operands.ts";
+import type { Floating } from "../core/dtype.ts";
+import { Tensor } from "../tensor/mod.ts";
+import { cast } from "./cast.ts";
+import { withFloat32 } from "./halves.ts";
+import {
+  checkApart,
+  checkFloating,
+  checkInPlace,
+  checkOperand,
+  checkShapeIs,
+  resultTensor,
+} from "./operands.ts";
 
 /** The option of an operation that adds a residual first. */
-export interface SumOption {
+export interface SumOption<D extends Floating = "float32"> {
   /**
    * Where to write the sum of the operand and the residual, which may be either of
    * them; it is not kept when left out.
    */
-  sum?: Tensor<"float32">;
+  sum?: Tensor<D>;
 }
 
-/** Checks a weight or a bias of one number a column; undefined means none. */
+/** Checks a weight or a bias of one number a column, in a dtype; undefined means none. */
 export function checkScale(
   operation: string,
   name: string,
-  tensor: Tensor<"float32"> | undefined,
+  tensor: Tensor | undefined,
   cols: number,
+  dtype: Floating,
 ): void {
   if (tensor === undefined) return;
-  checkOperand(operation, name, tensor, "float32");
+  checkOperand(operation, name, tensor, dtype);
   if (tensor.shape.length !== 1 || tensor.shape[0] !== cols) {
     checkShapeIs(operation, name, tensor, [cols]);
   }
 }
 
 /** Checks the two operands that are added. */
-export function checkResidual(
-  operation: string,
-  x: Tensor<"float32">,
-  residual: Tensor<"float32">,
-): void {
-  checkOperand(operation, "x", x, "float32");
-  checkOperand(operation, "residual", residual, "float32");
+export function checkResidual(operation: string, x: Tensor, residual: Tensor): void {
+  checkFloating(operation, "x", x);
+  checkOperand(operation, "residual", residual, x.dtype);
   checkShapeIs(operation, "residual", residual, x.shape);
 }
 
 /** Checks where the sum goes; undefined means nowhere. */
 export function checkSum(
   operation: string,
-  sum: Tensor<"float32"> | undefined,
-  out: Tensor<"float32"> | undefined,
-  x: Tensor<"float32">,
-  residual: Tensor<"float32">,
-  weight: Tensor<"float32"> | undefined,
-  bias?: Tensor<"float32">,
+  sum: Tensor | undefined,
+  out: Tensor | undefined,
+  x: Tensor,
+  residual: Tensor,
+  weight: Tensor | undefined,
+  bias?: Tensor,
 ): void {
   if (sum === undefined) return;
-  resultTensor(operation, sum, x.shape, "float32", "sum");
+  resultTensor(operation, sum, x.shape, x.dtype, "sum");
   checkInPlace(operation, sum, "x", x, "sum");
   checkInPlace(operation, sum, "residual", residual, "sum");
   checkApart(operation, sum, "weight", weight, "sum");
   checkApart(operation, sum, "bias", bias, "sum");
   checkApart(operation, sum, "out", out, "sum");
+}
+
+/** What is added, and what the sum is scaled and shifted by. */
+type SumOperands<D extends Floating> = [
+  x: Tensor<D>,
+  residual: Tensor<D>,
+  weight: Tensor<D> | undefined,
+  bias?: Tensor<D>,
+];
+
+/**
+ * Runs a normalisation with a residual on halves, as {@linkcode withFloat32}: the sum is
+ * rounded too where it is kept. What is normalised is the sum before that.
+ */
+export function sumWithFloat32<D extends Floating>(
+  operation: string,
+  operands: SumOperands<D>,
+  options: { out?: Tensor<D>; sum?: Tensor<D> },
+  run: (operands: SumOperands<D>, sum: Tensor<D> | undefined) => Tensor<D>,
+): Tensor<D> {
+  const { sum, out } = options;
+  const { shape, dtype } = operands[0];
+  using wideSum = sum === undefined ? undefined : Tensor.empty(shape, "float32");
+  const result = { operation, shape, dtype, out };
+  const y = withFloat32(result, operands, (...wide) => run(wide, wideSum as Tensor<D> | undefined));
+  if (sum !== undefined && wideSum !== undefined) cast(wideSum, dtype, { out: sum });
+  return y;
 }

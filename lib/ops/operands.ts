@@ -6,31 +6,21 @@
  * into memory of the pool, which goes back before the operation ends, also when
  * it throws. A result never is: `out` must be dense.
  */
-import type { DType } from "../core/dtype.ts";
+import { type DType, isFloating } from "../core/dtype.ts";
 import { formatShape, sameShape, type Shape } from "../core/shape.ts";
-import { NativeDType, statusError } from "../ffi/mod.ts";
+import { dtypeCodes, statusError } from "../ffi/mod.ts";
 import { endedError, noteWrite, overlaps, Tensor } from "../tensor/mod.ts";
 
 /** The option that every operation with a tensor as its result takes. */
-export interface OutOption {
+export interface ResultOption<D extends DType> {
   /** Where to write the result, which must be contiguous; a new tensor when left out. */
-  out?: Tensor<"float32">;
+  out?: Tensor<D>;
 }
 
-/** The native code of each dtype. */
-export const dtypeCodes: Readonly<Record<DType, number>> = {
-  float32: NativeDType.F32,
-  float16: NativeDType.F16,
-  bfloat16: NativeDType.BF16,
-  float64: NativeDType.F64,
-  int32: NativeDType.I32,
-  int64: NativeDType.I64,
-  uint8: NativeDType.U8,
-  bool: NativeDType.BOOL,
-  q8_0: NativeDType.Q8_0,
-  q4_0: NativeDType.Q4_0,
-  q4_1: NativeDType.Q4_1,
-};
+/** {@linkcode ResultOption} of a float32 result. */
+export type OutOption = ResultOption<"float32">;
+
+export { dtypeCodes };
 
 /**
  * Checks that an operand is alive and of a dtype, before anything is made.
@@ -55,6 +45,24 @@ export function checkOperand(
   if (dtype !== undefined && tensor.dtype !== dtype) {
     throw new TypeError(`${operation}: ${name} is ${tensor.dtype}, expected ${dtype}`);
   }
+}
+
+/**
+ * Checks that an operand is alive and of a dtype that stands for real numbers.
+ *
+ * @param operation Named in the error.
+ * @param name The operand's name, for the error.
+ * @param tensor The operand.
+ * @throws {TypeError} When it is something else.
+ * @throws {DisposedError} When it was disposed of.
+ */
+export function checkFloating(operation: string, name: string, tensor: Tensor): void {
+  checkOperand(operation, name, tensor);
+  if (isFloating(tensor.dtype)) return;
+  throw new TypeError(
+    `${operation}: ${name} is ${tensor.dtype}, expected float32, float64, float16 or bfloat16; ` +
+      "use cast() first",
+  );
 }
 
 function kindOf(value: unknown): string {

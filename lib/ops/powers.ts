@@ -1,17 +1,18 @@
 /**
  * Roots, squares, reciprocals and signs of each element.
  */
+import type { Floating } from "../core/dtype.ts";
 import { UnaryOp } from "../ffi/mod.ts";
 import type { Tensor } from "../tensor/mod.ts";
-import type { OutOption } from "./operands.ts";
+import type { ResultOption } from "./operands.ts";
 import { unary } from "./unary.ts";
 
 /**
  * The square root of each element; NaN below 0.
  *
- * @param x Any shape, float32.
+ * @param x Any shape and floating-point dtype.
  * @param options `out` may be `x`.
- * @returns The values, float32, in the same shape.
+ * @returns The values, in the same shape and dtype.
  *
  * @example
  * ```ts
@@ -22,16 +23,16 @@ import { unary } from "./unary.ts";
  * console.log(y.toArray()); // [2, 1.4142135381698608]
  * ```
  */
-export function sqrt(x: Tensor<"float32">, options: OutOption = {}): Tensor<"float32"> {
+export function sqrt<D extends Floating>(x: Tensor<D>, options: ResultOption<D> = {}): Tensor<D> {
   return unary(x, "sqrt", UnaryOp.SQRT, options);
 }
 
 /**
  * `1 / sqrt(x)`, element by element: infinity at 0, NaN below.
  *
- * @param x Any shape, float32.
+ * @param x Any shape and floating-point dtype.
  * @param options `out` may be `x`.
- * @returns The values, float32, in the same shape.
+ * @returns The values, in the same shape and dtype.
  *
  * @example
  * ```ts
@@ -42,16 +43,16 @@ export function sqrt(x: Tensor<"float32">, options: OutOption = {}): Tensor<"flo
  * console.log(y.toArray()); // [0.5, 0.25]
  * ```
  */
-export function rsqrt(x: Tensor<"float32">, options: OutOption = {}): Tensor<"float32"> {
+export function rsqrt<D extends Floating>(x: Tensor<D>, options: ResultOption<D> = {}): Tensor<D> {
   return unary(x, "rsqrt", UnaryOp.RSQRT, options);
 }
 
 /**
  * `x²`, element by element.
  *
- * @param x Any shape, float32.
+ * @param x Any shape and floating-point dtype.
  * @param options `out` may be `x`.
- * @returns The values, float32, in the same shape.
+ * @returns The values, in the same shape and dtype.
  *
  * @example
  * ```ts
@@ -62,16 +63,16 @@ export function rsqrt(x: Tensor<"float32">, options: OutOption = {}): Tensor<"fl
  * console.log(y.toArray()); // [9, 16]
  * ```
  */
-export function square(x: Tensor<"float32">, options: OutOption = {}): Tensor<"float32"> {
+export function square<D extends Floating>(x: Tensor<D>, options: ResultOption<D> = {}): Tensor<D> {
   return unary(x, "square", UnaryOp.SQUARE, options);
 }
 
 /**
  * `1 / x`, element by element: infinity at 0.
  *
- * @param x Any shape, float32.
+ * @param x Any shape and floating-point dtype.
  * @param options `out` may be `x`.
- * @returns The values, float32, in the same shape.
+ * @returns The values, in the same shape and dtype.
  *
  * @example
  * ```ts
@@ -82,16 +83,19 @@ export function square(x: Tensor<"float32">, options: OutOption = {}): Tensor<"f
  * console.log(y.toArray()); // [0.25, -2]
  * ```
  */
-export function reciprocal(x: Tensor<"float32">, options: OutOption = {}): Tensor<"float32"> {
+export function reciprocal<D extends Floating>(
+  x: Tensor<D>,
+  options: ResultOption<D> = {},
+): Tensor<D> {
   return unary(x, "reciprocal", UnaryOp.RECIPROCAL, options);
 }
 
 /**
  * The magnitude of each element.
  *
- * @param x Any shape, float32.
+ * @param x Any shape and floating-point dtype.
  * @param options `out` may be `x`.
- * @returns The values, float32, in the same shape.
+ * @returns The values, in the same shape and dtype.
  *
  * @example
  * ```ts
@@ -102,16 +106,16 @@ export function reciprocal(x: Tensor<"float32">, options: OutOption = {}): Tenso
  * console.log(y.toArray()); // [3, 4]
  * ```
  */
-export function abs(x: Tensor<"float32">, options: OutOption = {}): Tensor<"float32"> {
+export function abs<D extends Floating>(x: Tensor<D>, options: ResultOption<D> = {}): Tensor<D> {
   return unary(x, "abs", UnaryOp.ABS, options);
 }
 
 /**
  * `-x`, element by element.
  *
- * @param x Any shape, float32.
+ * @param x Any shape and floating-point dtype.
  * @param options `out` may be `x`.
- * @returns The values, float32, in the same shape.
+ * @returns The values, in the same shape and dtype.
  *
  * @example
  * ```ts
@@ -122,16 +126,19 @@ export function abs(x: Tensor<"float32">, options: OutOption = {}): Tensor<"floa
  * console.log(y.toArray()); // [-3, 4]
  * ```
  */
-export function negative(x: Tensor<"float32">, options: OutOption = {}): Tensor<"float32"> {
+export function negative<D extends Floating>(
+  x: Tensor<D>,
+  options: ResultOption<D> = {},
+): Tensor<D> {
   return unary(x, "negative", UnaryOp.NEGATIVE, options);
 }
 
 /**
  * -1, 0 or 1: the sign of each element, NaN for NaN, as in NumPy.
  *
- * @param x Any shape, float32.
+ * @param x Any shape and floating-point dtype.
  * @param options `out` may be `x`.
- * @returns The values, float32, in the same shape.
+ * @returns The values, in the same shape and dtype.
  *
  * @example
  * ```ts
@@ -142,6 +149,6 @@ export function negative(x: Tensor<"float32">, options: OutOption = {}): Tensor<
  * console.log(y.toArray()); // [1, -1, 0]
  * ```
  */
-export function sign(x: Tensor<"float32">, options: OutOption = {}): Tensor<"float32"> {
+export function sign<D extends Floating>(x: Tensor<D>, options: ResultOption<D> = {}): Tensor<D> {
   return unary(x, "sign", UnaryOp.SIGN, options);
 }

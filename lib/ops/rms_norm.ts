@@ -2,41 +2,51 @@
  * Root mean square normalisation (Zhang and Sennrich, 2019), alone and behind a
  * residual connection.
  */
+import { type Floating, isHalf } from "../core/dtype.ts";
 import { colsOf, rowsOf } from "../core/shape.ts";
 import { native, Status } from "../ffi/mod.ts";
 import type { Tensor } from "../tensor/mod.ts";
-import { checkResidual, checkScale, checkSum, type SumOption } from "./norm_operands.ts";
+import { withFloat32 } from "./halves.ts";
+import {
+  checkResidual,
+  checkScale,
+  checkSum,
+  type SumOption,
+  sumWithFloat32,
+} from "./norm_operands.ts";
 import {
   areDense,
   checkApart,
+  checkFloating,
   checkInPlace,
-  checkOperand,
-  type OutOption,
+  dtypeCodes,
   refuse,
+  type ResultOption,
   resultTensor,
   withDense,
 } from "./operands.ts";
 
 /** Options of {@linkcode rmsNorm}. */
-export interface RmsNormOptions extends OutOption {
+export interface RmsNormOptions<D extends Floating = "float32"> extends ResultOption<D> {
   /** Added to the mean square; 1e-5 when left out. */
   epsilon?: number;
 }
 
 /** Options of {@linkcode rmsNormResidual}. */
-export interface RmsNormResidualOptions extends RmsNormOptions, SumOption {
-  /** `[cols]`, float32; ones when left out. */
-  weight?: Tensor<"float32">;
+export interface RmsNormResidualOptions<D extends Floating = "float32">
+  extends RmsNormOptions<D>, SumOption<D> {
+  /** `[cols]`, in the dtype of `x`; ones when left out. */
+  weight?: Tensor<D>;
 }
 
 /**
  * Divides each row by its root mean square, then scales each column:
  * `x / sqrt(mean(x²) + epsilon) · weight`.
  *
- * @param x `[…, cols]`, float32.
- * @param weight `[cols]`, float32; undefined means ones.
+ * @param x `[…, cols]`, of a floating-point dtype.
+ * @param weight `[cols]`, in the dtype of `x`; undefined means ones.
  * @param options `epsilon`; `out` may be `x`.
- * @returns The normalised rows, float32, in the shape of `x`.
+ * @returns The normalised rows, in the shape and dtype of `x`.
  * @throws {RangeError} When `weight` does not fit, or epsilon is negative.
  *
  * @example
@@ -48,26 +58,32 @@ export interface RmsNormResidualOptions extends RmsNormOptions, SumOption {
  * console.log(y.toArray());
  * ```
  */
-export function rmsNorm(
-  x: Tensor<"float32">,
-  weight?: Tensor<"float32">,
-  options: RmsNormOptions = {},
-): Tensor<"float32"> {
+export function rmsNorm<D extends Floating>(
+  x: Tensor<D>,
+  weight?: Tensor<D>,
+  options: RmsNormOptions<D> = {},
+): Tensor<D> {
   const { epsilon = 1e-5, out } = options;
-  checkOperand("rmsNorm", "x", x, "float32");
-  const cols = colsOf(x.shape);
-  checkScale("rmsNorm", "weight", weight, cols);
-  if (!areDense(x, weight)) return withDense([x, weight], rmsNorm, options);
-  const y = resultTensor("rmsNorm", out, x.shape);
+  checkFloating("rmsNorm", "x", x);
+  const { shape, dtype } = x;
+  const cols = colsOf(shape);
+  checkScale("rmsNorm", "weight", weight, cols, dtype);
+  if (isHalf(dtype)) {
+    const result = { operation: "rmsNorm", shape, dtype, out };
+    return withFloat32(result, [x, weight], (x, weight) => rmsNorm(x, weight, { epsilon }));
+  }
+  if (!areDense(x, weight)) return withDense([x, weight], rmsNorm<D>, options);
+  const y = resultTensor<D>("rmsNorm", out, shape, dtype);
   checkInPlace("rmsNorm", out, "x", x);
   checkApart("rmsNorm", out, "weight", weight);
-  const status = native().symbols.qn_rms_norm_f32(
+  const status = native().symbols.qn_rms_norm(
     y.address,
     x.address,
     weight?.address ?? 0n,
-    rowsOf(x.shape),
+    rowsOf(shape),
     cols,
     epsilon,
+    dtypeCodes[dtype],
   );
   if (status === Status.OK) return y;
   return refuse("rmsNorm", status, y, out, { x, weight }, { epsilon });
@@ -76,11 +92,11 @@ export function rmsNorm(
 /**
  * {@linkcode rmsNorm} of `x + residual`, in one pass over memory.
  *
- * @param x `[…, cols]`, float32.
- * @param residual Float32, in the shape of `x`.
+ * @param x `[…, cols]`, of a floating-point dtype.
+ * @param residual In the shape and dtype of `x`.
  * @param options `weight`, `epsilon`; `sum` receives `x + residual`; `out` and `sum` may
  * each be `x` or `residual`, but not the same.
- * @returns The normalised sums, float32, in the shape of `x`.
+ * @returns The normalised sums, in the shape and dtype of `x`.
  * @throws {RangeError} When an operand does not fit, or epsilon is negative.
  *
  * @example
@@ -93,34 +109,40 @@ export function rmsNorm(
  * console.log(stream.toArray()); // [[3, 4]]
  * ```
  */
-export function rmsNormResidual(
-  x: Tensor<"float32">,
-  residual: Tensor<"float32">,
-  options: RmsNormResidualOptions = {},
-): Tensor<"float32"> {
+export function rmsNormResidual<D extends Floating>(
+  x: Tensor<D>,
+  residual: Tensor<D>,
+  options: RmsNormResidualOptions<D> = {},
+): Tensor<D> {
   const { weight } = options;
   checkResidual("rmsNormResidual", x, residual);
-  checkScale("rmsNormResidual", "weight", weight, colsOf(x.shape));
+  checkScale("rmsNormResidual", "weight", weight, colsOf(x.shape), x.dtype);
   return normaliseSum(x, residual, weight, options);
 }
 
-function normaliseSum(
-  x: Tensor<"float32">,
-  residual: Tensor<"float32">,
-  weight: Tensor<"float32"> | undefined,
-  options: RmsNormResidualOptions,
-): Tensor<"float32"> {
+function normaliseSum<D extends Floating>(
+  x: Tensor<D>,
+  residual: Tensor<D>,
+  weight: Tensor<D> | undefined,
+  options: RmsNormResidualOptions<D>,
+): Tensor<D> {
   const { sum, epsilon = 1e-5, out } = options;
-  if (!areDense(x, residual, weight)) {
-    return withDense([x, residual, weight], normaliseSum, options);
+  const { shape, dtype } = x;
+  if (isHalf(dtype)) {
+    checkSum("rmsNormResidual", sum, out, x, residual, weight);
+    return sumWithFloat32("rmsNormResidual", [x, residual, weight], options, (wide, sum) => {
+      return normaliseSum(wide[0], wide[1], wide[2], { epsilon, sum });
+    });
   }
-  const { shape } = x;
+  if (!areDense(x, residual, weight)) {
+    return withDense([x, residual, weight], normaliseSum<D>, options);
+  }
   checkSum("rmsNormResidual", sum, out, x, residual, weight);
-  const y = resultTensor("rmsNormResidual", out, shape);
+  const y = resultTensor<D>("rmsNormResidual", out, shape, dtype);
   checkInPlace("rmsNormResidual", out, "x", x);
   checkInPlace("rmsNormResidual", out, "residual", residual);
   checkApart("rmsNormResidual", out, "weight", weight);
-  const status = native().symbols.qn_rms_norm_residual_f32(
+  const status = native().symbols.qn_rms_norm_residual(
     y.address,
     sum?.address ?? 0n,
     x.address,
@@ -129,6 +151,7 @@ function normaliseSum(
     rowsOf(shape),
     colsOf(shape),
     epsilon,
+    dtypeCodes[dtype],
   );
   if (status === Status.OK) return y;
   const operands = { x, residual, weight };

@@ -1,17 +1,18 @@
 /**
  * Integers next to each element.
  */
+import type { Floating } from "../core/dtype.ts";
 import { UnaryOp } from "../ffi/mod.ts";
 import type { Tensor } from "../tensor/mod.ts";
-import type { OutOption } from "./operands.ts";
+import type { ResultOption } from "./operands.ts";
 import { unary } from "./unary.ts";
 
 /**
  * The largest integer that is not above each element.
  *
- * @param x Any shape, float32.
+ * @param x Any shape and floating-point dtype.
  * @param options `out` may be `x`.
- * @returns The values, float32, in the same shape.
+ * @returns The values, in the same shape and dtype.
  *
  * @example
  * ```ts
@@ -22,16 +23,16 @@ import { unary } from "./unary.ts";
  * console.log(y.toArray()); // [1, -2]
  * ```
  */
-export function floor(x: Tensor<"float32">, options: OutOption = {}): Tensor<"float32"> {
+export function floor<D extends Floating>(x: Tensor<D>, options: ResultOption<D> = {}): Tensor<D> {
   return unary(x, "floor", UnaryOp.FLOOR, options);
 }
 
 /**
  * The smallest integer that is not below each element.
  *
- * @param x Any shape, float32.
+ * @param x Any shape and floating-point dtype.
  * @param options `out` may be `x`.
- * @returns The values, float32, in the same shape.
+ * @returns The values, in the same shape and dtype.
  *
  * @example
  * ```ts
@@ -42,7 +43,7 @@ export function floor(x: Tensor<"float32">, options: OutOption = {}): Tensor<"fl
  * console.log(y.toArray()); // [2, -1]
  * ```
  */
-export function ceil(x: Tensor<"float32">, options: OutOption = {}): Tensor<"float32"> {
+export function ceil<D extends Floating>(x: Tensor<D>, options: ResultOption<D> = {}): Tensor<D> {
   return unary(x, "ceil", UnaryOp.CEIL, options);
 }
 
@@ -50,9 +51,9 @@ export function ceil(x: Tensor<"float32">, options: OutOption = {}): Tensor<"flo
  * The integer next to each element; of two that are as near, the even one, as in NumPy and
  * PyTorch.
  *
- * @param x Any shape, float32.
+ * @param x Any shape and floating-point dtype.
  * @param options `out` may be `x`.
- * @returns The values, float32, in the same shape.
+ * @returns The values, in the same shape and dtype.
  *
  * @example
  * ```ts
@@ -63,6 +64,6 @@ export function ceil(x: Tensor<"float32">, options: OutOption = {}): Tensor<"flo
  * console.log(y.toArray()); // [2, 2, -1]
  * ```
  */
-export function round(x: Tensor<"float32">, options: OutOption = {}): Tensor<"float32"> {
+export function round<D extends Floating>(x: Tensor<D>, options: ResultOption<D> = {}): Tensor<D> {
   return unary(x, "round", UnaryOp.ROUND, options);
 }

@@ -1,34 +1,37 @@
 /**
  * Softmax over an axis, with the scale and the masks of attention.
  */
+import { byteLengthOf, type Floating, isHalf } from "../core/dtype.ts";
 import { colsOf, formatShape, rowsOf, type Shape, sizeOf } from "../core/shape.ts";
 import { native, Status } from "../ffi/mod.ts";
 import type { Tensor } from "../tensor/mod.ts";
 import { alongAxis, isLastAxis } from "./along_axis.ts";
+import { withFloat32 } from "./halves.ts";
 import {
   areDense,
   checkApart,
+  checkFloating,
   checkInPlace,
   checkOperand,
   dtypeCodes,
-  type OutOption,
   refuse,
+  type ResultOption,
   resultTensor,
   withDense,
 } from "./operands.ts";
 
 /** Options of {@linkcode softmax}. */
-export interface SoftmaxOptions extends OutOption {
+export interface SoftmaxOptions<D extends Floating = "float32"> extends ResultOption<D> {
   /** The axis to normalise over; the last when left out, and always with a mask. */
   axis?: number;
   /** What `x` is multiplied by first; 1 when left out. */
   scale?: number;
   /**
-   * What each element is worth: float32 is added after the scale, -Infinity leaves
-   * out; of bool or int32, elements where it is 0 are left out. Its shape ends with `cols`;
-   * the axes before are those of `x`, or 1, or left out from the first on.
+   * What each element is worth: one of the dtype of `x` is added after the scale, -Infinity
+   * leaves out; of bool or int32, elements where it is 0 are left out. Its shape ends with
+   * `cols`; the axes before are those of `x`, or 1, or left out from the first on.
    */
-  mask?: Tensor<"float32"> | Tensor<"bool"> | Tensor<"int32">;
+  mask?: Tensor<D> | Tensor<"bool"> | Tensor<"int32">;
   /**
    * Whether `x` is `[…, queries, keys]` and a query sees no key behind its own, the
    * last query's own being the last key.
@@ -40,9 +43,9 @@ export interface SoftmaxOptions extends OutOption {
  * `exp(x) / sum(exp(x))` over an axis, with the maximum taken off first. What a mask
  * leaves out is 0, whatever `x` is there.
  *
- * @param x `[…, cols]`, float32.
+ * @param x `[…, cols]`, of a floating-point dtype.
  * @param options `axis`, `scale`, `mask`, `causal`; `out` may be `x`.
- * @returns Rows that sum to 1, float32, in the shape of `x`; NaN where nothing is left, or
+ * @returns Rows that sum to 1, in the shape and dtype of `x`; NaN where nothing is left, or
  * all is -Infinity.
  * @throws {RangeError} When there is no such axis, or the mask does not fit.
  *
@@ -57,40 +60,55 @@ export interface SoftmaxOptions extends OutOption {
  * console.log(causal.toArray()); // [[1, 0], [0.5, 0.5]]
  * ```
  */
-export function softmax(x: Tensor<"float32">, options: SoftmaxOptions = {}): Tensor<"float32"> {
-  checkOperand("softmax", "x", x, "float32");
+export function softmax<D extends Floating>(
+  x: Tensor<D>,
+  options: SoftmaxOptions<D> = {},
+): Tensor<D> {
+  checkFloating("softmax", "x", x);
   const { axis = -1, scale = 1, mask, causal = false, out } = options;
+  const { shape, dtype } = x;
+  if (isHalf(dtype)) return ofHalves(x, options);
   if (!isLastAxis("softmax", x, axis)) {
     if (mask === undefined && !causal) {
-      return alongAxis("softmax", x, axis, out, softmax, { scale });
+      return alongAxis("softmax", x, axis, out, softmax<D>, { scale });
     }
     throw new RangeError(`softmax: a mask is for the last axis, not for axis ${axis}`);
   }
   if (mask !== undefined || causal || scale !== 1) {
     return masked(x, mask, scale, causal, out);
   }
-  if (!x.isContiguous) return withDense([x], softmax, { out });
-  const y = resultTensor("softmax", out, x.shape);
+  if (!x.isContiguous) return withDense([x], softmax<D>, { out });
+  const y = resultTensor<D>("softmax", out, shape, dtype);
   checkInPlace("softmax", out, "x", x);
-  const [rows, cols] = [rowsOf(x.shape), colsOf(x.shape)];
-  const status = native().symbols.qn_softmax_f32(y.address, x.address, rows, cols);
+  const status = native().symbols
+    .qn_softmax(y.address, x.address, rowsOf(shape), colsOf(shape), dtypeCodes[dtype]);
   return status === Status.OK ? y : refuse("softmax", status, y, out, { x });
 }
 
-function masked(
-  x: Tensor<"float32">,
+function ofHalves<D extends Floating>(x: Tensor<D>, options: SoftmaxOptions<D>): Tensor<D> {
+  const { mask, out } = options;
+  const { shape, dtype } = x;
+  checkMask(x, mask);
+  const result = { operation: "softmax", shape, dtype, out };
+  return withFloat32(result, [x, mask], (x, mask) => {
+    return softmax(x, { ...options, mask, out: undefined });
+  });
+}
+
+function masked<D extends Floating>(
+  x: Tensor<D>,
   mask: Tensor | undefined,
   scale: number,
   causal: boolean,
-  out: Tensor<"float32"> | undefined,
-): Tensor<"float32"> {
-  checkMask(x.shape, mask);
+  out: Tensor<D> | undefined,
+): Tensor<D> {
+  checkMask(x, mask);
   if (Number.isNaN(scale)) throw new RangeError("softmax: scale is NaN");
   const queries = causal ? queriesOf(x.shape) : 0;
   if (!areDense(x, mask)) {
-    return withDense([x, mask], masked, scale, causal, out);
+    return withDense([x, mask], masked<D>, scale, causal, out);
   }
-  const y = resultTensor("softmax", out, x.shape);
+  const y = resultTensor<D>("softmax", out, x.shape, x.dtype);
   checkInPlace("softmax", out, "x", x);
   checkApart("softmax", out, "mask", mask);
   const call: Call = { y, x, mask, scale, queries };
@@ -99,11 +117,11 @@ function masked(
 }
 
 /** The mask's axes are those at the end of x's, or 1; the last is the same. */
-function checkMask(shape: Shape, mask: Tensor | undefined): void {
+function checkMask({ shape, dtype }: Tensor, mask: Tensor | undefined): void {
   if (mask === undefined) return;
   checkOperand("softmax", "mask", mask);
-  if (mask.dtype !== "float32" && mask.dtype !== "bool" && mask.dtype !== "int32") {
-    throw new TypeError(`softmax: mask is ${mask.dtype}, expected float32, bool or int32`);
+  if (mask.dtype !== dtype && mask.dtype !== "bool" && mask.dtype !== "int32") {
+    throw new TypeError(`softmax: mask is ${mask.dtype}, expected ${dtype}, bool or int32`);
   }
   const missing = shape.length - mask.shape.length;
   const fits = missing >= 0 && mask.shape.length > 0 &&
@@ -127,8 +145,8 @@ function queriesOf(shape: Shape): number {
 
 /** Dense operands that fit. */
 interface Call {
-  y: Tensor<"float32">;
-  x: Tensor<"float32">;
+  y: Tensor;
+  x: Tensor;
   mask: Tensor | undefined;
   scale: number;
   /** Rows of a causal block; 0 when there is none. */
@@ -155,17 +173,18 @@ function maskRows(call: Call, axis: number, at: number, maskAt: number): number 
     }
     return Status.OK;
   }
-  return native().symbols.qn_softmax_masked_f32(
-    y.address + BigInt(4 * at),
-    x.address + BigInt(4 * at),
-    mask === undefined ? 0n : mask.address + BigInt(4 * maskAt),
+  return native().symbols.qn_softmax_masked(
+    y.address + BigInt(byteLengthOf(y.dtype, at)),
+    x.address + BigInt(byteLengthOf(x.dtype, at)),
+    mask === undefined ? 0n : mask.address + BigInt(byteLengthOf(mask.dtype, maskAt)),
     sizeOf(axes),
     colsOf(x.shape),
     scale,
-    dtypeCodes[mask?.dtype ?? "float32"],
+    dtypeCodes[mask?.dtype ?? x.dtype],
     repeats.outer,
     repeats.inner,
     queries,
+    dtypeCodes[x.dtype],
   );
 }
 

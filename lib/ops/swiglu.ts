@@ -1,16 +1,20 @@
 /**
  * The gated activation of Llama's feed-forward layers (Shazeer, 2020).
  */
+import { type Floating, isHalf } from "../core/dtype.ts";
 import { colsOf, rowsOf } from "../core/shape.ts";
 import { native, Status } from "../ffi/mod.ts";
 import type { Tensor } from "../tensor/mod.ts";
+import { withFloat32 } from "./halves.ts";
 import {
   areDense,
+  checkFloating,
   checkInPlace,
   checkOperand,
   checkShapeIs,
-  type OutOption,
+  dtypeCodes,
   refuse,
+  type ResultOption,
   resultTensor,
   withDense,
 } from "./operands.ts";
@@ -18,10 +22,10 @@ import {
 /**
  * `silu(gate) · up`, element by element, where silu(v) = v / (1 + exp(-v)).
  *
- * @param gate Any shape, float32.
- * @param up The same shape, float32.
+ * @param gate Any shape and floating-point dtype.
+ * @param up The same shape and dtype.
  * @param options `out` may be `gate` or `up`.
- * @returns The product, float32, in the same shape.
+ * @returns The product, in the same shape and dtype.
  * @throws {RangeError} When the shapes differ.
  *
  * @example
@@ -34,20 +38,31 @@ import {
  * console.log(y.toArray());
  * ```
  */
-export function swiglu(
-  gate: Tensor<"float32">,
-  up: Tensor<"float32">,
-  options: OutOption = {},
-): Tensor<"float32"> {
-  checkOperand("swiglu", "gate", gate, "float32");
-  checkOperand("swiglu", "up", up, "float32");
-  checkShapeIs("swiglu", "up", up, gate.shape);
-  if (!areDense(gate, up)) return withDense([gate, up], swiglu, options);
+export function swiglu<D extends Floating>(
+  gate: Tensor<D>,
+  up: Tensor<D>,
+  options: ResultOption<D> = {},
+): Tensor<D> {
+  checkFloating("swiglu", "gate", gate);
+  const { shape, dtype } = gate;
+  checkOperand("swiglu", "up", up, dtype);
+  checkShapeIs("swiglu", "up", up, shape);
   const { out } = options;
-  const y = resultTensor("swiglu", out, gate.shape);
+  if (isHalf(dtype)) {
+    const result = { operation: "swiglu", shape, dtype, out };
+    return withFloat32(result, [gate, up], (gate, up) => swiglu(gate, up));
+  }
+  if (!areDense(gate, up)) return withDense([gate, up], swiglu<D>, options);
+  const y = resultTensor<D>("swiglu", out, shape, dtype);
   checkInPlace("swiglu", out, "gate", gate);
   checkInPlace("swiglu", out, "up", up);
-  const [rows, cols] = [rowsOf(gate.shape), colsOf(gate.shape)];
-  const status = native().symbols.qn_swiglu_f32(y.address, gate.address, up.address, rows, cols);
+  const status = native().symbols.qn_swiglu(
+    y.address,
+    gate.address,
+    up.address,
+    rowsOf(shape),
+    colsOf(shape),
+    dtypeCodes[dtype],
+  );
   return status === Status.OK ? y : refuse("swiglu", status, y, out, { gate, up });
 }

@@ -1,18 +1,19 @@
 /**
- * Sines and cosines, the hyperbolic tangent and the error function of each element, within
+ * Sines, cosines and tangents, the hyperbolic tangent and the error function of each element, within
  * 1.5 ULP of the exact values.
  */
+import type { Floating } from "../core/dtype.ts";
 import { UnaryOp } from "../ffi/mod.ts";
 import type { Tensor } from "../tensor/mod.ts";
-import type { OutOption } from "./operands.ts";
+import type { ResultOption } from "./operands.ts";
 import { unary } from "./unary.ts";
 
 /**
  * The sine of each element, in radians, for any size of it; NaN for infinity.
  *
- * @param x Any shape, float32.
+ * @param x Any shape and floating-point dtype.
  * @param options `out` may be `x`.
- * @returns The values, float32, in the same shape.
+ * @returns The values, in the same shape and dtype.
  *
  * @example
  * ```ts
@@ -23,16 +24,16 @@ import { unary } from "./unary.ts";
  * console.log(y.toArray()); // [0, 0.8414709568023682]
  * ```
  */
-export function sin(x: Tensor<"float32">, options: OutOption = {}): Tensor<"float32"> {
+export function sin<D extends Floating>(x: Tensor<D>, options: ResultOption<D> = {}): Tensor<D> {
   return unary(x, "sin", UnaryOp.SIN, options);
 }
 
 /**
  * The cosine of each element, in radians, for any size of it; NaN for infinity.
  *
- * @param x Any shape, float32.
+ * @param x Any shape and floating-point dtype.
  * @param options `out` may be `x`.
- * @returns The values, float32, in the same shape.
+ * @returns The values, in the same shape and dtype.
  *
  * @example
  * ```ts
@@ -43,16 +44,16 @@ export function sin(x: Tensor<"float32">, options: OutOption = {}): Tensor<"floa
  * console.log(y.toArray()); // [1, 0.5403022766113281]
  * ```
  */
-export function cos(x: Tensor<"float32">, options: OutOption = {}): Tensor<"float32"> {
+export function cos<D extends Floating>(x: Tensor<D>, options: ResultOption<D> = {}): Tensor<D> {
   return unary(x, "cos", UnaryOp.COS, options);
 }
 
 /**
  * The hyperbolic tangent of each element.
  *
- * @param x Any shape, float32.
+ * @param x Any shape and floating-point dtype.
  * @param options `out` may be `x`.
- * @returns The values, float32, in the same shape.
+ * @returns The values, in the same shape and dtype.
  *
  * @example
  * ```ts
@@ -63,16 +64,16 @@ export function cos(x: Tensor<"float32">, options: OutOption = {}): Tensor<"floa
  * console.log(y.toArray()); // [0, 0.7615941762924194]
  * ```
  */
-export function tanh(x: Tensor<"float32">, options: OutOption = {}): Tensor<"float32"> {
+export function tanh<D extends Floating>(x: Tensor<D>, options: ResultOption<D> = {}): Tensor<D> {
   return unary(x, "tanh", UnaryOp.TANH, options);
 }
 
 /**
  * The error function of each element: `2 / sqrt(pi)` times the integral of `exp(-t²)` from 0 to it.
  *
- * @param x Any shape, float32.
+ * @param x Any shape and floating-point dtype.
  * @param options `out` may be `x`.
- * @returns The values, float32, in the same shape.
+ * @returns The values, in the same shape and dtype.
  *
  * @example
  * ```ts
@@ -83,6 +84,46 @@ export function tanh(x: Tensor<"float32">, options: OutOption = {}): Tensor<"flo
  * console.log(y.toArray()); // [0, 0.8427007794380188]
  * ```
  */
-export function erf(x: Tensor<"float32">, options: OutOption = {}): Tensor<"float32"> {
+export function erf<D extends Floating>(x: Tensor<D>, options: ResultOption<D> = {}): Tensor<D> {
   return unary(x, "erf", UnaryOp.ERF, options);
+}
+
+/**
+ * The tangent of each element, in radians, for any size of it; NaN for infinity.
+ *
+ * @param x Any shape and floating-point dtype.
+ * @param options `out` may be `x`.
+ * @returns The values, in the same shape and dtype.
+ *
+ * @example
+ * ```ts
+ * import { tan, Tensor } from "@quern/quern";
+ *
+ * using x = Tensor.from([0, 1]);
+ * using y = tan(x);
+ * console.log(y.toArray()); // [0, 1.5574077367782593]
+ * ```
+ */
+export function tan<D extends Floating>(x: Tensor<D>, options: ResultOption<D> = {}): Tensor<D> {
+  return unary(x, "tan", UnaryOp.TAN, options);
+}
+
+/**
+ * The angle, in radians between -π/2 and π/2, whose tangent each element is.
+ *
+ * @param x Any shape and floating-point dtype.
+ * @param options `out` may be `x`.
+ * @returns The values, in the same shape and dtype.
+ *
+ * @example
+ * ```ts
+ * import { atan, Tensor } from "@quern/quern";
+ *
+ * using x = Tensor.from([0, 1]);
+ * using y = atan(x);
+ * console.log(y.toArray()); // [0, 0.7853981852531433]
+ * ```
+ */
+export function atan<D extends Floating>(x: Tensor<D>, options: ResultOption<D> = {}): Tensor<D> {
+  return unary(x, "atan", UnaryOp.ATAN, options);
 }

@@ -3,15 +3,18 @@
  * function alone, and are declared by family (exponential, trigonometric, power,
  * rounding, activation).
  */
+import { type Floating, isHalf } from "../core/dtype.ts";
 import { colsOf, rowsOf } from "../core/shape.ts";
 import { native, Status, type UnaryOp } from "../ffi/mod.ts";
 import type { Tensor } from "../tensor/mod.ts";
+import { withFloat32 } from "./halves.ts";
 import {
   areDense,
+  checkFloating,
   checkInPlace,
-  checkOperand,
-  type OutOption,
+  dtypeCodes,
   refuse,
+  type ResultOption,
   resultTensor,
   withDense,
 } from "./operands.ts";
@@ -19,26 +22,31 @@ import {
 /**
  * Applies a function to each element.
  *
- * @param x Any shape, float32.
+ * @param x Any shape and floating-point dtype.
  * @param operation Named in an error.
  * @param op Which function.
  * @param options `out` may be `x`.
- * @returns The values, float32, in the same shape.
- * @throws {TypeError} When `x` or `out` is not of float32.
+ * @returns The values, in the same shape and dtype.
+ * @throws {TypeError} When `x` is not of such a dtype, or `out` is of another.
  * @throws {RangeError} When `out` has another shape, or shares a part of `x`.
  */
-export function unary(
-  x: Tensor<"float32">,
+export function unary<D extends Floating>(
+  x: Tensor<D>,
   operation: string,
   op: UnaryOp,
-  options: OutOption,
-): Tensor<"float32"> {
-  checkOperand(operation, "x", x, "float32");
-  if (!areDense(x)) return withDense([x], unary, operation, op, options);
+  options: ResultOption<D>,
+): Tensor<D> {
+  checkFloating(operation, "x", x);
+  const { shape, dtype } = x;
   const { out } = options;
-  const y = resultTensor(operation, out, x.shape);
+  if (isHalf(dtype)) {
+    const result = { operation, shape, dtype, out };
+    return withFloat32(result, [x], (x) => unary(x, operation, op, {}));
+  }
+  if (!areDense(x)) return withDense([x], unary<D>, operation, op, options);
+  const y = resultTensor<D>(operation, out, shape, dtype);
   checkInPlace(operation, out, "x", x);
-  const [rows, cols] = [rowsOf(x.shape), colsOf(x.shape)];
-  const status = native().symbols.qn_unary_f32(y.address, x.address, rows, cols, op);
+  const status = native().symbols
+    .qn_unary(y.address, x.address, rowsOf(shape), colsOf(shape), op, dtypeCodes[dtype]);
   return status === Status.OK ? y : refuse(operation, status, y, out, { x });
 }

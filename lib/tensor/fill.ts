@@ -2,13 +2,21 @@
  * First values of new tensors. A tensor that cannot be filled is disposed of:
  * its caller never sees it.
  */
-import { byteLengthOf, dataView, type PlainDType } from "../core/dtype.ts";
+import {
+  byteLengthOf,
+  dataView,
+  type Floating,
+  isFloating,
+  type PlainDType,
+} from "../core/dtype.ts";
 import { type ElementSource, writeElement } from "../core/element.ts";
 import { colsOf, type Shape, sizeOf } from "../core/shape.ts";
-import { native, Status, statusError } from "../ffi/mod.ts";
+import { dtypeCodes, native, Status, statusError } from "../ffi/mod.ts";
 
 /** How a random tensor is filled. */
-export interface RandomOptions {
+export interface RandomOptions<D extends Floating = "float32"> {
+  /** The element type; float32 when left out. The numbers are the same, rounded to it. */
+  dtype?: D;
   /** An integer from 0 to 2^53 - 1; drawn at random when left out. */
   seed?: number;
   /** The mean; 0 when left out. */
@@ -87,17 +95,47 @@ export function checkValue(dtype: PlainDType, value: unknown, operation: string)
  * Fills a tensor with normally distributed numbers.
  *
  * @param tensor A new tensor.
+ * @param dtype Its dtype, float32 or float64.
  * @param options The seed, mean and deviation; the seed was checked.
  * @returns The tensor.
  */
-export function fillNormal<T extends Fillable>(tensor: T, options: RandomOptions): T {
+export function fillNormal<T extends Fillable>(
+  tensor: T,
+  dtype: "float32" | "float64",
+  options: RandomOptions<Floating>,
+): T {
   const { mean = 0, deviation = 1 } = options;
   const seed = options.seed ?? crypto.getRandomValues(new Uint32Array(1))[0];
   const [low, high] = [seed % 2 ** 32, Math.floor(seed / 2 ** 32)];
   const [rows, cols] = grid(tensor.shape);
+  const code = dtypeCodes[dtype];
   const status = native().symbols
-    .qn_random_normal_f32(tensor.address, rows, cols, low, high, mean, deviation);
+    .qn_random_normal(tensor.address, rows, cols, low, high, mean, deviation, code);
   return finish(tensor, status, "Tensor.randn", `mean ${mean}, deviation ${deviation}`);
+}
+
+/**
+ * Fills a tensor with the elements of another, rounded.
+ *
+ * @param tensor A new tensor.
+ * @param dtype Its dtype.
+ * @param source A dense tensor of the same shape.
+ * @param sourceDtype Its dtype.
+ * @param operation Named in an error.
+ * @returns The tensor.
+ */
+export function fillRounded<T extends Fillable>(
+  tensor: T,
+  dtype: Floating,
+  source: Fillable,
+  sourceDtype: Floating,
+  operation: string,
+): T {
+  const [rows, cols] = grid(tensor.shape);
+  const [code, sourceCode] = [dtypeCodes[dtype], dtypeCodes[sourceDtype]];
+  const status = native().symbols
+    .qn_cast(tensor.address, source.address, rows, cols, code, sourceCode);
+  return finish(tensor, status, operation, `dtype ${dtype}`);
 }
 
 /**
@@ -106,8 +144,11 @@ export function fillNormal<T extends Fillable>(tensor: T, options: RandomOptions
  * @param options The seed, mean and deviation.
  * @throws {RangeError} When one of them is out of range.
  */
-export function checkRandomOptions(options: RandomOptions): void {
-  const { seed = 0, mean = 0, deviation = 1 } = options;
+export function checkRandomOptions(options: RandomOptions<Floating>): void {
+  const { seed = 0, mean = 0, deviation = 1, dtype = "float32" } = options;
+  if (!isFloating(dtype)) {
+    throw new TypeError(`Tensor.randn: dtype is ${dtype}, which holds no real numbers`);
+  }
   if (!Number.isSafeInteger(seed) || seed < 0) {
     throw new RangeError(`Tensor.randn: a seed is an integer from 0 to 2^53 - 1, not ${seed}`);
   }

@@ -2,7 +2,7 @@
  * New tensors: what is behind `Tensor.empty` and its kin. Everything that a caller
  * passed is checked before memory is rented.
  */
-import { byteLengthOf, type DType, type PlainDType } from "../core/dtype.ts";
+import { byteLengthOf, type DType, type Floating, isHalf, type PlainDType } from "../core/dtype.ts";
 import type { ElementSource } from "../core/element.ts";
 import { type Shape, sizeOf } from "../core/shape.ts";
 import { pool } from "../memory/mod.ts";
@@ -10,6 +10,7 @@ import {
   checkRandomOptions,
   checkValue,
   fillNormal,
+  fillRounded,
   fillValue,
   type RandomOptions,
 } from "./fill.ts";
@@ -54,15 +55,27 @@ export function makeFull<D extends PlainDType>(
 }
 
 /**
- * A float32 tensor of normally distributed numbers.
+ * A tensor of normally distributed numbers.
  *
  * @param shape The sizes of the axes.
- * @param options The seed, mean and deviation.
+ * @param options The dtype, seed, mean and deviation.
  * @returns A new tensor.
  */
-export function makeNormal(shape: Shape, options: RandomOptions): Tensor<"float32"> {
+export function makeNormal<D extends Floating = "float32">(
+  shape: Shape,
+  options: RandomOptions<D>,
+): Tensor<D> {
   checkRandomOptions(options);
-  return fillNormal(make("Tensor.randn", shape, "float32"), options);
+  const dtype: Floating = options.dtype ?? "float32";
+  if (!isHalf(dtype)) return fillNormal(make("Tensor.randn", shape, dtype as D), dtype, options);
+  using wide = fillNormal(make("Tensor.randn", shape, "float32"), "float32", options);
+  return fillRounded(
+    make("Tensor.randn", shape, dtype as D),
+    dtype,
+    wide,
+    "float32",
+    "Tensor.randn",
+  );
 }
 
 /**

@@ -16,6 +16,7 @@ import {
   type DataOf,
   type DType,
   type ElementOf,
+  type Floating,
   isPlain,
   type PlainDType,
 } from "../core/dtype.ts";
@@ -194,15 +195,19 @@ export class Tensor<D extends DType = DType> implements Scoped {
   }
 
   /**
-   * A float32 tensor of normally distributed numbers. An element depends on the
-   * seed and its index only.
+   * A tensor of normally distributed numbers. An element depends on the seed and its
+   * index only.
    *
    * @param shape The sizes of the axes.
-   * @param options The seed, mean and deviation.
+   * @param options The dtype, float32 when left out; the seed, mean and deviation.
    * @returns A new tensor.
    * @throws {RangeError} When the seed is not an integer, or the deviation is negative.
+   * @throws {TypeError} When the dtype does not stand for real numbers.
    */
-  static randn(shape: Shape, options: RandomOptions = {}): Tensor<"float32"> {
+  static randn<D extends Floating = "float32">(
+    shape: Shape,
+    options: RandomOptions<D> = {},
+  ): Tensor<D> {
     return makeNormal(shape, options);
   }
 

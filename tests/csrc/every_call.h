@@ -234,30 +234,30 @@ CALL(qn_pool_budget_set, (size_t)1 << 40)
 CALL(qn_pool_trim, numbers)
 CALL(qn_pool_idle_set, 5000)
 CALL(qn_fill, y, numbers, 4, 8, 4)
-CALL(qn_random_normal_f32, y, 4, 8, 1, 2, 0.0f, 1.0f)
+CALL(qn_random_normal, y, 4, 8, 1, 2, 0.0f, 1.0f, QN_F32)
 CALL(qn_copy, y, x, 4, 32)
 CALL(qn_copy_strided, y, x, turned, 2, 4)
 CALL(qn_dequantize_f32, y, stored, 2, 64, QN_Q8_0)
 CALL(qn_cast, y, x, 4, 8, QN_F16, QN_F32)
 CALL(qn_binary, y, x, z, turned, 2, 0, QN_ADD, QN_F32)
 CALL(qn_where, y, x, w, z, spread, 2, 4)
-CALL(qn_clamp_f32, y, x, 4, 8, -1, 1)
-CALL(qn_swiglu_f32, y, x, z, 4, 8)
-CALL(qn_geglu_f32, y, x, z, 4, 8, QN_GELU_ERF)
-CALL(qn_unary_f32, y, x, 4, 8, QN_EXP)
-CALL(qn_rms_norm_f32, y, x, w, 4, 8, 1e-5f)
-CALL(qn_rms_norm_residual_f32, y, NULL, x, z, w, 4, 8, 1e-5f)
-CALL(qn_layer_norm_f32, y, x, w, z, 4, 8, 1e-5f)
-CALL(qn_layer_norm_residual_f32, y, NULL, x, z, w, NULL, 4, 8, 1e-5f)
-CALL(qn_group_norm_f32, y, x, w, z, 2, 4, 8, 2, 1e-5f)
-CALL(qn_softmax_f32, y, x, 4, 8)
-CALL(qn_softmax_masked_f32, y, x, z, 4, 8, 0.5f, QN_F32, 4, 2, 4)
-CALL(qn_log_softmax_f32, y, x, 4, 8)
+CALL(qn_clamp, y, x, 4, 8, -1, 1, QN_F32)
+CALL(qn_swiglu, y, x, z, 4, 8, QN_F32)
+CALL(qn_geglu, y, x, z, 4, 8, QN_GELU_ERF, QN_F32)
+CALL(qn_unary, y, x, 4, 8, QN_EXP, QN_F32)
+CALL(qn_rms_norm, y, x, w, 4, 8, 1e-5f, QN_F32)
+CALL(qn_rms_norm_residual, y, NULL, x, z, w, 4, 8, 1e-5f, QN_F32)
+CALL(qn_layer_norm, y, x, w, z, 4, 8, 1e-5f, QN_F32)
+CALL(qn_layer_norm_residual, y, NULL, x, z, w, NULL, 4, 8, 1e-5f, QN_F32)
+CALL(qn_group_norm, y, x, w, z, 2, 4, 8, 2, 1e-5f, QN_F32)
+CALL(qn_softmax, y, x, 4, 8, QN_F32)
+CALL(qn_softmax_masked, y, x, z, 4, 8, 0.5f, QN_F32, 4, 2, 4, QN_F32)
+CALL(qn_log_softmax, y, x, 4, 8, QN_F32)
 CALL(qn_argmax_f32, ids, x, 4, 8)
-CALL(qn_cross_entropy_f32, y, x, ids + 8, 4, 8)
+CALL(qn_cross_entropy, y, x, ids + 8, 4, 8, QN_F32)
 CALL(qn_embedding_f32, y, stored, ids + 8, 2, 4, 64, QN_Q8_0)
-CALL(qn_rope_table_f32, y, z, NULL, 4, 4, 0, 10000.0, 1.0)
-CALL(qn_rope_f32, y, x, z, w, 4, 2, 8, 4, QN_ROPE_HALVES)
+CALL(qn_rope_table, y, z, NULL, 4, 4, 0, 10000.0, 1.0, QN_F32)
+CALL(qn_rope, y, x, z, w, 4, 2, 8, 4, QN_ROPE_HALVES, QN_F32)
 CALL(qn_attention_f32, y, x, z, w, 4, 4, 2, 1, 8, 1.0f, 1)
 CALL(qn_sample_f32, ids, x, ids + 8, 100, 1, 1.0f, 5, 0.9f, 0.05f, 1.1f, 0.5)
 
@@ -318,30 +318,30 @@ static const entry table[] = {
     ENTRY(qn_file_map),
     ENTRY_SURE(qn_file_unmap, map_file),
     ENTRY_SURE(qn_fill, nothing),
-    ENTRY_SURE(qn_random_normal_f32, nothing),
+    ENTRY_SURE(qn_random_normal, nothing),
     ENTRY_SURE(qn_copy, nothing),
     ENTRY_SURE(qn_copy_strided, nothing),
     ENTRY_SURE(qn_dequantize_f32, nothing),
     ENTRY_SURE(qn_cast, nothing),
     ENTRY_SURE(qn_binary, nothing),
     ENTRY_SURE(qn_where, nothing),
-    ENTRY_SURE(qn_clamp_f32, nothing),
-    ENTRY_SURE(qn_swiglu_f32, nothing),
-    ENTRY_SURE(qn_geglu_f32, nothing),
-    ENTRY_SURE(qn_unary_f32, nothing),
-    ENTRY_SURE(qn_rms_norm_f32, nothing),
-    ENTRY_SURE(qn_rms_norm_residual_f32, nothing),
-    ENTRY_SURE(qn_layer_norm_f32, nothing),
-    ENTRY_SURE(qn_layer_norm_residual_f32, nothing),
-    ENTRY_SURE(qn_group_norm_f32, nothing),
-    ENTRY_SURE(qn_softmax_f32, nothing),
-    ENTRY_SURE(qn_softmax_masked_f32, nothing),
-    ENTRY_SURE(qn_log_softmax_f32, nothing),
+    ENTRY_SURE(qn_clamp, nothing),
+    ENTRY_SURE(qn_swiglu, nothing),
+    ENTRY_SURE(qn_geglu, nothing),
+    ENTRY_SURE(qn_unary, nothing),
+    ENTRY_SURE(qn_rms_norm, nothing),
+    ENTRY_SURE(qn_rms_norm_residual, nothing),
+    ENTRY_SURE(qn_layer_norm, nothing),
+    ENTRY_SURE(qn_layer_norm_residual, nothing),
+    ENTRY_SURE(qn_group_norm, nothing),
+    ENTRY_SURE(qn_softmax, nothing),
+    ENTRY_SURE(qn_softmax_masked, nothing),
+    ENTRY_SURE(qn_log_softmax, nothing),
     ENTRY_SURE(qn_argmax_f32, nothing),
-    ENTRY_SURE(qn_cross_entropy_f32, nothing),
+    ENTRY_SURE(qn_cross_entropy, nothing),
     ENTRY_SURE(qn_embedding_f32, nothing),
-    ENTRY_SURE(qn_rope_table_f32, nothing),
-    ENTRY_SURE(qn_rope_f32, nothing),
+    ENTRY_SURE(qn_rope_table, nothing),
+    ENTRY_SURE(qn_rope, nothing),
     ENTRY(qn_linear_f32),
     ENTRY_SURE(qn_attention_f32, nothing),
     ENTRY(qn_sample_f32),

@@ -25,8 +25,7 @@ static bool is_allowed(int32_t op, int32_t dtype) {
   if (op >= QN_AND) return dtype == QN_BOOL;
   if (op >= QN_EQUAL) return true;
   if (dtype == QN_U8 || dtype == QN_BOOL) return false;
-  if (op == QN_POWER) return dtype == QN_F32;
-  return is_real(dtype) || (op != QN_DIVIDE && op != QN_ADD_SCALED);
+  return is_real(dtype) || (op != QN_DIVIDE && op != QN_POWER && op != QN_ADD_SCALED);
 }
 
 /* An element, as both kinds of numbers that the reference works in. */

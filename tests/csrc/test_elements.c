@@ -52,12 +52,12 @@ static void test_clamp(void) {
     float *x = random_floats(n, -8, 8);
     float *y = guarded_floats(n);
     if (n > 3) x[n - 1] = NAN, x[1] = INFINITY, x[2] = -INFINITY, x[3] = -0.0f;
-    CHECK_EQ(qn_clamp_f32(y, x, 1, n, -2, 0), QN_OK);
+    CHECK_EQ(qn_clamp(y, x, 1, n, -2, 0, QN_F32), QN_OK);
     for (uint32_t i = 0; i < n; i += 1) {
       const float expected = x[i] < -2 ? -2 : x[i] > 0 ? 0 : x[i];
       CHECK(isnan(x[i]) ? isnan(y[i]) : same_bits(&y[i], &expected, 1));
     }
-    CHECK_EQ(qn_clamp_f32(x, x, n, 1, -2, 0), QN_OK);
+    CHECK_EQ(qn_clamp(x, x, n, 1, -2, 0, QN_F32), QN_OK);
     CHECK(same_bits(x, y, n));
     release_all();
   }
@@ -69,14 +69,14 @@ static void test_swiglu(void) {
     float *gate = random_floats(n, -20, 20);
     float *up = random_floats(n, -8, 8);
     float *y = guarded_floats(n);
-    CHECK_EQ(qn_swiglu_f32(y, gate, up, 1, n), QN_OK);
+    CHECK_EQ(qn_swiglu(y, gate, up, 1, n, QN_F32), QN_OK);
     for (uint32_t i = 0; i < n; i += 1) {
       CHECK(is_close(y[i], silu((double)gate[i]) * (double)up[i], 4e-7));
     }
     float *in_place = copy_floats(up, n);
-    CHECK_EQ(qn_swiglu_f32(in_place, gate, in_place, 1, n), QN_OK);
+    CHECK_EQ(qn_swiglu(in_place, gate, in_place, 1, n, QN_F32), QN_OK);
     CHECK(same_bits(in_place, y, n));
-    CHECK_EQ(qn_swiglu_f32(gate, gate, up, 1, n), QN_OK);
+    CHECK_EQ(qn_swiglu(gate, gate, up, 1, n, QN_F32), QN_OK);
     CHECK(same_bits(gate, y, n));
     release_all();
   }
@@ -93,7 +93,7 @@ static void test_silu_range(void) {
     up[i] = 1.0f;
   }
   float *y = guarded_floats(count);
-  CHECK_EQ(qn_swiglu_f32(y, gate, up, 1, (uint32_t)count), QN_OK);
+  CHECK_EQ(qn_swiglu(y, gate, up, 1, (uint32_t)count, QN_F32), QN_OK);
   for (size_t i = 0; i < count; i += 1) {
     /* The formula itself loses exp(-v) above 1e308, long after it rounds to 0. */
     const double v = (double)gate[i];
@@ -106,7 +106,7 @@ static void test_special_values(void) {
   const float gate[] = {INFINITY, -INFINITY, NAN, 0.0f, -0.0f, 3e38f, -3e38f, 1e-45f};
   const float up[] = {1, 1, 1, 1, 1, 1, 1, 1};
   float y[COUNT_OF(gate)];
-  CHECK_EQ(qn_swiglu_f32(y, gate, up, 1, COUNT_OF(gate)), QN_OK);
+  CHECK_EQ(qn_swiglu(y, gate, up, 1, COUNT_OF(gate), QN_F32), QN_OK);
   CHECK(y[0] == INFINITY && isnan(y[1]) && isnan(y[2]));
   CHECK(y[3] == 0.0f && y[4] == 0.0f && signbit(y[4]));
   CHECK(y[5] == 3e38f && y[6] == 0.0f && y[7] >= 0.0f && y[7] <= 1e-45f);
@@ -217,7 +217,7 @@ static double normal_at(uint64_t index, uint32_t seed_low, uint32_t seed_high) {
 static void test_random_normal(void) {
   const uint32_t n = test_is_slow() ? 5001 : MANY;
   float *y = guarded_floats(n);
-  CHECK_EQ(qn_random_normal_f32(y, n, 1, 7, 9, 1.5f, 0.25f), QN_OK);
+  CHECK_EQ(qn_random_normal(y, n, 1, 7, 9, 1.5f, 0.25f, QN_F32), QN_OK);
   double sum = 0, squares = 0;
   for (uint32_t i = 0; i < n; i += 1) {
     CHECK_NEAR((double)y[i], 1.5 + 0.25 * normal_at(i, 7, 9), 2e-7);
@@ -229,10 +229,10 @@ static void test_random_normal(void) {
   /* Any range, however it begins, is the same sequence; far ones too. */
   float part[11];
   for (uint64_t first = 0; first < 9; first += 1) {
-    qn_kernels->random_normal_f32(part, first, 11, 7, 9, 1.5f, 0.25f);
+    qn_real_kernels(QN_F32)->random_normal(part, first, 11, 7, 9, 1.5f, 0.25f);
     CHECK(same_bits(part, y + first, 11));
   }
-  qn_kernels->random_normal_f32(part, 0x123456789abcull, 11, 7, 9, 0.0f, 1.0f);
+  qn_real_kernels(QN_F32)->random_normal(part, 0x123456789abcull, 11, 7, 9, 0.0f, 1.0f);
   for (uint32_t i = 0; i < 11; i += 1) {
     CHECK_NEAR((double)part[i], normal_at(0x123456789abcull + i, 7, 9), 1e-6);
   }
@@ -247,9 +247,9 @@ static void test_threads(void) {
     CHECK_EQ(qn_threads_set(test_thread_counts[c]), QN_OK);
     for (int operation = 0; operation < 4; operation += 1) {
       switch (operation) {
-        case 0: CHECK_EQ(qn_clamp_f32(y, a, 1, MANY, -9, 9), QN_OK); break;
-        case 1: CHECK_EQ(qn_swiglu_f32(y, a, b, MANY, 1), QN_OK); break;
-        case 2: CHECK_EQ(qn_random_normal_f32(y, 1, MANY, 3, 4, 0, 1), QN_OK); break;
+        case 0: CHECK_EQ(qn_clamp(y, a, 1, MANY, -9, 9, QN_F32), QN_OK); break;
+        case 1: CHECK_EQ(qn_swiglu(y, a, b, MANY, 1, QN_F32), QN_OK); break;
+        case 2: CHECK_EQ(qn_random_normal(y, 1, MANY, 3, 4, 0, 1, QN_F32), QN_OK); break;
         default: CHECK_EQ(qn_dequantize_f32(y, a, 1, MANY, QN_F32), QN_OK); break;
       }
       if (c == 0) first[operation] = copy_floats(y, MANY);
@@ -270,11 +270,11 @@ static void test_bad_arguments(void) {
   CHECK_EQ(qn_fill(odd, &value, 1, 5, 1), QN_OK);
   CHECK_EQ(qn_fill(words, &value, 1, 5, 3), QN_BAD_ARGUMENT);
   CHECK_EQ(qn_fill(words, &value, UINT32_MAX, UINT32_MAX, 4), QN_BAD_SIZE);
-  CHECK_EQ(qn_clamp_f32(words, null, 1, 5, 0, 1), QN_NULL_POINTER);
-  CHECK_EQ(qn_clamp_f32(odd, words, 1, 5, 0, 1), QN_BAD_ALIGNMENT);
-  CHECK_EQ(qn_clamp_f32(words, words, 1, 5, 1, 0), QN_BAD_ARGUMENT);
-  CHECK_EQ(qn_clamp_f32(words, words, 1, 5, NAN, 0), QN_BAD_ARGUMENT);
-  CHECK_EQ(qn_swiglu_f32(null, words, words, 1, 5), QN_NULL_POINTER);
+  CHECK_EQ(qn_clamp(words, null, 1, 5, 0, 1, QN_F32), QN_NULL_POINTER);
+  CHECK_EQ(qn_clamp(odd, words, 1, 5, 0, 1, QN_F32), QN_BAD_ALIGNMENT);
+  CHECK_EQ(qn_clamp(words, words, 1, 5, 1, 0, QN_F32), QN_BAD_ARGUMENT);
+  CHECK_EQ(qn_clamp(words, words, 1, 5, NAN, 0, QN_F32), QN_BAD_ARGUMENT);
+  CHECK_EQ(qn_swiglu(null, words, words, 1, 5, QN_F32), QN_NULL_POINTER);
   CHECK_EQ(qn_copy(null, words, 1, 5), QN_NULL_POINTER);
   CHECK_EQ(qn_copy(odd, words, 1, 5), QN_OK);
   CHECK_EQ(qn_dequantize_f32(words, words + 1, 1, 5, QN_I32), QN_BAD_DTYPE);
@@ -282,9 +282,9 @@ static void test_bad_arguments(void) {
   CHECK_EQ(qn_dequantize_f32(words, words + 1, 1, 5, -1), QN_BAD_DTYPE);
   CHECK_EQ(qn_dequantize_f32(words, words + 1, 2, 16, QN_Q8_0), QN_BAD_SIZE);
   CHECK_EQ(qn_dequantize_f32(words, odd, 1, 32, QN_Q8_0), QN_BAD_ALIGNMENT);
-  CHECK_EQ(qn_random_normal_f32(words, 1, 4, 0, 0, NAN, 1), QN_BAD_ARGUMENT);
-  CHECK_EQ(qn_random_normal_f32(words, 1, 4, 0, 0, 0, -1), QN_BAD_ARGUMENT);
-  CHECK_EQ(qn_random_normal_f32(words, 1, 4, 0, 0, 0, INFINITY), QN_BAD_ARGUMENT);
+  CHECK_EQ(qn_random_normal(words, 1, 4, 0, 0, NAN, 1, QN_F32), QN_BAD_ARGUMENT);
+  CHECK_EQ(qn_random_normal(words, 1, 4, 0, 0, 0, -1, QN_F32), QN_BAD_ARGUMENT);
+  CHECK_EQ(qn_random_normal(words, 1, 4, 0, 0, 0, INFINITY, QN_F32), QN_BAD_ARGUMENT);
 }
 
 int main(int count, char **arguments) {

@@ -60,10 +60,10 @@ static void test_layer_norm(void) {
     for (int form = 0; form < 4; form += 1) {
       const float *w = form & 1 ? weight : NULL;
       const float *b = form & 2 ? bias : NULL;
-      CHECK_EQ(qn_layer_norm_f32(y, x, w, b, 3, n, EPSILON), QN_OK);
+      CHECK_EQ(qn_layer_norm(y, x, w, b, 3, n, EPSILON, QN_F32), QN_OK);
       CHECK(is_layer_norm(y, x, w, b, 3, n, EPSILON));
     }
-    CHECK_EQ(qn_layer_norm_f32(x, x, weight, bias, 3, n, EPSILON), QN_OK);
+    CHECK_EQ(qn_layer_norm(x, x, weight, bias, 3, n, EPSILON, QN_F32), QN_OK);
     CHECK(same_bits(x, y, (size_t)3 * n));
     release_all();
   }
@@ -78,9 +78,9 @@ static void test_long_rows(void) {
     float *x = start.data;
     for (uint32_t i = 0; i < n; i += 1) x[i] = test_random_float(&test_seed, 99, 101);
     float *y = guarded_floats(n);
-    CHECK_EQ(qn_layer_norm_f32(y, x, NULL, NULL, 1, n, EPSILON), QN_OK);
+    CHECK_EQ(qn_layer_norm(y, x, NULL, NULL, 1, n, EPSILON, QN_F32), QN_OK);
     CHECK(is_layer_norm(y, x, NULL, NULL, 1, n, EPSILON));
-    CHECK_EQ(qn_rms_norm_f32(y, x, NULL, 1, n, EPSILON), QN_OK);
+    CHECK_EQ(qn_rms_norm(y, x, NULL, 1, n, EPSILON, QN_F32), QN_OK);
     CHECK(is_rms_norm(y, x, NULL, 1, n));
     guarded_free(start);
     release_all();
@@ -110,8 +110,8 @@ static void test_residual(void) {
         float *sums[] = {guarded_floats(all), a, b, NULL};
         float *y = places[result_place], *sum = sums[sum_place];
         const int32_t status =
-            rms ? qn_rms_norm_residual_f32(y, sum, a, b, weight, 2, n, EPSILON)
-                : qn_layer_norm_residual_f32(y, sum, a, b, weight, bias, 2, n, EPSILON);
+            rms ? qn_rms_norm_residual(y, sum, a, b, weight, 2, n, EPSILON, QN_F32)
+                : qn_layer_norm_residual(y, sum, a, b, weight, bias, 2, n, EPSILON, QN_F32);
         CHECK_EQ(status, QN_OK);
         if (place == 0) {
           memcpy(expected, y, all * sizeof(float));
@@ -140,7 +140,7 @@ static void test_constant_rows(void) {
       for (uint32_t i = 0; i < n; i += 1) x[i] = values[v];
       float *weight = random_floats(n, -2, 2);
       float *bias = random_floats(n, -2, 2);
-      CHECK_EQ(qn_layer_norm_f32(x, x, weight, bias, 1, n, EPSILON), QN_OK);
+      CHECK_EQ(qn_layer_norm(x, x, weight, bias, 1, n, EPSILON, QN_F32), QN_OK);
       CHECK(same_bits(x, bias, n));
       release_all();
     }
@@ -168,9 +168,9 @@ static void test_hard_rows(void) {
     if (kind == 0) x[777] = 1e6f + 0.0625f;
     const float epsilon = kind == 7 ? 0.0f : kind == 0 ? 1e-12f : EPSILON;
     float *y = guarded_floats(N);
-    CHECK_EQ(qn_layer_norm_f32(y, x, NULL, NULL, 1, N, epsilon), QN_OK);
+    CHECK_EQ(qn_layer_norm(y, x, NULL, NULL, 1, N, epsilon, QN_F32), QN_OK);
     CHECK(is_layer_norm(y, x, NULL, NULL, 1, N, epsilon));
-    CHECK_EQ(qn_group_norm_f32(y, x, NULL, NULL, 1, 10, 100, 1, epsilon), QN_OK);
+    CHECK_EQ(qn_group_norm(y, x, NULL, NULL, 1, 10, 100, 1, epsilon, QN_F32), QN_OK);
     CHECK(is_layer_norm(y, x, NULL, NULL, 1, N, epsilon));
     release_all();
   }
@@ -184,11 +184,11 @@ static void test_special_values(void) {
       float *x = random_floats((size_t)2 * n, -1, 1);
       float *y = guarded_floats((size_t)2 * n);
       x[n / 2] = values[v];
-      CHECK_EQ(qn_layer_norm_f32(y, x, NULL, NULL, 2, n, EPSILON), QN_OK);
+      CHECK_EQ(qn_layer_norm(y, x, NULL, NULL, 2, n, EPSILON, QN_F32), QN_OK);
       for (uint32_t i = 0; i < n; i += 1) CHECK(isnan(y[i]) && !isnan(y[n + i]));
-      CHECK_EQ(qn_group_norm_f32(y, x, NULL, NULL, 2, 1, n, 1, EPSILON), QN_OK);
+      CHECK_EQ(qn_group_norm(y, x, NULL, NULL, 2, 1, n, 1, EPSILON, QN_F32), QN_OK);
       for (uint32_t i = 0; i < n; i += 1) CHECK(isnan(y[i]) && !isnan(y[n + i]));
-      CHECK_EQ(qn_rms_norm_f32(y, x, NULL, 2, n, EPSILON), QN_OK);
+      CHECK_EQ(qn_rms_norm(y, x, NULL, 2, n, EPSILON, QN_F32), QN_OK);
       CHECK(isnan(y[n / 2]) && !isnan(y[n]));
       release_all();
     }
@@ -210,15 +210,15 @@ static void test_group_norm(void) {
         w[i] = weight[i / places[p] % CHANNELS];
         b[i] = bias[i / places[p] % CHANNELS];
       }
-      CHECK_EQ(qn_group_norm_f32(y, x, weight, bias, IMAGES, CHANNELS, places[p], groups[g],
-                                 EPSILON),
+      CHECK_EQ(qn_group_norm(y, x, weight, bias, IMAGES, CHANNELS, places[p], groups[g],
+                                 EPSILON, QN_F32),
                QN_OK);
       const size_t row = (size_t)CHANNELS / groups[g] * places[p];
       for (size_t at = 0; at < all; at += row) {
         CHECK(is_layer_norm(y + at, x + at, w + at, b + at, 1, row, EPSILON));
       }
-      CHECK_EQ(qn_group_norm_f32(x, x, weight, bias, IMAGES, CHANNELS, places[p], groups[g],
-                                 EPSILON),
+      CHECK_EQ(qn_group_norm(x, x, weight, bias, IMAGES, CHANNELS, places[p], groups[g],
+                                 EPSILON, QN_F32),
                QN_OK);
       CHECK(same_bits(x, y, all));
       release_all();
@@ -235,41 +235,41 @@ static void test_threads(void) {
     CHECK_EQ(qn_threads_set(test_thread_counts[c]), QN_OK);
     for (int kind = 0; kind < 4; kind += 1) {
       switch (kind) {
-        case 0: qn_layer_norm_f32(y, x, x, x + 9, ROWS, COLS, EPSILON); break;
-        case 1: qn_layer_norm_residual_f32(y, sum, x, x, x, NULL, ROWS, COLS, EPSILON); break;
-        case 2: qn_rms_norm_residual_f32(y, NULL, x, x, x, ROWS, COLS, EPSILON); break;
-        default: qn_group_norm_f32(y, x, x, NULL, 4, 10, COLS, 5, EPSILON); break;
+        case 0: qn_layer_norm(y, x, x, x + 9, ROWS, COLS, EPSILON, QN_F32); break;
+        case 1: qn_layer_norm_residual(y, sum, x, x, x, NULL, ROWS, COLS, EPSILON, QN_F32); break;
+        case 2: qn_rms_norm_residual(y, NULL, x, x, x, ROWS, COLS, EPSILON, QN_F32); break;
+        default: qn_group_norm(y, x, x, NULL, 4, 10, COLS, 5, EPSILON, QN_F32); break;
       }
       if (c == 0) first[kind] = copy_floats(y, ROWS * COLS);
       CHECK(same_bits(y, first[kind], ROWS * COLS));
     }
   }
   /* A row by itself, at another alignment, has the bits that it had among others. */
-  CHECK_EQ(qn_layer_norm_f32(y, x + 5 * COLS, x, x + 9, 1, COLS, EPSILON), QN_OK);
+  CHECK_EQ(qn_layer_norm(y, x + 5 * COLS, x, x + 9, 1, COLS, EPSILON, QN_F32), QN_OK);
   CHECK(same_bits(y, first[0] + 5 * COLS, COLS));
 }
 
 static void test_bad_arguments(void) {
   float x[8] = {0}, y[8];
   float *odd = (float *)(void *)((char *)x + 2);
-  CHECK_EQ(qn_layer_norm_f32(NULL, x, NULL, NULL, 1, 8, 0), QN_NULL_POINTER);
-  CHECK_EQ(qn_layer_norm_f32(y, NULL, NULL, NULL, 1, 8, 0), QN_NULL_POINTER);
-  CHECK_EQ(qn_layer_norm_f32(y, x, odd, NULL, 1, 4, 0), QN_BAD_ALIGNMENT);
-  CHECK_EQ(qn_layer_norm_f32(y, x, NULL, odd, 1, 4, 0), QN_BAD_ALIGNMENT);
-  CHECK_EQ(qn_layer_norm_f32(y, x, NULL, NULL, 1, 8, -1.0f), QN_BAD_ARGUMENT);
-  CHECK_EQ(qn_layer_norm_f32(y, x, NULL, NULL, 1, 8, NAN), QN_BAD_ARGUMENT);
-  CHECK_EQ(qn_layer_norm_f32(NULL, NULL, NULL, NULL, 8, 0, 0), QN_OK);
-  CHECK_EQ(qn_layer_norm_residual_f32(y, NULL, x, NULL, NULL, NULL, 1, 8, 0), QN_NULL_POINTER);
-  CHECK_EQ(qn_layer_norm_residual_f32(y, odd, x, x, NULL, NULL, 1, 4, 0), QN_BAD_ALIGNMENT);
-  CHECK_EQ(qn_rms_norm_residual_f32(y, NULL, x, NULL, NULL, 1, 8, 0), QN_NULL_POINTER);
-  CHECK_EQ(qn_rms_norm_residual_f32(y, odd, x, x, NULL, 1, 4, 0), QN_BAD_ALIGNMENT);
-  CHECK_EQ(qn_rms_norm_residual_f32(y, NULL, x, x, NULL, 1, 8, INFINITY), QN_BAD_ARGUMENT);
-  CHECK_EQ(qn_group_norm_f32(y, x, NULL, NULL, 1, 8, 1, 0, 0), QN_BAD_SIZE);
-  CHECK_EQ(qn_group_norm_f32(y, x, NULL, NULL, 1, 8, 1, 3, 0), QN_BAD_SIZE);
-  CHECK_EQ(qn_group_norm_f32(y, NULL, NULL, NULL, 1, 8, 1, 2, 0), QN_NULL_POINTER);
-  CHECK_EQ(qn_group_norm_f32(y, x, odd, NULL, 1, 4, 1, 2, 0), QN_BAD_ALIGNMENT);
-  CHECK_EQ(qn_group_norm_f32(y, x, NULL, NULL, 1, 8, 1, 2, -1.0f), QN_BAD_ARGUMENT);
-  CHECK_EQ(qn_group_norm_f32(NULL, NULL, NULL, NULL, 0, 8, 1, 2, 0), QN_OK);
+  CHECK_EQ(qn_layer_norm(NULL, x, NULL, NULL, 1, 8, 0, QN_F32), QN_NULL_POINTER);
+  CHECK_EQ(qn_layer_norm(y, NULL, NULL, NULL, 1, 8, 0, QN_F32), QN_NULL_POINTER);
+  CHECK_EQ(qn_layer_norm(y, x, odd, NULL, 1, 4, 0, QN_F32), QN_BAD_ALIGNMENT);
+  CHECK_EQ(qn_layer_norm(y, x, NULL, odd, 1, 4, 0, QN_F32), QN_BAD_ALIGNMENT);
+  CHECK_EQ(qn_layer_norm(y, x, NULL, NULL, 1, 8, -1.0f, QN_F32), QN_BAD_ARGUMENT);
+  CHECK_EQ(qn_layer_norm(y, x, NULL, NULL, 1, 8, NAN, QN_F32), QN_BAD_ARGUMENT);
+  CHECK_EQ(qn_layer_norm(NULL, NULL, NULL, NULL, 8, 0, 0, QN_F32), QN_OK);
+  CHECK_EQ(qn_layer_norm_residual(y, NULL, x, NULL, NULL, NULL, 1, 8, 0, QN_F32), QN_NULL_POINTER);
+  CHECK_EQ(qn_layer_norm_residual(y, odd, x, x, NULL, NULL, 1, 4, 0, QN_F32), QN_BAD_ALIGNMENT);
+  CHECK_EQ(qn_rms_norm_residual(y, NULL, x, NULL, NULL, 1, 8, 0, QN_F32), QN_NULL_POINTER);
+  CHECK_EQ(qn_rms_norm_residual(y, odd, x, x, NULL, 1, 4, 0, QN_F32), QN_BAD_ALIGNMENT);
+  CHECK_EQ(qn_rms_norm_residual(y, NULL, x, x, NULL, 1, 8, INFINITY, QN_F32), QN_BAD_ARGUMENT);
+  CHECK_EQ(qn_group_norm(y, x, NULL, NULL, 1, 8, 1, 0, 0, QN_F32), QN_BAD_SIZE);
+  CHECK_EQ(qn_group_norm(y, x, NULL, NULL, 1, 8, 1, 3, 0, QN_F32), QN_BAD_SIZE);
+  CHECK_EQ(qn_group_norm(y, NULL, NULL, NULL, 1, 8, 1, 2, 0, QN_F32), QN_NULL_POINTER);
+  CHECK_EQ(qn_group_norm(y, x, odd, NULL, 1, 4, 1, 2, 0, QN_F32), QN_BAD_ALIGNMENT);
+  CHECK_EQ(qn_group_norm(y, x, NULL, NULL, 1, 8, 1, 2, -1.0f, QN_F32), QN_BAD_ARGUMENT);
+  CHECK_EQ(qn_group_norm(NULL, NULL, NULL, NULL, 0, 8, 1, 2, 0, QN_F32), QN_OK);
 }
 
 int main(int count, char **arguments) {

@@ -26,13 +26,13 @@ static void test_rms_norm(void) {
     float *y = guarded_floats((size_t)3 * n);
     for (int plain = 0; plain < 2; plain += 1) {
       const float *w = plain ? NULL : weight;
-      CHECK_EQ(qn_rms_norm_f32(y, x, w, 3, n, 1e-5f), QN_OK);
+      CHECK_EQ(qn_rms_norm(y, x, w, 3, n, 1e-5f, QN_F32), QN_OK);
       for (size_t row = 0; row < 3; row += 1) {
         rms_norm_reference(x + row * n, w, n, (double)1e-5f);
         CHECK(all_close(y + row * n, reference, n, 3e-7, 0));
       }
     }
-    CHECK_EQ(qn_rms_norm_f32(x, x, NULL, 3, n, 1e-5f), QN_OK);
+    CHECK_EQ(qn_rms_norm(x, x, NULL, 3, n, 1e-5f, QN_F32), QN_OK);
     CHECK(same_bits(x, y, (size_t)3 * n));
     release_all();
   }
@@ -46,15 +46,15 @@ static void test_rms_norm_extremes(void) {
     float *weight = random_floats(67, -2, 2);
     for (size_t i = 0; i < 67; i += 1) x[i] *= scales[s];
     float *y = guarded_floats(67);
-    CHECK_EQ(qn_rms_norm_f32(y, x, weight, 1, 67, 0.0f), QN_OK);
+    CHECK_EQ(qn_rms_norm(y, x, weight, 1, 67, 0.0f, QN_F32), QN_OK);
     rms_norm_reference(x, weight, 67, 0.0);
     CHECK(all_close(y, reference, 67, 4e-7, 0));
   }
   float zeros[5] = {0}, y[5];
-  CHECK_EQ(qn_rms_norm_f32(y, zeros, NULL, 1, 5, 1e-6f), QN_OK);
+  CHECK_EQ(qn_rms_norm(y, zeros, NULL, 1, 5, 1e-6f, QN_F32), QN_OK);
   for (int i = 0; i < 5; i += 1) CHECK(y[i] == 0.0f);
   zeros[2] = NAN;
-  CHECK_EQ(qn_rms_norm_f32(y, zeros, NULL, 1, 5, 1e-6f), QN_OK);
+  CHECK_EQ(qn_rms_norm(y, zeros, NULL, 1, 5, 1e-6f, QN_F32), QN_OK);
   for (int i = 0; i < 5; i += 1) CHECK(isnan(y[i]));
 }
 
@@ -81,19 +81,19 @@ static void test_softmax(void) {
     for (size_t o = 0; o < COUNT_OF(offsets); o += 1) {
       float *x = random_floats((size_t)2 * n, offsets[o] - widths[o], offsets[o] + widths[o]);
       float *y = guarded_floats((size_t)2 * n);
-      CHECK_EQ(qn_softmax_f32(y, x, 2, n), QN_OK);
+      CHECK_EQ(qn_softmax(y, x, 2, n, QN_F32), QN_OK);
       for (size_t row = 0; row < 2; row += 1) {
         softmax_reference(x + row * n, n);
         CHECK(all_close(y + row * n, reference, n, relative[o], 0));
       }
-      CHECK_EQ(qn_softmax_f32(x, x, 2, n), QN_OK);
+      CHECK_EQ(qn_softmax(x, x, 2, n, QN_F32), QN_OK);
       CHECK(same_bits(x, y, (size_t)2 * n));
     }
     release_all();
   }
   float *x = random_floats(LONG, -12, 12);
   softmax_reference(x, LONG);
-  CHECK_EQ(qn_softmax_f32(x, x, 1, LONG), QN_OK);
+  CHECK_EQ(qn_softmax(x, x, 1, LONG, QN_F32), QN_OK);
   CHECK(all_close(x, reference, LONG, 1.5e-6, 0));
 }
 
@@ -102,19 +102,19 @@ static void test_softmax_special_values(void) {
     float *x = random_floats(n, -1, 1);
     float *y = guarded_floats(n);
     for (uint32_t i = 0; i < n; i += 1) x[i] = -INFINITY;
-    CHECK_EQ(qn_softmax_f32(y, x, 1, n), QN_OK);
+    CHECK_EQ(qn_softmax(y, x, 1, n, QN_F32), QN_OK);
     for (uint32_t i = 0; i < n; i += 1) CHECK(isnan(y[i]));
     x[n / 2] = -5.0f;
-    CHECK_EQ(qn_softmax_f32(y, x, 1, n), QN_OK);
+    CHECK_EQ(qn_softmax(y, x, 1, n, QN_F32), QN_OK);
     for (uint32_t i = 0; i < n; i += 1) CHECK(y[i] == (i == n / 2 ? 1.0f : 0.0f));
     x[n - 1] = NAN;
-    CHECK_EQ(qn_softmax_f32(y, x, 1, n), QN_OK);
+    CHECK_EQ(qn_softmax(y, x, 1, n, QN_F32), QN_OK);
     for (uint32_t i = 0; i < n; i += 1) CHECK(isnan(y[i]));
     release_all();
   }
   const float far[] = {3e38f, -3e38f, 3e38f};
   float y[3];
-  CHECK_EQ(qn_softmax_f32(y, far, 1, 3), QN_OK);
+  CHECK_EQ(qn_softmax(y, far, 1, 3, QN_F32), QN_OK);
   CHECK(y[0] == 0.5f && y[1] == 0.0f && y[2] == 0.5f);
 }
 
@@ -151,7 +151,7 @@ static void test_cross_entropy(void) {
       float *x = random_floats((size_t)2 * n, offsets[o] - 20, offsets[o] + 20);
       const int32_t targets[] = {0, (int32_t)n - 1};
       float *loss = guarded_floats(2);
-      CHECK_EQ(qn_cross_entropy_f32(loss, x, targets, 2, n), QN_OK);
+      CHECK_EQ(qn_cross_entropy(loss, x, targets, 2, n, QN_F32), QN_OK);
       for (size_t row = 0; row < 2; row += 1) {
         const float *logits = x + row * n;
         const double expected = log_sum(logits, n) - (double)logits[targets[row]];
@@ -172,20 +172,20 @@ static void test_threads(void) {
   float *loss = guarded_floats(ROWS);
   for (size_t c = 0; c < COUNT_OF(test_thread_counts); c += 1) {
     CHECK_EQ(qn_threads_set(test_thread_counts[c]), QN_OK);
-    CHECK_EQ(qn_rms_norm_f32(y, x, x, ROWS, COLS, 1e-5f), QN_OK);
+    CHECK_EQ(qn_rms_norm(y, x, x, ROWS, COLS, 1e-5f, QN_F32), QN_OK);
     if (c == 0) first[0] = copy_floats(y, ROWS * COLS);
     CHECK(same_bits(y, first[0], ROWS * COLS));
-    CHECK_EQ(qn_softmax_f32(y, x, ROWS, COLS), QN_OK);
+    CHECK_EQ(qn_softmax(y, x, ROWS, COLS, QN_F32), QN_OK);
     if (c == 0) first[1] = copy_floats(y, ROWS * COLS);
     CHECK(same_bits(y, first[1], ROWS * COLS));
-    CHECK_EQ(qn_cross_entropy_f32(loss, x, targets, ROWS, COLS), QN_OK);
+    CHECK_EQ(qn_cross_entropy(loss, x, targets, ROWS, COLS, QN_F32), QN_OK);
     if (c == 0) first[2] = copy_floats(loss, ROWS);
     CHECK(same_bits(loss, first[2], ROWS));
   }
   /* A row by itself, at another alignment, has the bits that it had among others. */
-  CHECK_EQ(qn_softmax_f32(y, x + 5 * COLS, 1, COLS), QN_OK);
+  CHECK_EQ(qn_softmax(y, x + 5 * COLS, 1, COLS, QN_F32), QN_OK);
   CHECK(same_bits(y, first[1] + 5 * COLS, COLS));
-  CHECK_EQ(qn_rms_norm_f32(y, x + 5 * COLS, x, 1, COLS, 1e-5f), QN_OK);
+  CHECK_EQ(qn_rms_norm(y, x + 5 * COLS, x, 1, COLS, 1e-5f, QN_F32), QN_OK);
   CHECK(same_bits(y, first[0] + 5 * COLS, COLS));
 }
 
@@ -193,25 +193,25 @@ static void test_bad_arguments(void) {
   float x[8] = {0}, y[8];
   int32_t ids[2] = {0, 4};
   float *odd = (float *)(void *)((char *)x + 2);
-  CHECK_EQ(qn_rms_norm_f32(NULL, x, NULL, 1, 8, 0), QN_NULL_POINTER);
-  CHECK_EQ(qn_rms_norm_f32(y, odd, NULL, 1, 4, 0), QN_BAD_ALIGNMENT);
-  CHECK_EQ(qn_rms_norm_f32(y, x, odd, 1, 4, 0), QN_BAD_ALIGNMENT);
-  CHECK_EQ(qn_rms_norm_f32(y, x, NULL, 1, 8, -1.0f), QN_BAD_ARGUMENT);
-  CHECK_EQ(qn_rms_norm_f32(y, x, NULL, 1, 8, NAN), QN_BAD_ARGUMENT);
-  CHECK_EQ(qn_rms_norm_f32(NULL, NULL, NULL, 0, 8, 0), QN_OK);
-  CHECK_EQ(qn_softmax_f32(y, NULL, 1, 8), QN_NULL_POINTER);
-  CHECK_EQ(qn_softmax_f32(y, x, UINT32_MAX, UINT32_MAX), QN_BAD_SIZE);
-  CHECK_EQ(qn_softmax_f32(NULL, NULL, 5, 0), QN_OK);
+  CHECK_EQ(qn_rms_norm(NULL, x, NULL, 1, 8, 0, QN_F32), QN_NULL_POINTER);
+  CHECK_EQ(qn_rms_norm(y, odd, NULL, 1, 4, 0, QN_F32), QN_BAD_ALIGNMENT);
+  CHECK_EQ(qn_rms_norm(y, x, odd, 1, 4, 0, QN_F32), QN_BAD_ALIGNMENT);
+  CHECK_EQ(qn_rms_norm(y, x, NULL, 1, 8, -1.0f, QN_F32), QN_BAD_ARGUMENT);
+  CHECK_EQ(qn_rms_norm(y, x, NULL, 1, 8, NAN, QN_F32), QN_BAD_ARGUMENT);
+  CHECK_EQ(qn_rms_norm(NULL, NULL, NULL, 0, 8, 0, QN_F32), QN_OK);
+  CHECK_EQ(qn_softmax(y, NULL, 1, 8, QN_F32), QN_NULL_POINTER);
+  CHECK_EQ(qn_softmax(y, x, UINT32_MAX, UINT32_MAX, QN_F32), QN_BAD_SIZE);
+  CHECK_EQ(qn_softmax(NULL, NULL, 5, 0, QN_F32), QN_OK);
   CHECK_EQ(qn_argmax_f32(ids, x, 1, 0), QN_BAD_SIZE);
   CHECK_EQ(qn_argmax_f32(NULL, NULL, 0, 0), QN_OK);
   CHECK_EQ(qn_argmax_f32(NULL, x, 1, 8), QN_NULL_POINTER);
   y[0] = 42.0f;
-  CHECK_EQ(qn_cross_entropy_f32(y, x, ids, 2, 4), QN_BAD_INDEX);
+  CHECK_EQ(qn_cross_entropy(y, x, ids, 2, 4, QN_F32), QN_BAD_INDEX);
   ids[1] = -1;
-  CHECK_EQ(qn_cross_entropy_f32(y, x, ids, 2, 4), QN_BAD_INDEX);
+  CHECK_EQ(qn_cross_entropy(y, x, ids, 2, 4, QN_F32), QN_BAD_INDEX);
   CHECK(y[0] == 42.0f);
-  CHECK_EQ(qn_cross_entropy_f32(y, x, ids, 1, 0), QN_BAD_SIZE);
-  CHECK_EQ(qn_cross_entropy_f32(y, x, NULL, 1, 4), QN_NULL_POINTER);
+  CHECK_EQ(qn_cross_entropy(y, x, ids, 1, 0, QN_F32), QN_BAD_SIZE);
+  CHECK_EQ(qn_cross_entropy(y, x, NULL, 1, 4, QN_F32), QN_NULL_POINTER);
 }
 
 int main(int count, char **arguments) {

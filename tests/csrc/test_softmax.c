@@ -43,8 +43,8 @@ static void run_masked(float *y, const float *x, const struct asked *asked, uint
   if (asked->kept) mask = asked->kept;
   if (asked->flags) mask = asked->flags;
   const int32_t dtype = asked->kept ? QN_I32 : asked->flags ? QN_BOOL : QN_F32;
-  CHECK_EQ(qn_softmax_masked_f32(y, x, mask, ROWS, cols, asked->scale, dtype, asked->outer,
-                                 asked->inner, asked->causal ? T : 0),
+  CHECK_EQ(qn_softmax_masked(y, x, mask, ROWS, cols, asked->scale, dtype, asked->outer,
+                                 asked->inner, asked->causal ? T : 0, QN_F32),
            QN_OK);
 }
 
@@ -99,15 +99,15 @@ static void test_unseen_values(void) {
   const int32_t kept[] = {1, 0, 0, -1};
   const int32_t none[] = {0, 0, 0, 0};
   float y[8];
-  CHECK_EQ(qn_softmax_masked_f32(y, x, kept, 1, 4, 1.0f, QN_I32, 1, 1, 0), QN_OK);
+  CHECK_EQ(qn_softmax_masked(y, x, kept, 1, 4, 1.0f, QN_I32, 1, 1, 0, QN_F32), QN_OK);
   CHECK_NEAR((double)y[0], 0.26894142136999512, 3e-8);
   CHECK(y[1] == 0.0f && y[2] == 0.0f);
   CHECK_NEAR((double)y[3], 0.73105857863000488, 6e-8);
-  CHECK_EQ(qn_softmax_masked_f32(y, x, none, 1, 4, 1.0f, QN_I32, 1, 1, 0), QN_OK);
+  CHECK_EQ(qn_softmax_masked(y, x, none, 1, 4, 1.0f, QN_I32, 1, 1, 0, QN_F32), QN_OK);
   for (int i = 0; i < 4; i += 1) CHECK(isnan(y[i]));
-  CHECK_EQ(qn_softmax_masked_f32(y, x, NULL, 4, 1, 1.0f, QN_F32, 1, 1, 1), QN_OK);
+  CHECK_EQ(qn_softmax_masked(y, x, NULL, 4, 1, 1.0f, QN_F32, 1, 1, 1, QN_F32), QN_OK);
   CHECK(y[0] == 1.0f && isnan(y[1]) && isnan(y[2]) && y[3] == 1.0f);
-  CHECK_EQ(qn_softmax_masked_f32(y, x, NULL, 2, 2, 1.0f, QN_F32, 1, 1, 2), QN_OK);
+  CHECK_EQ(qn_softmax_masked(y, x, NULL, 2, 2, 1.0f, QN_F32, 1, 1, 2, QN_F32), QN_OK);
   CHECK(y[0] == 1.0f && y[1] == 0.0f && isnan(y[2]) && isnan(y[3]));
 }
 
@@ -118,13 +118,13 @@ static void test_tails(void) {
   for (size_t i = 0; i < 4 * N; i += 1) x[i] = -(float)(i % N) * 0.036f;
   x[N] = -50.0f;
   x[2 * N - 1] = 1.5f; /* the second row ends with its maximum */
-  CHECK_EQ(qn_softmax_f32(y, x, 4, N), QN_OK);
+  CHECK_EQ(qn_softmax(y, x, 4, N, QN_F32), QN_OK);
   const struct asked plain = {1.0f, NULL, NULL, NULL, 4, 1, false};
   for (size_t row = 0; row < 4; row += 1) {
     softmax_reference(x + row * N, &plain, 0, N);
     CHECK(all_close(y + row * N, reference, N, 4e-6, 0));
   }
-  CHECK_EQ(qn_softmax_f32(x, x, 4, N), QN_OK);
+  CHECK_EQ(qn_softmax(x, x, 4, N, QN_F32), QN_OK);
   CHECK(same_bits(x, y, 4 * N));
 }
 
@@ -137,7 +137,7 @@ static void test_log_softmax(void) {
       float *x = random_floats((size_t)2 * n, offsets[o] - 20, offsets[o] + 20);
       float *y = guarded_floats((size_t)2 * n);
       for (size_t i = 0; i < (size_t)2 * n; i += 1) x[i] = rintf(x[i] * 64) / 64;
-      CHECK_EQ(qn_log_softmax_f32(y, x, 2, n), QN_OK);
+      CHECK_EQ(qn_log_softmax(y, x, 2, n, QN_F32), QN_OK);
       for (size_t row = 0; row < 2; row += 1) {
         const float *values = x + row * n;
         double others = 0;
@@ -150,14 +150,14 @@ static void test_log_softmax(void) {
         for (size_t i = 0; i < n; i += 1) reference[i] -= log1p(others);
         CHECK(all_close(y + row * n, reference, n, 2.5e-7, 0));
       }
-      CHECK_EQ(qn_log_softmax_f32(x, x, 2, n), QN_OK);
+      CHECK_EQ(qn_log_softmax(x, x, 2, n, QN_F32), QN_OK);
       CHECK(same_bits(x, y, (size_t)2 * n));
       release_all();
     }
   }
   const float special[] = {0, -INFINITY, 0, 0, NAN, 1, -INFINITY, -INFINITY, -INFINITY};
   float y[9];
-  CHECK_EQ(qn_log_softmax_f32(y, special, 3, 3), QN_OK);
+  CHECK_EQ(qn_log_softmax(y, special, 3, 3, QN_F32), QN_OK);
   CHECK_NEAR((double)y[0], -0.69314718055994531, 3e-8);
   CHECK(y[1] == -INFINITY && y[2] == y[0]);
   for (int i = 3; i < 9; i += 1) CHECK(isnan(y[i]));
@@ -170,7 +170,7 @@ static void test_nan(void) {
     for (uint32_t at = 0; at < 150; at += 1) {
       float *x = random_floats(300, -1, 1), *y = guarded_floats(300);
       memcpy(&x[at], &patterns[p], 4);
-      CHECK_EQ(qn_softmax_f32(y, x, 2, 150), QN_OK);
+      CHECK_EQ(qn_softmax(y, x, 2, 150, QN_F32), QN_OK);
       bool as_it_should = true;
       for (int i = 0; i < 300; i += 1) as_it_should &= (i < 150) == !!isnan(y[i]);
       CHECK(as_it_should);
@@ -187,30 +187,30 @@ static void test_threads(void) {
   float *first[2] = {NULL};
   for (size_t c = 0; c < COUNT_OF(test_thread_counts); c += 1) {
     CHECK_EQ(qn_threads_set(test_thread_counts[c]), QN_OK);
-    CHECK_EQ(qn_softmax_masked_f32(y, x, mask, MANY, COLS, 0.3f, QN_F32, MANY, T, T), QN_OK);
+    CHECK_EQ(qn_softmax_masked(y, x, mask, MANY, COLS, 0.3f, QN_F32, MANY, T, T, QN_F32), QN_OK);
     if (c == 0) first[0] = copy_floats(y, MANY * COLS);
     CHECK(same_bits(y, first[0], MANY * COLS));
-    CHECK_EQ(qn_log_softmax_f32(y, x, MANY, COLS), QN_OK);
+    CHECK_EQ(qn_log_softmax(y, x, MANY, COLS, QN_F32), QN_OK);
     if (c == 0) first[1] = copy_floats(y, MANY * COLS);
     CHECK(same_bits(y, first[1], MANY * COLS));
   }
-  CHECK_EQ(qn_log_softmax_f32(y, x + 5 * COLS, 1, COLS), QN_OK);
+  CHECK_EQ(qn_log_softmax(y, x + 5 * COLS, 1, COLS, QN_F32), QN_OK);
   CHECK(same_bits(y, first[1] + 5 * COLS, COLS));
 }
 
 static void test_bad_arguments(void) {
   float x[8] = {0}, y[8];
   float *odd = (float *)(void *)((char *)x + 2);
-  CHECK_EQ(qn_log_softmax_f32(y, NULL, 1, 8), QN_NULL_POINTER);
-  CHECK_EQ(qn_log_softmax_f32(NULL, NULL, 5, 0), QN_OK);
-  CHECK_EQ(qn_softmax_masked_f32(NULL, x, NULL, 1, 8, 1, 0, 1, 1, 0), QN_NULL_POINTER);
-  CHECK_EQ(qn_softmax_masked_f32(y, x, odd, 1, 4, 1, QN_F32, 1, 1, 0), QN_BAD_ALIGNMENT);
-  CHECK_EQ(qn_softmax_masked_f32(y, x, x, 1, 4, 1, QN_F16, 1, 1, 0), QN_BAD_DTYPE);
-  CHECK_EQ(qn_softmax_masked_f32(y, x, x, 1, 4, 1, QN_F32, 0, 1, 0), QN_BAD_SIZE);
-  CHECK_EQ(qn_softmax_masked_f32(y, x, x, 1, 4, 1, QN_F32, 1, 2, 0), QN_BAD_SIZE);
-  CHECK_EQ(qn_softmax_masked_f32(y, x, NULL, 1, 4, 1, QN_F32, 1, 1, 5), QN_BAD_SIZE);
-  CHECK_EQ(qn_softmax_masked_f32(y, x, NULL, 1, 4, NAN, QN_F32, 1, 1, 0), QN_BAD_ARGUMENT);
-  CHECK_EQ(qn_softmax_masked_f32(NULL, NULL, NULL, 4, 0, 1, QN_F32, 1, 1, 0), QN_OK);
+  CHECK_EQ(qn_log_softmax(y, NULL, 1, 8, QN_F32), QN_NULL_POINTER);
+  CHECK_EQ(qn_log_softmax(NULL, NULL, 5, 0, QN_F32), QN_OK);
+  CHECK_EQ(qn_softmax_masked(NULL, x, NULL, 1, 8, 1, 0, 1, 1, 0, QN_F32), QN_NULL_POINTER);
+  CHECK_EQ(qn_softmax_masked(y, x, odd, 1, 4, 1, QN_F32, 1, 1, 0, QN_F32), QN_BAD_ALIGNMENT);
+  CHECK_EQ(qn_softmax_masked(y, x, x, 1, 4, 1, QN_F16, 1, 1, 0, QN_F32), QN_BAD_DTYPE);
+  CHECK_EQ(qn_softmax_masked(y, x, x, 1, 4, 1, QN_F32, 0, 1, 0, QN_F32), QN_BAD_SIZE);
+  CHECK_EQ(qn_softmax_masked(y, x, x, 1, 4, 1, QN_F32, 1, 2, 0, QN_F32), QN_BAD_SIZE);
+  CHECK_EQ(qn_softmax_masked(y, x, NULL, 1, 4, 1, QN_F32, 1, 1, 5, QN_F32), QN_BAD_SIZE);
+  CHECK_EQ(qn_softmax_masked(y, x, NULL, 1, 4, NAN, QN_F32, 1, 1, 0, QN_F32), QN_BAD_ARGUMENT);
+  CHECK_EQ(qn_softmax_masked(NULL, NULL, NULL, 4, 0, 1, QN_F32, 1, 1, 0, QN_F32), QN_OK);
 }
 
 int main(int count, char **arguments) {

@@ -64,7 +64,7 @@ static void test_rope_table(void) {
   for (size_t c = 0; c < 2 * COUNT_OF(starts); c += 1) {
     const float *f = c % 2 ? factors : NULL;
     const uint32_t start = starts[c / 2];
-    CHECK_EQ(qn_rope_table_f32(cosines, sines, f, TOKENS, PAIRS, start, 1e4, 0.5), QN_OK);
+    CHECK_EQ(qn_rope_table(cosines, sines, f, TOKENS, PAIRS, start, 1e4, 0.5, QN_F32), QN_OK);
     for (size_t i = 0; i < TOKENS * PAIRS; i += 1) {
       const double p = (double)(i % PAIRS), t = (double)(i / PAIRS);
       const double divisor = f ? (double)f[i % PAIRS] : 1.0;
@@ -82,7 +82,7 @@ static void check_rope(uint32_t head_size, uint32_t pairs, int32_t layout) {
   float *y = guarded_floats(count);
   float *cosines = random_floats((size_t)TOKENS * pairs, -1, 1);
   float *sines = random_floats((size_t)TOKENS * pairs, -1, 1);
-  CHECK_EQ(qn_rope_f32(y, x, cosines, sines, TOKENS, HEADS, head_size, pairs, layout), QN_OK);
+  CHECK_EQ(qn_rope(y, x, cosines, sines, TOKENS, HEADS, head_size, pairs, layout, QN_F32), QN_OK);
   for (size_t row = 0; row < TOKENS * HEADS; row += 1) {
     const float *in = x + row * head_size, *out = y + row * head_size;
     for (size_t p = 0; p < pairs; p += 1) {
@@ -96,7 +96,7 @@ static void check_rope(uint32_t head_size, uint32_t pairs, int32_t layout) {
     }
     for (size_t i = 2 * (size_t)pairs; i < head_size; i += 1) CHECK(out[i] == in[i]);
   }
-  CHECK_EQ(qn_rope_f32(x, x, cosines, sines, TOKENS, HEADS, head_size, pairs, layout), QN_OK);
+  CHECK_EQ(qn_rope(x, x, cosines, sines, TOKENS, HEADS, head_size, pairs, layout, QN_F32), QN_OK);
   CHECK(same_bits(x, y, count));
   release_all();
 }
@@ -110,12 +110,12 @@ static void test_rope(void) {
     check_rope(256, 64, layout);
   }
   float x[8] = {0};
-  CHECK_EQ(qn_rope_f32(x, x, x, x, 1, 1, 4, 2, 2), QN_BAD_ARGUMENT);
-  CHECK_EQ(qn_rope_f32(x, x, x, x, 1, 1, 4, 3, QN_ROPE_HALVES), QN_BAD_SIZE);
-  CHECK_EQ(qn_rope_f32(x, x, NULL, x, 1, 1, 4, 2, QN_ROPE_HALVES), QN_NULL_POINTER);
-  CHECK_EQ(qn_rope_table_f32(x, x, NULL, 1, 2, 0, 0.0, 1.0), QN_BAD_ARGUMENT);
-  CHECK_EQ(qn_rope_table_f32(x, x, NULL, 1, 2, 0, 1e4, INFINITY), QN_BAD_ARGUMENT);
-  CHECK_EQ(qn_rope_table_f32(NULL, x, NULL, 1, 2, 0, 1e4, 1.0), QN_NULL_POINTER);
+  CHECK_EQ(qn_rope(x, x, x, x, 1, 1, 4, 2, 2, QN_F32), QN_BAD_ARGUMENT);
+  CHECK_EQ(qn_rope(x, x, x, x, 1, 1, 4, 3, QN_ROPE_HALVES, QN_F32), QN_BAD_SIZE);
+  CHECK_EQ(qn_rope(x, x, NULL, x, 1, 1, 4, 2, QN_ROPE_HALVES, QN_F32), QN_NULL_POINTER);
+  CHECK_EQ(qn_rope_table(x, x, NULL, 1, 2, 0, 0.0, 1.0, QN_F32), QN_BAD_ARGUMENT);
+  CHECK_EQ(qn_rope_table(x, x, NULL, 1, 2, 0, 1e4, INFINITY, QN_F32), QN_BAD_ARGUMENT);
+  CHECK_EQ(qn_rope_table(NULL, x, NULL, 1, 2, 0, 1e4, 1.0, QN_F32), QN_NULL_POINTER);
 }
 
 /* ---- Attention ------------------------------------------------------------- */

@@ -57,6 +57,11 @@ static const struct function {
     {"silu", QN_SILU, silu, 3, 0, 0x1p-142},
     {"gelu_erf", QN_GELU_ERF, gelu_erf, 4.6, 1.6, 0x1p-142},
     {"gelu_tanh", QN_GELU_TANH, gelu_tanh, 2.5, 2.2, 0x1p-142},
+    {"exp2", QN_EXP2, exp2, 1.05, 0, 0},
+    {"log2", QN_LOG2, log2, 0.51, 0, 0},
+    {"log10", QN_LOG10, log10, 0.51, 0, 0},
+    {"tan", QN_TAN, tan, 0.51, 0, 0},
+    {"atan", QN_ATAN, atan, 0.51, 0, 0},
 };
 
 /* The distance between the float32 numbers around a value. */
@@ -104,7 +109,7 @@ static void test_all_magnitudes(void) {
     for (size_t i = 0; i < count; i += 1) {
       x[i] = float_of((uint32_t)i * step + (uint32_t)(test_random(&test_seed) % step));
     }
-    CHECK_EQ(qn_unary_f32(y, x, 1, (uint32_t)count, functions[f].op), QN_OK);
+    CHECK_EQ(qn_unary(y, x, 1, (uint32_t)count, functions[f].op, QN_F32), QN_OK);
     check_function(&functions[f], x, y, count);
   }
 }
@@ -116,7 +121,8 @@ static void test_edges(void) {
       0.0f,     0x1p-149f, 0x1p-126f, 0x1p-24f,  0x1p-20f, 0.5f,     0.625f, 2.0f / 3.0f, 0.93f,
       1.0f,     1.5f,      2.5f,      4.0f,      4.05f,    12.0f,    14.4f,  15.0f,       87.3f,
       88.7228f, 103.972f,  0x1p22f,   0x1p23f,   0x1p24f,  0x1p26f,  1e30f,  0x1.fffffep127f,
-      INFINITY, NAN,       0.785398f, 1.570796f, 3.14159f, 6.28319f, 1e10f,  0.41421356f};
+      INFINITY, NAN,       0.785398f, 1.570796f, 3.14159f, 6.28319f, 1e10f,  0.41421356f,
+      2.414213f, 126.0f,  127.5f,    128.0f,    149.0f,   149.5f,   0.70710678f, 1.41421356f};
   enum { AROUND = 9, COUNT = COUNT_OF(edges) * AROUND * 2 };
   float x[COUNT], y[COUNT];
   for (size_t i = 0; i < COUNT; i += 1) {
@@ -127,7 +133,7 @@ static void test_edges(void) {
     x[i] = float_of((around & 0x7fffffffu) | (uint32_t)(i % 2) << 31);
   }
   for (size_t f = 0; f < COUNT_OF(functions); f += 1) {
-    CHECK_EQ(qn_unary_f32(y, x, 2, COUNT / 2, functions[f].op), QN_OK);
+    CHECK_EQ(qn_unary(y, x, 2, COUNT / 2, functions[f].op, QN_F32), QN_OK);
     check_function(&functions[f], x, y, COUNT);
   }
 }
@@ -141,15 +147,15 @@ static void test_lengths_and_places(void) {
   float *whole = guarded_floats(most);
   for (size_t f = 0; f < COUNT_OF(functions); f += 1) {
     const int32_t op = functions[f].op;
-    CHECK_EQ(qn_unary_f32(whole, x, 1, most, op), QN_OK);
+    CHECK_EQ(qn_unary(whole, x, 1, most, op, QN_F32), QN_OK);
     for (size_t c = 0; c < COUNT_OF(test_lengths); c += 1) {
       const uint32_t n = test_lengths[c];
       const struct guarded from = guarded_alloc(n * sizeof(float));
       const struct guarded to = guarded_alloc(n * sizeof(float));
       if (n > 0) memcpy(from.data, x + (most - n), n * sizeof(float));
-      CHECK_EQ(qn_unary_f32(to.data, from.data, 1, n, op), QN_OK);
+      CHECK_EQ(qn_unary(to.data, from.data, 1, n, op, QN_F32), QN_OK);
       CHECK(same_bits(to.data, whole + (most - n), n));
-      CHECK_EQ(qn_unary_f32(from.data, from.data, n, 1, op), QN_OK);
+      CHECK_EQ(qn_unary(from.data, from.data, n, 1, op, QN_F32), QN_OK);
       CHECK(same_bits(from.data, to.data, n));
       guarded_free(from);
       guarded_free(to);
@@ -165,16 +171,16 @@ static void test_geglu(void) {
       float *gate = random_floats(n, -6, 6);
       float *up = random_floats(n, -8, 8);
       float *y = guarded_floats(n);
-      CHECK_EQ(qn_geglu_f32(y, gate, up, 1, n, kinds[k]), QN_OK);
+      CHECK_EQ(qn_geglu(y, gate, up, 1, n, kinds[k], QN_F32), QN_OK);
       for (uint32_t i = 0; i < n; i += 1) {
         const double v = (double)gate[i];
         const double gelu = k == 0 ? gelu_erf(v) : gelu_tanh(v);
         CHECK(is_close(y[i], gelu * (double)up[i], (v < 0 ? 5.6 + 2.2 * v * v : 5.6) * 0x1p-23));
       }
       float *in_place = copy_floats(up, n);
-      CHECK_EQ(qn_geglu_f32(in_place, gate, in_place, n, 1, kinds[k]), QN_OK);
+      CHECK_EQ(qn_geglu(in_place, gate, in_place, n, 1, kinds[k], QN_F32), QN_OK);
       CHECK(same_bits(in_place, y, n));
-      CHECK_EQ(qn_geglu_f32(gate, gate, up, 1, n, kinds[k]), QN_OK);
+      CHECK_EQ(qn_geglu(gate, gate, up, 1, n, kinds[k], QN_F32), QN_OK);
       CHECK(same_bits(gate, y, n));
       release_all();
     }
@@ -191,9 +197,9 @@ static void test_threads(void) {
       CHECK_EQ(qn_threads_set(test_thread_counts[c]), QN_OK);
       float *result = c == 0 ? one : y;
       if (op == QN_UNARY_COUNT) {
-        CHECK_EQ(qn_geglu_f32(result, x, up, MANY, 1, QN_GELU_ERF), QN_OK);
+        CHECK_EQ(qn_geglu(result, x, up, MANY, 1, QN_GELU_ERF, QN_F32), QN_OK);
       } else {
-        CHECK_EQ(qn_unary_f32(result, x, 1, MANY, op), QN_OK);
+        CHECK_EQ(qn_unary(result, x, 1, MANY, op, QN_F32), QN_OK);
       }
       CHECK(same_bits(result, one, MANY));
     }
@@ -204,16 +210,16 @@ static void test_bad_arguments(void) {
   _Alignas(8) float words[64] = {0};
   float *null = NULL;
   float *odd = (float *)(void *)((char *)words + 1);
-  CHECK_EQ(qn_unary_f32(words, words, 1, 5, -1), QN_BAD_ARGUMENT);
-  CHECK_EQ(qn_unary_f32(words, words, 1, 5, QN_UNARY_COUNT), QN_BAD_ARGUMENT);
-  CHECK_EQ(qn_unary_f32(null, null, 0, 5, QN_EXP), QN_OK);
-  CHECK_EQ(qn_unary_f32(null, words, 1, 5, QN_EXP), QN_NULL_POINTER);
-  CHECK_EQ(qn_unary_f32(words, odd, 1, 5, QN_EXP), QN_BAD_ALIGNMENT);
-  CHECK_EQ(qn_unary_f32(words, words, UINT32_MAX, UINT32_MAX, QN_EXP), QN_BAD_SIZE);
-  CHECK_EQ(qn_geglu_f32(words, words, words, 1, 5, QN_SILU), QN_BAD_ARGUMENT);
-  CHECK_EQ(qn_geglu_f32(null, words, words, 1, 5, QN_GELU_ERF), QN_NULL_POINTER);
-  CHECK_EQ(qn_geglu_f32(words, null, words, 1, 5, QN_GELU_ERF), QN_NULL_POINTER);
-  CHECK_EQ(qn_geglu_f32(words, words, odd, 1, 5, QN_GELU_TANH), QN_BAD_ALIGNMENT);
+  CHECK_EQ(qn_unary(words, words, 1, 5, -1, QN_F32), QN_BAD_ARGUMENT);
+  CHECK_EQ(qn_unary(words, words, 1, 5, QN_UNARY_COUNT, QN_F32), QN_BAD_ARGUMENT);
+  CHECK_EQ(qn_unary(null, null, 0, 5, QN_EXP, QN_F32), QN_OK);
+  CHECK_EQ(qn_unary(null, words, 1, 5, QN_EXP, QN_F32), QN_NULL_POINTER);
+  CHECK_EQ(qn_unary(words, odd, 1, 5, QN_EXP, QN_F32), QN_BAD_ALIGNMENT);
+  CHECK_EQ(qn_unary(words, words, UINT32_MAX, UINT32_MAX, QN_EXP, QN_F32), QN_BAD_SIZE);
+  CHECK_EQ(qn_geglu(words, words, words, 1, 5, QN_SILU, QN_F32), QN_BAD_ARGUMENT);
+  CHECK_EQ(qn_geglu(null, words, words, 1, 5, QN_GELU_ERF, QN_F32), QN_NULL_POINTER);
+  CHECK_EQ(qn_geglu(words, null, words, 1, 5, QN_GELU_ERF, QN_F32), QN_NULL_POINTER);
+  CHECK_EQ(qn_geglu(words, words, odd, 1, 5, QN_GELU_TANH, QN_F32), QN_BAD_ALIGNMENT);
 }
 
 int main(int count, char **arguments) {

@@ -24,7 +24,7 @@ import {
   swiglu,
   where,
 } from "../../lib/ops/mod.ts";
-import type { DType } from "../../lib/core/dtype.ts";
+import type { DType, Floating } from "../../lib/core/dtype.ts";
 import { unaryFunctions } from "./unary_functions.ts";
 import { Tensor } from "../../lib/tensor/mod.ts";
 
@@ -50,6 +50,13 @@ export interface Case {
   inPlace?: number[];
   /** Blocks that stay with an operand: copies of weights. */
   kept?: number;
+  /**
+   * The dtypes that its floating-point operands may have; float32, float64, float16 and
+   * bfloat16 when left out.
+   */
+  dtypes?: readonly Floating[];
+  /** Operands that are float32 where the others are halves. */
+  wide?: number[];
 }
 
 /** Random floats. */
@@ -196,6 +203,7 @@ export const cases: Case[] = [
     run: ([x, w], out) => linear(x as Floats, w, { out: out as Floats }),
     shape: [2, 4],
     kept: 1,
+    dtypes: ["float32"],
   },
   {
     name: "linear",
@@ -210,24 +218,30 @@ export const cases: Case[] = [
     shape: [2, 4],
     inPlace: [3],
     kept: 1,
+    dtypes: ["float32"],
   },
   {
     name: "matmul",
     make: () => [f([2, 3]), f([2, 3, 4])],
     run: ([a, b], out) => matmul(a as Floats, b as Floats, { out: out as Floats }),
     shape: [2, 2, 4],
+    dtypes: ["float32"],
   },
   {
     name: "embedding",
     make: () => [f([5, 3]), i([4, 0])],
     run: ([table, ids], out) => embedding(table, ids as Ids, { out: out as Floats }),
     shape: [2, 3],
+    dtype: "float32",
+    dtypes: ["float32", "float16", "bfloat16"],
   },
   {
     name: "dequantize",
     make: () => [f([2, 3])],
     run: ([x], out) => dequantize(x, { out: out as Floats }),
     shape: [2, 3],
+    dtype: "float32",
+    dtypes: ["float32", "float16", "bfloat16"],
   },
   {
     name: "rope",
@@ -238,6 +252,7 @@ export const cases: Case[] = [
       }),
     shape: [2, 3, 8],
     inPlace: [0],
+    wide: [1, 2],
   },
   {
     name: "attention",
@@ -245,6 +260,7 @@ export const cases: Case[] = [
     run: ([q, k, v], out) =>
       attention(q as Floats, k as Floats, v as Floats, { out: out as Floats, causal: true }),
     shape: [2, 4, 8],
+    dtypes: ["float32"],
   },
   {
     name: "geglu",
@@ -295,6 +311,7 @@ export const cases: Case[] = [
     run: ([x], out) => argmax(x as Floats, { out: out as Ids }),
     shape: [2],
     dtype: "int32",
+    dtypes: ["float32"],
   },
   {
     name: "crossEntropy",
@@ -314,6 +331,7 @@ export const cases: Case[] = [
       }),
     shape: [1],
     dtype: "int32",
+    dtypes: ["float32"],
   },
 ];
 

@@ -3,19 +3,23 @@
  */
 import {
   abs,
+  atan,
   ceil,
   cos,
   erf,
   exp,
+  exp2,
   expm1,
   floor,
   gelu,
   log,
+  log10,
   log1p,
+  log2,
   negative,
-  type OutOption,
   reciprocal,
   relu,
+  type ResultOption,
   round,
   rsqrt,
   sigmoid,
@@ -24,13 +28,15 @@ import {
   sin,
   sqrt,
   square,
+  tan,
   tanh,
 } from "../../lib/ops/mod.ts";
+import type { Floating } from "../../lib/core/dtype.ts";
 import type { Tensor } from "../../lib/tensor/mod.ts";
 
 /** One function of one element. */
 interface UnaryFunction {
-  readonly run: (x: Tensor<"float32">, options?: OutOption) => Tensor<"float32">;
+  readonly run: <D extends Floating>(x: Tensor<D>, options?: ResultOption<D>) => Tensor<D>;
   /** The values at -2.25, -0.75, 0, 0.4, 1 and 10. */
   readonly values: readonly number[];
 }
@@ -41,6 +47,10 @@ interface UnaryFunction {
  */
 export const unaryFunctions: Readonly<Record<string, UnaryFunction>> = {
   abs: { run: abs, values: [2.25, 0.75, 0, 0.40000000596, 1, 10] },
+  atan: {
+    run: atan,
+    values: [-1.15257199722, -0.643501108793, 0, 0.380506382251, 0.785398163397, 1.4711276743],
+  },
   ceil: { run: ceil, values: [-2, 0, 0, 1, 1, 10] },
   cos: {
     run: cos,
@@ -54,6 +64,10 @@ export const unaryFunctions: Readonly<Record<string, UnaryFunction>> = {
     run: exp,
     values: [0.105399224562, 0.472366552741, 1, 1.49182470653, 2.71828182846, 22026.4657948],
   },
+  exp2: {
+    run: exp2,
+    values: [0.210224103813, 0.594603557501, 1, 1.31950791622, 2, 1024],
+  },
   expm1: {
     run: expm1,
     values: [-0.894600775438, -0.527633447259, 0, 0.491824706533, 1.71828182846, 22025.4657948],
@@ -64,9 +78,17 @@ export const unaryFunctions: Readonly<Record<string, UnaryFunction>> = {
     values: [-0.0275050634739, -0.169970514283, 0, 0.262168701429, 0.841344746069, 10],
   },
   log: { run: log, values: [NaN, NaN, -Infinity, -0.916290716973, 0, 2.30258509299] },
+  log10: {
+    run: log10,
+    values: [NaN, NaN, -Infinity, -0.397940002201, 0, 1],
+  },
   log1p: {
     run: log1p,
     values: [NaN, -1.38629436112, 0, 0.336472240879, 0.69314718056, 2.3978952728],
+  },
+  log2: {
+    run: log2,
+    values: [NaN, NaN, -Infinity, -1.32192807339, 0, 3.32192809489],
   },
   negative: { run: negative, values: [2.25, 0.75, 0, -0.40000000596, -1, -10] },
   reciprocal: {
@@ -91,6 +113,10 @@ export const unaryFunctions: Readonly<Record<string, UnaryFunction>> = {
   },
   sqrt: { run: sqrt, values: [NaN, NaN, 0, 0.632455536746, 1, 3.16227766017] },
   square: { run: square, values: [5.0625, 0.5625, 0, 0.160000004768, 1, 100] },
+  tan: {
+    run: tan,
+    values: [1.23862761622, -0.931596459944, 0, 0.422793225764, 1.55740772465, 0.648360827459],
+  },
   tanh: {
     run: tanh,
     values: [-0.978026114739, -0.635148952387, 0, 0.379948967355, 0.761594155956, 0.999999995878],

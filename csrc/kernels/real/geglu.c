@@ -1,5 +1,5 @@
 /*
- * kernels/geglu.c: y = gelu(gate) * up, the gated activation of T5 1.1's and Gemma's
+ * kernels/real/geglu.c: y = gelu(gate) * up, the gated activation of T5 1.1's and Gemma's
  * feed-forward layers (Shazeer, "GLU variants improve transformer", 2020).
  *
  * y, gate, up: [count]. y may be gate or up. An element's bits do not depend on where
@@ -10,7 +10,7 @@
 
 #include "isa/vec_math.h"
 
-QN_INLINE void gate_by(float *y, const float *gate, const float *up, size_t count,
+QN_INLINE void gate_by(qn_real *y, const qn_real *gate, const qn_real *up, size_t count,
                        qn_vf (*gelu)(qn_vf x)) {
   size_t i = 0;
   for (; i + QN_LANES <= count; i += QN_LANES) {
@@ -22,8 +22,7 @@ QN_INLINE void gate_by(float *y, const float *gate, const float *up, size_t coun
   }
 }
 
-void QN_VARIANT(geglu_f32)(float *y, const float *gate, const float *up, size_t count,
-                           int32_t gelu) {
+void QN_VARIANT(geglu)(void *y, const void *gate, const void *up, size_t count, int32_t gelu) {
   if (gelu == QN_GELU_ERF) {
     gate_by(y, gate, up, count, qn_vgelu_erf);
   } else {

@@ -1,5 +1,5 @@
 /*
- * kernels/softmax.c: softmax and its logarithm, row by row, with the row's maximum
+ * kernels/real/softmax.c: softmax and its logarithm, row by row, with the row's maximum
  * taken off first.
  *
  * y, x: [rows, cols], y may be x. The exponentials are float32; their sums and the
@@ -14,16 +14,16 @@
 #include "dispatch/kernel_table.h"
 #include <vec.h>
 
-#include "row_math.h"
+#include "kernels/row_math.h"
 
-static void scale_row(float *y, size_t cols, float factor) {
+static void scale_row(qn_real *y, size_t cols, qn_real factor) {
   size_t i = 0;
   for (; i + QN_LANES <= cols; i += QN_LANES) qn_vstore(y + i, qn_vload(y + i) * factor);
   if (i < cols) qn_vstore_n(y + i, qn_vload_n(y + i, cols - i) * factor, cols - i);
 }
 
 /* qn_row_exp_sum with a y. */
-QN_INLINE double exp_sum(float *y, const float *x, size_t cols, float shift,
+QN_INLINE double exp_sum(qn_real *y, const qn_real *x, size_t cols, qn_real shift,
                          struct qn_next_row *next) {
   __builtin_assume(y != NULL);
   return qn_row_exp_sum(y, x, cols, shift, next);
@@ -34,14 +34,14 @@ enum { SHORT_COLS = 1024 };
 
 /* The maximum of the next row is found before the exponentials of a row, and the row
  * before it is scaled after them, so that no step waits for the one before. */
-static void softmax_short_rows(float *y, const float *x, size_t rows, size_t cols) {
-  float largest = qn_row_max(x, cols);
-  float factor = 0.0f;
+static void softmax_short_rows(qn_real *y, const qn_real *x, size_t rows, size_t cols) {
+  qn_real largest = qn_row_max(x, cols);
+  qn_real factor = 0.0f;
   for (size_t row = 0; row < rows; row += 1, x += cols, y += cols) {
-    float next = row + 1 < rows ? qn_row_max(x + cols, cols) : 0.0f;
+    qn_real next = row + 1 < rows ? qn_row_max(x + cols, cols) : 0.0f;
     double sum = exp_sum(y, x, cols, largest, NULL);
     if (row > 0) scale_row(y - cols, cols, factor);
-    factor = (float)(1.0 / sum);
+    factor = (qn_real)(1.0 / sum);
     largest = next;
   }
   scale_row(y - cols, cols, factor);
@@ -49,16 +49,16 @@ static void softmax_short_rows(float *y, const float *x, size_t rows, size_t col
 
 /* The maximum of the next row is found while the exponentials of a row are computed:
  * then the next row comes from memory at no cost. */
-static void softmax_long_rows(float *y, const float *x, size_t rows, size_t cols) {
+static void softmax_long_rows(qn_real *y, const qn_real *x, size_t rows, size_t cols) {
   struct qn_next_row next = {.largest = qn_row_max(x, cols)};
   for (size_t row = 0; row < rows; row += 1, x += cols, y += cols) {
     next.x = row + 1 < rows ? x + cols : x; /* behind the last, any */
     double sum = exp_sum(y, x, cols, next.largest, &next);
-    scale_row(y, cols, (float)(1.0 / sum));
+    scale_row(y, cols, (qn_real)(1.0 / sum));
   }
 }
 
-void QN_VARIANT(softmax_f32)(float *y, const float *x, size_t rows, size_t cols) {
+static void softmax_rows(qn_real *y, const qn_real *x, size_t rows, size_t cols) {
   if (rows == 0) return;
   if (cols <= SHORT_COLS) {
     softmax_short_rows(y, x, rows, cols);
@@ -69,13 +69,13 @@ void QN_VARIANT(softmax_f32)(float *y, const float *x, size_t rows, size_t cols)
 
 /* What a row is before its softmax. */
 struct scores {
-  float scale;
-  const float *added;   /* the row's mask of floats, or null */
+  qn_real scale;
+  const qn_real *added; /* the row's mask of reals, or null */
   const uint8_t *bytes; /* the row's mask of bool, or null */
   const int32_t *words; /* the row's mask of int32, or null */
 };
 
-QN_INLINE qn_vf scores_at(const struct scores *scores, const float *x, size_t i, size_t n) {
+QN_INLINE qn_vf scores_at(const struct scores *scores, const qn_real *x, size_t i, size_t n) {
   qn_vf v = qn_vload_n(x + i, n) * scores->scale;
   if (scores->added) v += qn_vload_n(scores->added + i, n);
   if (scores->bytes) {
@@ -88,7 +88,7 @@ QN_INLINE qn_vf scores_at(const struct scores *scores, const float *x, size_t i,
 }
 
 /* Writes a row of scores to y and gives the largest, NaN left out. */
-static float score_row(float *y, const float *x, const struct scores *scores, size_t cols) {
+static qn_real score_row(qn_real *y, const qn_real *x, const struct scores *scores, size_t cols) {
   qn_vf largest = qn_vset1(-INFINITY);
   size_t i = 0;
   for (; i + QN_LANES <= cols; i += QN_LANES) {
@@ -105,38 +105,42 @@ static float score_row(float *y, const float *x, const struct scores *scores, si
   return qn_vreduce_max(largest);
 }
 
-static void zero_row(float *y, size_t cols) {
+static void zero_row(qn_real *y, size_t cols) {
   size_t i = 0;
   for (; i + QN_LANES <= cols; i += QN_LANES) qn_vstore(y + i, qn_vzero());
   if (i < cols) qn_vstore_n(y + i, qn_vzero(), cols - i);
 }
 
-void QN_VARIANT(softmax_masked_f32)(float *y, const float *x, const void *mask, int32_t mask_dtype,
-                                    size_t first_row, size_t last_row, size_t cols, float scale,
-                                    size_t mask_outer, size_t mask_inner, size_t causal_rows) {
+static void masked_rows(qn_real *y, const qn_real *x, const void *mask, int32_t mask_dtype,
+                        size_t first_row, size_t last_row, size_t cols, qn_real scale,
+                        size_t mask_outer, size_t mask_inner, size_t causal_rows) {
   for (size_t row = first_row; row < last_row; row += 1) {
     size_t seen = causal_rows == 0 ? cols : cols - causal_rows + row % causal_rows + 1;
     struct scores scores = {.scale = scale};
     if (mask) {
       size_t at = (row / mask_outer * mask_inner + row % mask_inner) * cols;
-      if (mask_dtype == QN_BOOL) scores.bytes = (const uint8_t *)mask + at;
-      if (mask_dtype == QN_I32) scores.words = (const int32_t *)mask + at;
-      if (mask_dtype == QN_F32) scores.added = (const float *)mask + at;
+      if (mask_dtype == QN_BOOL) {
+        scores.bytes = (const uint8_t *)mask + at;
+      } else if (mask_dtype == QN_I32) {
+        scores.words = (const int32_t *)mask + at;
+      } else {
+        scores.added = (const qn_real *)mask + at;
+      }
     }
-    float *to = y + row * cols;
-    float largest = score_row(to, x + row * cols, &scores, seen);
+    qn_real *to = y + row * cols;
+    qn_real largest = score_row(to, x + row * cols, &scores, seen);
     double sum = exp_sum(to, to, seen, largest, NULL);
-    scale_row(to, seen, (float)(1.0 / sum));
+    scale_row(to, seen, (qn_real)(1.0 / sum));
     zero_row(to + seen, cols - seen);
   }
 }
 
 /* y = (x - largest) - log(sum). The logarithm is at least 0, so where it is of the
  * size of the difference both have one sign, and two roundings are all there is. */
-void QN_VARIANT(log_softmax_f32)(float *y, const float *x, size_t rows, size_t cols) {
+static void log_softmax_rows(qn_real *y, const qn_real *x, size_t rows, size_t cols) {
   for (size_t row = 0; row < rows; row += 1, x += cols, y += cols) {
-    float largest = qn_row_max(x, cols);
-    float logarithm = (float)log1p(qn_row_exp_sum(NULL, x, cols, largest, NULL) / QN_LIFT);
+    qn_real largest = qn_row_max(x, cols);
+    qn_real logarithm = (qn_real)log1p(qn_row_exp_sum(NULL, x, cols, largest, NULL) / QN_LIFT);
     size_t i = 0;
     for (; i + QN_LANES <= cols; i += QN_LANES) {
       qn_vstore(y + i, qn_vload(x + i) - largest - logarithm);
@@ -145,4 +149,19 @@ void QN_VARIANT(log_softmax_f32)(float *y, const float *x, size_t rows, size_t c
       qn_vstore_n(y + i, qn_vload_n(x + i, cols - i) - largest - logarithm, cols - i);
     }
   }
+}
+
+void QN_VARIANT(softmax)(void *y, const void *x, size_t rows, size_t cols) {
+  softmax_rows(y, x, rows, cols);
+}
+
+void QN_VARIANT(softmax_masked)(void *y, const void *x, const void *mask, int32_t mask_dtype,
+                                size_t first_row, size_t last_row, size_t cols, double scale,
+                                size_t mask_outer, size_t mask_inner, size_t causal_rows) {
+  masked_rows(y, x, mask, mask_dtype, first_row, last_row, cols, (qn_real)scale, mask_outer,
+              mask_inner, causal_rows);
+}
+
+void QN_VARIANT(log_softmax)(void *y, const void *x, size_t rows, size_t cols) {
+  log_softmax_rows(y, x, rows, cols);
 }

@@ -1,5 +1,5 @@
 /*
- * kernels/random_normal.c: normally distributed numbers that depend on the seed
+ * kernels/real/random_normal.c: normally distributed numbers that depend on the seed
  * and the element's index alone, so any range can be made on its own.
  *
  * Bits come from Philox4x32-10 (Salmon et al., "Parallel random numbers: as easy
@@ -11,6 +11,7 @@
 #include <math.h>
 
 #include "dispatch/kernel_table.h"
+#include <vec.h>
 
 enum { GROUP = 4, ROUNDS = 10 };
 
@@ -39,8 +40,8 @@ static void box_muller(double normals[2], uint32_t word_0, uint32_t word_1) {
   normals[1] = radius * sin(angle);
 }
 
-void QN_VARIANT(random_normal_f32)(float *y, uint64_t first, size_t count, uint32_t seed_low,
-                                   uint32_t seed_high, float mean, float deviation) {
+static void normal_range(qn_real *y, uint64_t first, size_t count, uint32_t seed_low,
+                         uint32_t seed_high, qn_real mean, qn_real deviation) {
   for (size_t i = 0; i < count;) {
     uint32_t words[GROUP];
     double normals[GROUP];
@@ -48,7 +49,12 @@ void QN_VARIANT(random_normal_f32)(float *y, uint64_t first, size_t count, uint3
     box_muller(normals, words[0], words[1]);
     box_muller(normals + 2, words[2], words[3]);
     for (size_t j = (first + i) % GROUP; j < GROUP && i < count; j += 1, i += 1) {
-      y[i] = (float)((double)mean + (double)deviation * normals[j]);
+      y[i] = (qn_real)((double)mean + (double)deviation * normals[j]);
     }
   }
+}
+
+void QN_VARIANT(random_normal)(void *y, uint64_t first, size_t count, uint32_t seed_low,
+                               uint32_t seed_high, double mean, double deviation) {
+  normal_range(y, first, count, seed_low, seed_high, (qn_real)mean, (qn_real)deviation);
 }

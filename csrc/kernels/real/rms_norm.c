@@ -1,5 +1,5 @@
 /*
- * kernels/rms_norm.c: y = t / sqrt(mean(t^2) + epsilon) * weight, row by row, where t
+ * kernels/real/rms_norm.c: y = t / sqrt(mean(t^2) + epsilon) * weight, row by row, where t
  * is x or x + residual (Zhang and Sennrich, "Root mean square layer normalization",
  * 2019).
  *
@@ -14,15 +14,16 @@
 #include "dispatch/kernel_table.h"
 #include <vec.h>
 
-#include "norm_math.h"
+#include "kernels/norm_math.h"
 
-static double sum_of_squares(const float *x, size_t cols) {
+static double sum_of_squares(const qn_real *x, size_t cols) {
   double sum = 0.0;
   for (size_t i = 0; i < cols; i += 1) sum += (double)x[i] * (double)x[i];
   return sum;
 }
 
-QN_INLINE void scale(float *y, const float *t, const float *weight, size_t cols, float factor) {
+QN_INLINE void scale(qn_real *y, const qn_real *t, const qn_real *weight, size_t cols,
+                     qn_real factor) {
   size_t i = 0;
   for (; i + QN_LANES <= cols; i += QN_LANES) {
     qn_vf v = qn_vload(t + i) * factor;
@@ -34,21 +35,22 @@ QN_INLINE void scale(float *y, const float *t, const float *weight, size_t cols,
   }
 }
 
-static void scale_wide(float *y, const float *t, const float *weight, size_t cols, float epsilon) {
+static void scale_wide(qn_real *y, const qn_real *t, const qn_real *weight, size_t cols,
+                       qn_real epsilon) {
   double factor = 1.0 / sqrt(sum_of_squares(t, cols) / (double)cols + (double)epsilon);
   for (size_t i = 0; i < cols; i += 1) {
-    y[i] = (float)((double)t[i] * factor * (weight ? (double)weight[i] : 1.0));
+    y[i] = (qn_real)((double)t[i] * factor * (weight ? (double)weight[i] : 1.0));
   }
 }
 
-void QN_VARIANT(rms_norm_f32)(float *y, float *total, const float *x, const float *residual,
-                              const float *weight, size_t rows, size_t cols, float epsilon) {
+static void normalise_rows(qn_real *y, qn_real *total, const qn_real *x, const qn_real *residual,
+                           const qn_real *weight, size_t rows, size_t cols, qn_real epsilon) {
   for (size_t row = 0; row < rows; row += 1) {
     size_t at = row * cols;
-    const float *t = x + at;
+    const qn_real *t = x + at;
     double squares;
     if (residual) {
-      float *sums = (total ? total : y) + at;
+      qn_real *sums = (total ? total : y) + at;
       squares = qn_row_spread(sums, x + at, residual + at, cols, 0.0f).squares;
       t = sums;
     } else {
@@ -58,9 +60,14 @@ void QN_VARIANT(rms_norm_f32)(float *y, float *total, const float *x, const floa
     if (!(divisor > 0x1p-100 && squares < 0x1p100)) {
       scale_wide(y + at, t, weight, cols, epsilon);
     } else if (weight) {
-      scale(y + at, t, weight, cols, (float)(1.0 / sqrt(divisor)));
+      scale(y + at, t, weight, cols, (qn_real)(1.0 / sqrt(divisor)));
     } else {
-      scale(y + at, t, NULL, cols, (float)(1.0 / sqrt(divisor)));
+      scale(y + at, t, NULL, cols, (qn_real)(1.0 / sqrt(divisor)));
     }
   }
+}
+
+void QN_VARIANT(rms_norm)(void *y, void *total, const void *x, const void *residual,
+                          const void *weight, size_t rows, size_t cols, double epsilon) {
+  normalise_rows(y, total, x, residual, weight, rows, cols, (qn_real)epsilon);
 }

@@ -1,5 +1,5 @@
 /*
- * kernels/layer_norm.c: y = (t - mean(t)) / sqrt(variance(t) + epsilon) * weight + bias,
+ * kernels/real/layer_norm.c: y = (t - mean(t)) / sqrt(variance(t) + epsilon) * weight + bias,
  * row by row, where t is x or x + residual (Ba, Kiros and Hinton, "Layer
  * normalization", 2016).
  *
@@ -14,17 +14,17 @@
 #include "dispatch/kernel_table.h"
 #include <vec.h>
 
-#include "norm_math.h"
+#include "kernels/norm_math.h"
 
-void QN_VARIANT(layer_norm_f32)(float *y, float *total, const float *x, const float *residual,
-                                const float *weight, const float *bias, size_t rows, size_t cols,
-                                float epsilon) {
+static void normalise_rows(qn_real *y, qn_real *total, const qn_real *x, const qn_real *residual,
+                           const qn_real *weight, const qn_real *bias, size_t rows, size_t cols,
+                           qn_real epsilon) {
   for (size_t row = 0; row < rows; row += 1) {
     size_t at = row * cols;
     struct qn_moments moments;
-    const float *t = x + at;
+    const qn_real *t = x + at;
     if (residual) {
-      float *sums = (total ? total : y) + at;
+      qn_real *sums = (total ? total : y) + at;
       moments = qn_row_moments(sums, x + at, residual + at, cols, epsilon);
       t = sums;
     } else {
@@ -32,4 +32,10 @@ void QN_VARIANT(layer_norm_f32)(float *y, float *total, const float *x, const fl
     }
     qn_normalise_row(y + at, t, weight, bias, cols, epsilon, &moments);
   }
+}
+
+void QN_VARIANT(layer_norm)(void *y, void *total, const void *x, const void *residual,
+                            const void *weight, const void *bias, size_t rows, size_t cols,
+                            double epsilon) {
+  normalise_rows(y, total, x, residual, weight, bias, rows, cols, (qn_real)epsilon);
 }

@@ -1,5 +1,5 @@
 /*
- * kernels/unary.c: y = f(x), element by element, for every f of qn_unary_op.
+ * kernels/real/unary.c: y = f(x), element by element, for every f of qn_unary_op.
  *
  * y, x: [count]. y may be x. An element's bits do not depend on where in the array it
  * stands: the last few go through the same operations, in a vector of their own.
@@ -14,7 +14,7 @@
 
 typedef qn_vf (*unary)(qn_vf x);
 
-QN_INLINE void map(float *y, const float *x, size_t count, unary f) {
+QN_INLINE void map(qn_real *y, const qn_real *x, size_t count, unary f) {
   size_t i = 0;
   for (; i + QN_LANES <= count; i += QN_LANES) qn_vstore(y + i, f(qn_vload(x + i)));
   if (i < count) qn_vstore_n(y + i, f(qn_vload_n(x + i, count - i)), count - i);
@@ -38,13 +38,13 @@ QN_INLINE qn_vf sign(qn_vf x) {
 /* `rounded` where |x| has a fraction, with the sign of x, so that -0 stays and -0.3
  * rounds to it; x where it is an integer, infinite or NaN. */
 QN_INLINE qn_vf with_fraction(qn_vf x, qn_vf rounded) {
-  return qn_vselect(qn_vabs(x) < 0x1p23f, qn_vcopysign(rounded, x), x);
+  return qn_vselect(qn_vabs(x) < QN_WHOLE_REALS, qn_vcopysign(rounded, x), x);
 }
 
-/* To the nearest integer, ties to even: below 2^23, adding and subtracting 2^23 does
- * that to the magnitude. */
+/* To the nearest integer, ties to even: where reals have fractions, adding and subtracting
+ * the first that has none does that to the magnitude. */
 QN_INLINE qn_vf round_signed(qn_vf x) {
-  return qn_vcopysign((qn_vabs(x) + 0x1p23f) - 0x1p23f, x);
+  return qn_vcopysign((qn_vabs(x) + QN_WHOLE_REALS) - QN_WHOLE_REALS, x);
 }
 
 QN_INLINE qn_vf round_even(qn_vf x) { return with_fraction(x, round_signed(x)); }
@@ -59,7 +59,7 @@ QN_INLINE qn_vf round_up(qn_vf x) {
   return with_fraction(x, qn_vselect(near < x, near + 1.0f, near));
 }
 
-void QN_VARIANT(unary_f32)(float *y, const float *x, size_t count, int32_t op) {
+void QN_VARIANT(unary)(void *y, const void *x, size_t count, int32_t op) {
   switch (op) {
     case QN_EXP: map(y, x, count, qn_vexp); return;
     case QN_LOG: map(y, x, count, qn_vlog); return;
@@ -83,6 +83,11 @@ void QN_VARIANT(unary_f32)(float *y, const float *x, size_t count, int32_t op) {
     case QN_SIGMOID: map(y, x, count, qn_vsigmoid); return;
     case QN_SILU: map(y, x, count, qn_vsilu); return;
     case QN_GELU_ERF: map(y, x, count, qn_vgelu_erf); return;
-    default: map(y, x, count, qn_vgelu_tanh); return;
+    case QN_GELU_TANH: map(y, x, count, qn_vgelu_tanh); return;
+    case QN_EXP2: map(y, x, count, qn_vexp2); return;
+    case QN_LOG2: map(y, x, count, qn_vlog2); return;
+    case QN_LOG10: map(y, x, count, qn_vlog10); return;
+    case QN_TAN: map(y, x, count, qn_vtan); return;
+    default: map(y, x, count, qn_vatan); return;
   }
 }

@@ -1,5 +1,5 @@
 /*
- * kernels/rope.c: turns pairs of a head's elements by the angles of its token.
+ * kernels/real/rope.c: turns pairs of a head's elements by the angles of its token.
  *
  * y, x: [tokens, heads, head_size], y may be x; cosines, sines: [tokens, pairs];
  * 2 * pairs <= head_size. Pair p is the elements (2p, 2p + 1), or (p, p + pairs)
@@ -11,12 +11,12 @@
 #include "dispatch/kernel_table.h"
 #include <vec.h>
 
-typedef float wide __attribute__((ext_vector_type(2 * QN_LANES)));
+typedef qn_real wide __attribute__((ext_vector_type(2 * QN_LANES)));
 
 QN_INLINE qn_vf turn_first(qn_vf a, qn_vf b, qn_vf c, qn_vf s) { return qn_vfma(a, c, -(b * s)); }
 QN_INLINE qn_vf turn_second(qn_vf a, qn_vf b, qn_vf c, qn_vf s) { return qn_vfma(a, s, b * c); }
 
-static void turn_halves(float *y, const float *x, const float *cosines, const float *sines,
+static void turn_halves(qn_real *y, const qn_real *x, const qn_real *cosines, const qn_real *sines,
                         size_t pairs) {
   for (size_t p = 0; p < pairs; p += QN_LANES) {
     size_t n = pairs - p < QN_LANES ? pairs - p : QN_LANES;
@@ -29,8 +29,8 @@ static void turn_halves(float *y, const float *x, const float *cosines, const fl
   }
 }
 
-static void turn_interleaved(float *y, const float *x, const float *cosines, const float *sines,
-                             size_t pairs) {
+static void turn_interleaved(qn_real *y, const qn_real *x, const qn_real *cosines,
+                             const qn_real *sines, size_t pairs) {
   for (size_t p = 0; p < pairs; p += QN_LANES) {
     size_t n = pairs - p < QN_LANES ? pairs - p : QN_LANES;
     size_t low = 2 * n < QN_LANES ? 2 * n : QN_LANES;
@@ -47,9 +47,9 @@ static void turn_interleaved(float *y, const float *x, const float *cosines, con
   }
 }
 
-void QN_VARIANT(rope_f32)(float *y, const float *x, const float *cosines, const float *sines,
-                          size_t tokens, size_t heads, size_t head_size, size_t pairs,
-                          int32_t halves) {
+static void turn_tokens(qn_real *y, const qn_real *x, const qn_real *cosines, const qn_real *sines,
+                        size_t tokens, size_t heads, size_t head_size, size_t pairs,
+                        int32_t halves) {
   size_t rest = head_size - 2 * pairs;
   for (size_t t = 0; t < tokens; t += 1, cosines += pairs, sines += pairs) {
     for (size_t h = 0; h < heads; h += 1, x += head_size, y += head_size) {
@@ -61,4 +61,9 @@ void QN_VARIANT(rope_f32)(float *y, const float *x, const float *cosines, const 
       if (rest && y != x) memcpy(y + 2 * pairs, x + 2 * pairs, rest * sizeof *y);
     }
   }
+}
+
+void QN_VARIANT(rope)(void *y, const void *x, const void *cosines, const void *sines, size_t tokens,
+                      size_t heads, size_t head_size, size_t pairs, int32_t halves) {
+  turn_tokens(y, x, cosines, sines, tokens, heads, head_size, pairs, halves);
 }

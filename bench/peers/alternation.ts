@@ -8,6 +8,9 @@
  * each turn begins with a warm-up that wakes the threads again. Every contender tells how
  * much processor time it took while it waited.
  *
+ * A turn in which other programs took processor time is thrown away and taken again: they
+ * do not harm all alike, since threads that wait for each other by spinning lose the most.
+ *
  * @module
  */
 
@@ -30,6 +33,8 @@ export interface Plan {
   /** Where models are written. */
   readonly folder: string;
   readonly signal: AbortSignal;
+  /** Called when a turn was disturbed by other programs. */
+  readonly onDisturbed: () => void;
   /** Called after every round. */
   readonly onRound: () => void;
 }
@@ -61,8 +66,15 @@ interface Answer {
   readonly unsupported?: boolean;
   readonly sample?: readonly number[];
   readonly seconds?: number;
+  readonly cpu?: number;
   readonly idle?: number;
 }
+
+/** Processor seconds that others may take in a turn; the system counts in hundredths. */
+const MOST_OF_OTHERS = 0.025;
+const MOST_ATTEMPTS = 20;
+/** Milliseconds after which a disturbed turn is taken again. */
+const RECOVERY_MS = 250;
 
 /** A result may be off by this part of the largest element that is looked at. */
 const TOLERANCE = 1e-3;
@@ -83,8 +95,7 @@ export async function measureCase(
   for (let round = 0; round < plan.rounds; round++) {
     for (const entry of round % 2 === 0 ? entries : entries.toReversed()) {
       await delay(plan.pause, plan.signal);
-      const { warmup, window } = plan;
-      const { seconds, idle } = await ask(entry.from, { run: entry.id, warmup, window });
+      const { seconds, idle } = await takeTurn(entry, plan);
       entry.seconds.push(seconds!);
       entry.idle.push(idle!);
     }
@@ -98,6 +109,40 @@ export async function measureCase(
     idle: median(idle),
   }));
   return { samples, skipped };
+}
+
+/** Takes a turn, again for as long as others disturb it; the last attempt counts anyway. */
+async function takeTurn(entry: Entry, plan: Plan): Promise<Answer> {
+  const { warmup, window, signal } = plan;
+  for (let attempt = 1;; attempt++) {
+    const before = await busySeconds();
+    const answer = await ask(entry.from, { run: entry.id, warmup, window });
+    const others = await busySeconds() - before - answer.cpu!;
+    // Where it is not known what others take, the difference is not a number.
+    if (!(others > MOST_OF_OTHERS)) return answer;
+    plan.onDisturbed();
+    if (attempt === MOST_ATTEMPTS) return answer;
+    await delay(RECOVERY_MS, signal);
+  }
+}
+
+/** What this machine's processors have worked so far, where the system tells; else NaN. */
+async function busySeconds(): Promise<number> {
+  if (Deno.build.os !== "linux") return NaN;
+  return busyOf(await Deno.readTextFile("/proc/stat"));
+}
+
+/**
+ * The seconds in all columns of the first line of Linux's `/proc/stat` but those of idleness,
+ * and those of guests, which are in others already (proc(5)); in hundredths there.
+ */
+export function busyOf(stat: string): number {
+  const [user, nice, system, _idle, _iowait, irq, softirq, steal] = stat.slice(
+    0,
+    stat.indexOf("\n"),
+  )
+    .trim().split(/\s+/).slice(1).map(Number);
+  return (user + nice + system + irq + softirq + steal) / 100;
 }
 
 async function prepareAll(

@@ -138,7 +138,7 @@ export function caseId({ family, label }: BenchCase): string {
  */
 export function chooseCases(texts: readonly string[]): readonly BenchCase[] {
   if (texts.length === 0) return CASES;
-  const wanted = texts.map((text) => text.replaceAll(/(?<=\d)x(?=\d)/g, "×"));
+  const wanted = texts.map((text) => text.replaceAll(/(?<=\d)x/g, "×"));
   return CASES.filter((one) => wanted.some((text) => caseId(one).includes(text)));
 }
 

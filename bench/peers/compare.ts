@@ -126,6 +126,7 @@ async function measure(
           unit: "steps",
         });
       for (const one of wish.cases) {
+        let disturbed = 0;
         const plan = {
           rounds: wish.rounds,
           window: wish.window,
@@ -134,12 +135,14 @@ async function measure(
           folder,
           signal,
           onRound,
+          onDisturbed: () => void disturbed++,
         };
         const { samples, skipped } = await measureCase(one, started.running, plan);
         display.clear();
         for (const line of skipped) writeLog(line);
         const result = summarise(one, threads, new Date().toISOString().slice(0, 10), samples);
         writeLog(lineOf(result));
+        if (disturbed > 0) writeLog(`${disturbed} turns were disturbed by other programs`);
         warnOfSpinning(one, threads, samples);
         await take({ machine, cases: [result] });
       }

@@ -12,12 +12,14 @@
 import { caseId, CASES, FAMILIES } from "./cases.ts";
 import { PEERS, QUERN, variantsOf } from "./contenders.ts";
 import { type CaseResult, type Results } from "./results.ts";
-import { threeDigits } from "./tables.ts";
+import { threadsOf, threeDigits } from "./tables.ts";
 
-const LABELS = 170;
+const MARGIN = 6;
+const LABELS = 176;
 const PANEL = 380;
-const GAP = 24;
+const GAP = 46;
 const ROW = 17;
+const LEGEND = 132;
 const HEADING = 28;
 const HEAD = 64;
 /** The axis, in powers of two. */
@@ -53,7 +55,7 @@ const STYLE = `
 
 /** The picture of what was measured. */
 export function plotOf({ cases }: Results): string {
-  const threads = [...new Set(cases.map((one) => one.threads))].sort((a, b) => a - b);
+  const threads = threadsOf(cases);
   const rows: string[] = [];
   let y = HEAD;
   for (const { family, title } of FAMILIES) {
@@ -62,9 +64,9 @@ export function plotOf({ cases }: Results): string {
     for (const variant of members.length === 0 ? [] : variantsOf(members[0])) {
       y += HEADING;
       const heading = variant === "" ? title : `${title}, ${QUERN}'s ${variant}`;
-      rows.push(textAt(0, y - 8, heading, "heading"));
+      rows.push(textAt(MARGIN, y - 8, heading, "heading"));
       for (const one of members) {
-        rows.push(textAt(12, y + ROW / 2 + 4, one.label));
+        rows.push(textAt(MARGIN + 10, y + ROW / 2 + 4, one.label));
         threads.forEach((count, panel) => {
           const run = cases.find(({ id, threads }) => id === caseId(one) && threads === count);
           const left = panelLeft(panel);
@@ -75,7 +77,7 @@ export function plotOf({ cases }: Results): string {
       }
     }
   }
-  const width = panelLeft(threads.length) - GAP + 12;
+  const width = panelLeft(threads.length) - GAP + 30;
   const height = y + 12;
   return [
     `<svg xmlns="http://www.w3.org/2000/svg" viewBox="0 0 ${width} ${height}" ` +
@@ -95,7 +97,7 @@ function panelLeft(panel: number): number {
 
 function legend(): string[] {
   return PEERS.flatMap((name, index) => {
-    const x = LABELS + index * 118;
+    const x = LABELS + index * LEGEND;
     return [markAt(index, x, 10), textAt(x + 9, 14, name)];
   });
 }
@@ -109,10 +111,16 @@ function axis(threads: number, left: number, bottom: number): string[] {
       const x = positionOf(2 ** power, left);
       return [
         line(power === 0 ? "even" : "grid", x, HEAD, x, bottom),
-        `<text x="${x}" y="${HEAD - 6}" text-anchor="middle">${2 ** power}×</text>`,
+        `<text x="${x}" y="${HEAD - 6}" text-anchor="middle">${end(power)}${2 ** power}×</text>`,
       ];
     }),
   ];
+}
+
+/** The ends of the axis hold what is beyond them too. */
+function end(power: number): string {
+  if (power === LEAST) return "≤ ";
+  return power === MOST ? "≥ " : "";
 }
 
 function marks({ id, peers }: CaseResult, variant: string, left: number, y: number): string[] {

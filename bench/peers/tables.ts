@@ -26,18 +26,28 @@ export function tablesOf({ cases }: Results): Table[] {
     const members = CASES.filter((one) => one.family === family.family);
     const measured = members.filter((one) => cases.some(({ id }) => id === caseId(one)));
     if (measured.length === 0) return [];
-    return variantsOf(measured[0]).map((variant) => tableOf(family, variant, measured, cases));
+    const threads = threadsOf(cases);
+    const runsOf = (one: BenchCase) =>
+      threads.map((count) => cases.find((run) => run.id === caseId(one) && run.threads === count));
+    return variantsOf(measured[0]).map((variant) => tableOf(family, variant, measured, runsOf));
   });
 }
+
+/** The numbers of threads with which anything was measured. */
+export function threadsOf(cases: readonly CaseResult[]): number[] {
+  return [...new Set(cases.map(({ threads }) => threads))].sort((a, b) => a - b);
+}
+
+/** One case, for each number of threads. */
+type Runs = readonly (CaseResult | undefined)[];
 
 function tableOf(
   { title, unit, note }: FamilyNote,
   variant: string,
   measured: readonly BenchCase[],
-  all: readonly CaseResult[],
+  runsOf: (one: BenchCase) => Runs,
 ): Table {
-  const runsOf = (one: BenchCase) => all.filter(({ id }) => id === caseId(one));
-  const ratio = (name: string) => (run: CaseResult) => run.peers[name]?.ratios?.[variant];
+  const ratio = (name: string) => (run?: CaseResult) => run?.peers[name]?.ratios?.[variant];
   const peers = PEERS.filter((name) =>
     measured.some((one) => runsOf(one).some((run) => ratio(name)(run) !== undefined))
   );
@@ -48,7 +58,7 @@ function tableOf(
       timing === undefined ? undefined : speedOf(one, timing.seconds);
     return [
       one.label,
-      cell(runs, (run) => speed(run.ours[variant])),
+      cell(runs, (run) => speed(run?.ours[variant])),
       ...peers.map((name) => cell(runs, ratio(name))),
       cell(runs, (run) => least(peers.map((name) => ratio(name)(run)))),
     ];
@@ -61,10 +71,7 @@ function tableOf(
 }
 
 /** One number for each number of threads: `1.02 / 1.10`. */
-function cell(
-  runs: readonly CaseResult[],
-  of: (run: CaseResult) => number | undefined,
-): string {
+function cell(runs: Runs, of: (run?: CaseResult) => number | undefined): string {
   const values = runs.map(of);
   if (values.every((value) => value === undefined)) return "";
   return values.map((value) => value === undefined ? "–" : threeDigits(value)).join(" / ");
@@ -94,7 +101,7 @@ export const NUMERIC: ReadonlySet<number> = new Set(Array.from({ length: 12 }, (
 export function sectionOf(results: Results, plot: string): string {
   const { machine, cases } = results;
   const versions = Object.entries(machine.versions).map(([name, version]) => `${name} ${version}`);
-  const threads = [...new Set(cases.map((one) => one.threads))].sort((a, b) => a - b);
+  const threads = threadsOf(cases);
   const rounds = [...new Set(cases.map((one) => one.rounds))].sort((a, b) => a - b);
   const dates = [...new Set(cases.map((one) => one.date))].sort();
   const parts = [

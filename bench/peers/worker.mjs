@@ -7,14 +7,15 @@
  *
  *     out                                   { version }, once it has started
  *     { prepare: ID, case, … }              { sample } of the result, or { unsupported: true }
- *     { run: ID, warmup, window }           { seconds, operations, idle }
+ *     { run: ID, warmup, window }           { seconds, operations, cpu, idle }
  *     { release: ID }                       {}
  *     whatever failed                       { error }
  *
  * `run` repeats the operation for about `warmup` seconds, which wakes its threads and fills
  * the caches, then for `window` seconds that are timed. `seconds` is that of one operation,
- * `idle` is the processor time that the process used since its last answer: what a thread
- * that waits by spinning takes from the contender whose turn it was.
+ * `cpu` the processor time of all that was asked for, and `idle` what the process used
+ * between its last answer and this request: what a thread that waits by spinning takes from
+ * the contender whose turn it was.
  *
  * @module
  */
@@ -83,13 +84,14 @@ export async function serve(version, prepare) {
       return { sample };
     },
     async run(request) {
-      const idle = cpuSeconds() - used;
+      const started = cpuSeconds();
+      const idle = started - used;
       const { prepared, seconds } = cases.get(request.run);
       await repeat(prepared, Math.floor(request.warmup / seconds));
       const operations = Math.max(1, Math.ceil(request.window / seconds));
       const taken = await repeat(prepared, operations) / operations;
       cases.set(request.run, { prepared, seconds: taken });
-      return { seconds: taken, operations, idle };
+      return { seconds: taken, operations, cpu: cpuSeconds() - started, idle };
     },
     async release(request) {
       await cases.get(request.release)?.prepared.close();

@@ -71,13 +71,18 @@ class _Server:
         return {"sample": sample}
 
     def run(self, request):
-        idle = time.process_time() - self.used
+        started = time.process_time()
         case = self.cases[request["run"]]
         prepared, seconds = case
         _repeat(prepared.run, int(request["warmup"] / seconds))
         operations = max(1, -int(-request["window"] // seconds))
         case[1] = _repeat(prepared.run, operations) / operations
-        return {"seconds": case[1], "operations": operations, "idle": idle}
+        return {
+            "seconds": case[1],
+            "operations": operations,
+            "cpu": time.process_time() - started,
+            "idle": started - self.used,
+        }
 
     def release(self, request):
         self.cases.pop(request["release"], None)

@@ -1,5 +1,5 @@
 import { assert, assertAlmostEquals, assertEquals, assertThrows } from "@std/assert";
-import { checkSample } from "../../bench/peers/alternation.ts";
+import { busyOf, checkSample } from "../../bench/peers/alternation.ts";
 import { caseId, CASES, chooseCases, FAMILIES, speedOf } from "../../bench/peers/cases.ts";
 import { encodeModel, MICROSOFT } from "../../bench/peers/onnx_model.ts";
 import { fill, sampleOf } from "../../bench/peers/worker.mjs";
@@ -74,6 +74,11 @@ Deno.test("checkSample() lets rounding pass and refuses another result", () => {
   assertThrows(() => checkSample(expected, [0.02, 10, -2]), Error, "where 0 is expected");
   assertThrows(() => checkSample(expected, [NaN, 10, -2]), Error, "has NaN");
   assertThrows(() => checkSample(expected, [0, 10]), Error, "has undefined");
+});
+
+Deno.test("busyOf() adds all that processors did but wait, and counts guests once", () => {
+  const line = "cpu  100 20 300 9000 800 40 50 6 100 20";
+  assertAlmostEquals(busyOf(`${line}\ncpu0 1 1 1 1\n`), 5.16, 1e-9);
 });
 
 /** Written by the Python package onnx 1.23.2 (`SerializeToString`) for the same graph. */

@@ -130,9 +130,11 @@ Deno.test("a contender answers what it cannot do with an error, and goes on", as
   const ran = await contender.ask({ run: "a", warmup: 0.001, window: 0.002 }) as {
     seconds: number;
     operations: number;
+    cpu: number;
     idle: number;
   };
   assert(ran.operations >= 1 && ran.seconds > 0 && ran.idle >= 0);
+  assert(ran.cpu >= ran.seconds * ran.operations / 2);
   assertEquals(await contender.ask({ release: "a" }), {});
 });
 

@@ -43,12 +43,16 @@ import {
   logicalNot,
   logicalOr,
   logSoftmax,
+  logSumExp,
   matmul,
+  max,
   maximum,
+  mean,
   minimum,
   mul,
   mulInPlace,
   negative,
+  norm,
   notEqual,
   pow,
   reciprocal,
@@ -69,10 +73,12 @@ import {
   sqrt,
   sub,
   subInPlace,
+  sum,
   swiglu,
   tan,
   tanh,
   Tensor,
+  variance,
   where,
 } from "@quern/quern";
 import type { DType } from "@quern/quern";
@@ -334,3 +340,17 @@ const weighed = Tensor.empty([12, 128, 128]);
 Deno.bench("softmax 12x128x128, causal, scaled", { group: "softmax" }, () => {
   softmax(scores, { causal: true, scale: 0.125, out: weighed });
 });
+
+for (const axis of [1, 0, undefined]) {
+  const x = Tensor.randn([1024, 1024]);
+  const group = "reductions";
+  const what = `1024x1024, ${axis === undefined ? "all" : `axis ${axis}`}`;
+  const out = Tensor.empty(axis === undefined ? [] : [1024]);
+  for (const [name, run] of Object.entries({ sum, mean, variance, max, norm, logSumExp })) {
+    Deno.bench(`${name} ${what}`, { group }, () => void run(x, { axis, out }));
+  }
+}
+const few = Tensor.randn([16]);
+const one = Tensor.empty([]);
+Deno.bench("sum 16", { group: "small reductions" }, () => void sum(few, { out: one }));
+Deno.bench("sum 16, fresh", { group: "small reductions" }, () => sum(few).dispose());

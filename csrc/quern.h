@@ -102,6 +102,31 @@ typedef enum qn_binary_op {
   QN_OR = 15,
 } qn_binary_op;
 
+/* Operations that make one element of many. In the comments: the dtype of the result,
+ * where it is not that of the elements; "real" is that of floating-point elements, and
+ * F64 for integers. */
+typedef enum qn_reduce_op {
+  QN_REDUCE_SUM = 0,            /* I64 for integers, which wrap around */
+  QN_REDUCE_PRODUCT = 1,        /* the same */
+  QN_REDUCE_MEAN = 2,           /* real; NaN of nothing */
+  QN_REDUCE_VARIANCE = 3,       /* real; the parameter is taken off the number of elements */
+  QN_REDUCE_DEVIATION = 4,      /* the square root of it */
+  QN_REDUCE_LARGEST = 5,        /* NaN where there is one, as for all of these */
+  QN_REDUCE_SMALLEST = 6,
+  QN_REDUCE_ARG_LARGEST = 7,    /* I32: the index of the first; NaN counts as it */
+  QN_REDUCE_ARG_SMALLEST = 8,
+  QN_REDUCE_NORM_0 = 9,         /* real, as all norms: how many are not 0 */
+  QN_REDUCE_NORM_1 = 10,        /* the sum of |x| */
+  QN_REDUCE_NORM_2 = 11,        /* the square root of the sum of x^2 */
+  QN_REDUCE_LARGEST_SIZE = 12,  /* real: the largest |x|, 0 of nothing */
+  QN_REDUCE_SMALLEST_SIZE = 13, /* real: the smallest |x| */
+  QN_REDUCE_NORM_P = 14,        /* (sum of |x|^p)^(1/p), p > 0 being the parameter */
+  QN_REDUCE_LOG_SUM_EXP = 15,   /* real: log(sum of exp(x)) */
+  QN_REDUCE_ANY = 16,           /* BOOL: whether one is not 0, as NaN is not */
+  QN_REDUCE_ALL = 17,           /* BOOL: whether all are not 0 */
+  QN_REDUCE_COUNT_NONZERO = 18, /* I64 */
+} qn_reduce_op;
+
 /* How a product with quantised weights treats its activations. */
 typedef enum qn_precision {
   QN_EXACT = 0, /* float32 activations, weights widened to float32 */
@@ -419,6 +444,17 @@ QN_API int32_t qn_geglu(void *y, const void *gate, const void *up, uint32_t rows
 QN_API int32_t qn_unary(void *y, const void *x, uint32_t rows, uint32_t cols, int32_t op,
                         int32_t dtype);
 
+/* ---- Reductions ---------------------------------------------------------- */
+
+/* y = the elements of x along some axes made one by `op`, a qn_reduce_op. `layout`
+ * holds for each axis of y, `kept` of them, and then for each of the `reduced` axes, 16
+ * together at most, its size and the stride of x in elements; y is dense. Any dtype but
+ * the block dtypes. Sums of float16, bfloat16 and float32 are rounded to it once, at
+ * the end. Of nothing, LARGEST and the like but LARGEST_SIZE are QN_BAD_SIZE; indices
+ * are along one reduced axis, of 2^31 elements at most. */
+QN_API int32_t qn_reduce(void *y, const void *x, QN_BUFFER const uint64_t *layout, uint32_t kept,
+                         uint32_t reduced, double parameter, int32_t op, int32_t dtype);
+
 /* ---- Rows ------------------------------------------------------------- */
 
 /* y = x / sqrt(mean(x^2) + epsilon) * weight, row by row; weight[cols] may be
@@ -463,9 +499,6 @@ QN_API int32_t qn_softmax_masked(void *y, const void *x, const void *mask, uint3
 
 /* y = log(softmax(x)) over each row. In place. */
 QN_API int32_t qn_log_softmax(void *y, const void *x, uint32_t rows, uint32_t cols, int32_t dtype);
-
-/* y[rows] = index of the first largest element of each row; NaN counts as largest. */
-QN_API int32_t qn_argmax_f32(int32_t *y, const float *x, uint32_t rows, uint32_t cols);
 
 /* loss[rows] = log(sum(exp(logits))) - logits[target], row by row. */
 QN_API int32_t qn_cross_entropy(void *loss, const void *logits, const int32_t *targets,

@@ -8,29 +8,6 @@
 #include "base/threads.h"
 #include "dispatch/dispatch.h"
 
-struct argmax {
-  int32_t *y;
-  const float *x;
-  size_t cols;
-};
-
-static void argmax_rows(void *context, size_t begin, size_t end, uint32_t worker) {
-  (void)worker;
-  const struct argmax *task = context;
-  qn_kernels->argmax_f32(task->y + begin, task->x + begin * task->cols, end - begin, task->cols);
-}
-
-/* A row has at least one element and at most 2^31. */
-int32_t qn_argmax_f32(int32_t *y, const float *x, uint32_t rows, uint32_t cols) {
-  if (rows == 0) return QN_OK;
-  if (cols == 0 || cols > (uint32_t)1 << 31) return QN_BAD_SIZE;
-  QN_TRY(qn_check_words(y, rows, 1, 1));
-  QN_TRY(qn_check_words(x, rows, cols, 1));
-  struct argmax task = {y, x, cols};
-  qn_parallel_rows(rows, qn_grain_rows(cols), argmax_rows, &task);
-  return QN_OK;
-}
-
 struct cross_entropy {
   void *loss;
   const void *logits;

@@ -16,6 +16,9 @@
 
 #include "quern.h"
 
+struct qn_folds;
+struct qn_reduction;
+
 struct qn_kernels {
 #define QN_KERNEL(type, name, arguments) type(*name) arguments;
 #include "dispatch/kernels.inc"

@@ -9,7 +9,7 @@
  */
 
 /** FNV-1a (64 bit) of the header's bytes; `qn_header_hash()` of a library that fits. */
-export const headerHash = 0x8634c222cd98066fn;
+export const headerHash = 0xc2a19727637b882dn;
 
 /**
  * What went wrong. The text of each is in base/status.c.
@@ -116,6 +116,55 @@ export const BinaryOp = {
 
 /** A value of {@linkcode BinaryOp}. */
 export type BinaryOp = (typeof BinaryOp)[keyof typeof BinaryOp];
+
+/**
+ * Operations that make one element of many. In the comments: the dtype of the result,
+ * where it is not that of the elements; "real" is that of floating-point elements, and
+ * F64 for integers.
+ *
+ * `enum qn_reduce_op`
+ */
+export const ReduceOp = {
+  /** I64 for integers, which wrap around */
+  SUM: 0,
+  /** the same */
+  PRODUCT: 1,
+  /** real; NaN of nothing */
+  MEAN: 2,
+  /** real; the parameter is taken off the number of elements */
+  VARIANCE: 3,
+  /** the square root of it */
+  DEVIATION: 4,
+  /** NaN where there is one, as for all of these */
+  LARGEST: 5,
+  SMALLEST: 6,
+  /** I32: the index of the first; NaN counts as it */
+  ARG_LARGEST: 7,
+  ARG_SMALLEST: 8,
+  /** real, as all norms: how many are not 0 */
+  NORM_0: 9,
+  /** the sum of |x| */
+  NORM_1: 10,
+  /** the square root of the sum of x^2 */
+  NORM_2: 11,
+  /** real: the largest |x|, 0 of nothing */
+  LARGEST_SIZE: 12,
+  /** real: the smallest |x| */
+  SMALLEST_SIZE: 13,
+  /** (sum of |x|^p)^(1/p), p > 0 being the parameter */
+  NORM_P: 14,
+  /** real: log(sum of exp(x)) */
+  LOG_SUM_EXP: 15,
+  /** BOOL: whether one is not 0, as NaN is not */
+  ANY: 16,
+  /** BOOL: whether all are not 0 */
+  ALL: 17,
+  /** I64 */
+  COUNT_NONZERO: 18,
+} as const;
+
+/** A value of {@linkcode ReduceOp}. */
+export type ReduceOp = (typeof ReduceOp)[keyof typeof ReduceOp];
 
 /**
  * How a product with quantised weights treats its activations.
@@ -984,6 +1033,30 @@ export const symbols = {
   },
 
   /**
+   * y = the elements of x along some axes made one by `op`, a qn_reduce_op. `layout`
+   * holds for each axis of y, `kept` of them, and then for each of the `reduced` axes, 16
+   * together at most, its size and the stride of x in elements; y is dense. Any dtype but
+   * the block dtypes. Sums of float16, bfloat16 and float32 are rounded to it once, at
+   * the end. Of nothing, LARGEST and the like but LARGEST_SIZE are QN_BAD_SIZE; indices
+   * are along one reduced axis, of 2^31 elements at most.
+   *
+   * `int32_t qn_reduce(void *y, const void *x, QN_BUFFER const uint64_t *layout, uint32_t kept, uint32_t reduced, double parameter, int32_t op, int32_t dtype)`
+   */
+  qn_reduce: {
+    parameters: [
+      "usize", // void *y
+      "usize", // const void *x
+      "buffer", // const uint64_t *layout
+      "u32", // uint32_t kept
+      "u32", // uint32_t reduced
+      "f64", // double parameter
+      "i32", // int32_t op
+      "i32", // int32_t dtype
+    ],
+    result: "i32",
+  },
+
+  /**
    * y = x / sqrt(mean(x^2) + epsilon) * weight, row by row; weight[cols] may be
    * null (ones). In place.
    *
@@ -1140,21 +1213,6 @@ export const symbols = {
       "u32", // uint32_t rows
       "u32", // uint32_t cols
       "i32", // int32_t dtype
-    ],
-    result: "i32",
-  },
-
-  /**
-   * y[rows] = index of the first largest element of each row; NaN counts as largest.
-   *
-   * `int32_t qn_argmax_f32(int32_t *y, const float *x, uint32_t rows, uint32_t cols)`
-   */
-  qn_argmax_f32: {
-    parameters: [
-      "usize", // int32_t *y
-      "usize", // const float *x
-      "u32", // uint32_t rows
-      "u32", // uint32_t cols
     ],
     result: "i32",
   },

@@ -5,7 +5,6 @@
  */
 export { relu, sigmoid, silu } from "./activation.ts";
 export { add, div, maximum, minimum, mul, pow, sub } from "./arithmetic.ts";
-export { argmax } from "./argmax.ts";
 export { attention, type AttentionOptions } from "./attention.ts";
 export type { Arithmetic, Comparable, Floating, Partner, Promoted } from "./binary.ts";
 export { cast } from "./cast.ts";
@@ -21,10 +20,12 @@ export {
   logicalOr,
   notEqual,
 } from "./comparison.ts";
+export { all, any, countNonZero } from "./counting.ts";
 export { crossEntropy } from "./cross_entropy.ts";
 export { dequantize } from "./dequantize.ts";
 export { embedding } from "./embedding.ts";
 export { exp, exp2, expm1, log, log10, log1p, log2 } from "./exponential.ts";
+export { argmax, argmin, type ArgOptions, max, min } from "./extremes.ts";
 export { geglu, gelu, type GeluOptions } from "./gelu.ts";
 export {
   addInPlace,
@@ -45,9 +46,11 @@ export {
 export { type Activation, linear, type LinearOptions, type Precision } from "./linear.ts";
 export { matmul } from "./matmul.ts";
 export { logSoftmax, type LogSoftmaxOptions } from "./log_softmax.ts";
+export { logSumExp, norm, type NormOptions } from "./norm.ts";
 export type { SumOption } from "./norm_operands.ts";
 export type { OutOption, ResultOption } from "./operands.ts";
 export { abs, negative, reciprocal, rsqrt, sign, sqrt, square } from "./powers.ts";
+export type { RealDType, ReduceOptions, SummedDType, WholeDType } from "./reduce.ts";
 export {
   rmsNorm,
   type RmsNormOptions,
@@ -66,6 +69,7 @@ export {
 export { ceil, floor, round } from "./rounding.ts";
 export { sample, type SampleOptions } from "./sample.ts";
 export { softmax, type SoftmaxOptions } from "./softmax.ts";
+export { mean, prod, std, sum, variance, type VarianceOptions } from "./sums.ts";
 export { swiglu } from "./swiglu.ts";
 export { atan, cos, erf, sin, tan, tanh } from "./trigonometric.ts";
 export { where } from "./where.ts";

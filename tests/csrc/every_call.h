@@ -253,7 +253,7 @@ CALL(qn_group_norm, y, x, w, z, 2, 4, 8, 2, 1e-5f, QN_F32)
 CALL(qn_softmax, y, x, 4, 8, QN_F32)
 CALL(qn_softmax_masked, y, x, z, 4, 8, 0.5f, QN_F32, 4, 2, 4, QN_F32)
 CALL(qn_log_softmax, y, x, 4, 8, QN_F32)
-CALL(qn_argmax_f32, ids, x, 4, 8)
+CALL(qn_reduce, y, x, turned, 1, 1, 0.0, QN_REDUCE_SUM, QN_F32)
 CALL(qn_cross_entropy, y, x, ids + 8, 4, 8, QN_F32)
 CALL(qn_embedding_f32, y, stored, ids + 8, 2, 4, 64, QN_Q8_0)
 CALL(qn_rope_table, y, z, NULL, 4, 4, 0, 10000.0, 1.0, QN_F32)
@@ -337,7 +337,7 @@ static const entry table[] = {
     ENTRY_SURE(qn_softmax, nothing),
     ENTRY_SURE(qn_softmax_masked, nothing),
     ENTRY_SURE(qn_log_softmax, nothing),
-    ENTRY_SURE(qn_argmax_f32, nothing),
+    ENTRY_SURE(qn_reduce, nothing),
     ENTRY_SURE(qn_cross_entropy, nothing),
     ENTRY_SURE(qn_embedding_f32, nothing),
     ENTRY_SURE(qn_rope_table, nothing),

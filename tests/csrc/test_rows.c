@@ -1,5 +1,5 @@
 /*
- * test_rows.c: RMS norm, softmax, arg-max and cross entropy against float64, at
+ * test_rows.c: RMS norm, softmax and cross entropy against float64, at
  * every length around the number of lanes, in place, with extreme and special
  * values, and for any number of threads.
  */
@@ -118,31 +118,6 @@ static void test_softmax_special_values(void) {
   CHECK(y[0] == 0.5f && y[1] == 0.0f && y[2] == 0.5f);
 }
 
-/* Each place of the largest, a tie behind it, then NaN before and behind it. */
-static void test_argmax(void) {
-  for (uint32_t n = 1; n < 70; n += 1) {
-    for (uint32_t at = 0; at < n; at += 1) {
-      float *x = random_floats(n, -2, 1);
-      int32_t y = -1;
-      x[at] = 5.0f;
-      x[n - 1] = 5.0f;
-      CHECK_EQ(qn_argmax_f32(&y, x, 1, n), QN_OK);
-      CHECK_EQ(y, at);
-      x[n - 1] = NAN;
-      CHECK_EQ(qn_argmax_f32(&y, x, 1, n), QN_OK);
-      CHECK_EQ(y, n - 1);
-      x[at] = NAN;
-      CHECK_EQ(qn_argmax_f32(&y, x, 1, n), QN_OK);
-      CHECK_EQ(y, at);
-      release_all();
-    }
-  }
-  const float rows[] = {-0.0f, 0.0f, -INFINITY, -INFINITY, -3.0f, INFINITY};
-  int32_t y[3];
-  CHECK_EQ(qn_argmax_f32(y, rows, 3, 2), QN_OK);
-  CHECK(y[0] == 0 && y[1] == 0 && y[2] == 1);
-}
-
 static void test_cross_entropy(void) {
   const float offsets[] = {0.0f, 10000.0f, -10000.0f};
   for (size_t c = 1; c < COUNT_OF(test_lengths); c += 1) {
@@ -202,9 +177,6 @@ static void test_bad_arguments(void) {
   CHECK_EQ(qn_softmax(y, NULL, 1, 8, QN_F32), QN_NULL_POINTER);
   CHECK_EQ(qn_softmax(y, x, UINT32_MAX, UINT32_MAX, QN_F32), QN_BAD_SIZE);
   CHECK_EQ(qn_softmax(NULL, NULL, 5, 0, QN_F32), QN_OK);
-  CHECK_EQ(qn_argmax_f32(ids, x, 1, 0), QN_BAD_SIZE);
-  CHECK_EQ(qn_argmax_f32(NULL, NULL, 0, 0), QN_OK);
-  CHECK_EQ(qn_argmax_f32(NULL, x, 1, 8), QN_NULL_POINTER);
   y[0] = 42.0f;
   CHECK_EQ(qn_cross_entropy(y, x, ids, 2, 4, QN_F32), QN_BAD_INDEX);
   ids[1] = -1;
@@ -217,8 +189,8 @@ static void test_bad_arguments(void) {
 int main(int count, char **arguments) {
   test_begin(count, arguments);
   static void (*const tests[])(void) = {
-      test_rms_norm, test_rms_norm_extremes, test_softmax, test_softmax_special_values,
-      test_argmax,   test_cross_entropy,     test_threads, test_bad_arguments,
+      test_rms_norm,      test_rms_norm_extremes, test_softmax,       test_softmax_special_values,
+      test_cross_entropy, test_threads,           test_bad_arguments,
   };
   run_on_each_isa(tests, COUNT_OF(tests));
   return test_finish();

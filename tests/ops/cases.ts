@@ -71,6 +71,20 @@ export const t = (bits: number) =>
 type FloatsOperation = (a: Floats, b: Floats, options: { out?: Floats }) => Floats;
 const { add, sub, mul, div, pow, maximum, minimum } = ops;
 const arithmetic: Record<string, FloatsOperation> = { add, sub, mul, div, pow, maximum, minimum };
+
+type FloatsReduction = (x: Floats, options: ops.ReduceOptions<"float32">) => Floats;
+const { sum, prod, mean, variance, std, max, min, norm, logSumExp } = ops;
+const reductions: Record<string, FloatsReduction> = {
+  sum,
+  prod,
+  mean,
+  variance,
+  std,
+  max,
+  min,
+  norm,
+  logSumExp,
+};
 const comparisons = [
   "equal",
   "notEqual",
@@ -305,13 +319,39 @@ export const cases: Case[] = [
     shape: [2, 3],
     inPlace: [0],
   },
+  ...Object.entries(reductions).map(([name, run]): Case => ({
+    name,
+    make: () => [f([2, 3, 4])],
+    run: ([x], out) => run(x as Floats, { axis: [0, 2], out: out as Floats }),
+    shape: [3],
+  })),
+  ...[ops.any, ops.all].map((run): Case => ({
+    name: run.name,
+    make: () => [f([2, 3])],
+    run: ([x], out) => run(x, { axis: 0, out: out as Bools }),
+    shape: [3],
+    dtype: "bool",
+  })),
+  {
+    name: "countNonZero",
+    make: () => [f([2, 3])],
+    run: ([x], out) => ops.countNonZero(x, { keepDims: true, out: out as Tensor<"int64"> }),
+    shape: [1, 1],
+    dtype: "int64",
+  },
+  {
+    name: "argmin",
+    make: () => [f([2, 3])],
+    run: ([x], out) => ops.argmin(x, { axis: 0, out: out as Ids }),
+    shape: [3],
+    dtype: "int32",
+  },
   {
     name: "argmax",
     make: () => [f([2, 3])],
     run: ([x], out) => argmax(x as Floats, { out: out as Ids }),
     shape: [2],
     dtype: "int32",
-    dtypes: ["float32"],
   },
   {
     name: "crossEntropy",

@@ -9,6 +9,7 @@ import { pool } from "../../lib/memory/mod.ts";
 import {
   add,
   addInPlace,
+  argmax,
   attention,
   crossEntropy,
   embedding,
@@ -25,6 +26,7 @@ import {
   ropeTable,
   sample,
   softmax,
+  sum,
   swiglu,
 } from "../../lib/ops/mod.ts";
 import { Tensor } from "../../lib/tensor/mod.ts";
@@ -129,6 +131,8 @@ Deno.test(
       [() => softmax(b, { causal: true }), "softmax: causal needs as many keys as queries"],
       [() => softmax(a, { scale: NaN }), "softmax: scale is NaN"],
       [() => logSoftmax(a, { axis: -3 }), "logSoftmax: axis -3"],
+      [() => sum(a, { axis: 2 }), "sum: axis 2 is out of range for 2 axes"],
+      [() => argmax(a, { axis: -3 }), "argmax: axis -3 is out of range for 2 axes"],
       [() => linear(a, b), "linear: x [2, 3] does not fit weight [3, 2]"],
       [() => matmul(a, a), "matmul: a [2, 3] does not fit b [2, 3]: a is […, rows, inner]"],
       [() => matmul(a, v), "matmul: a [2, 3] does not fit b [4]"],

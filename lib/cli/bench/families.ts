@@ -8,6 +8,7 @@ import { blockFamily } from "./block_cases.ts";
 import { geluFamily } from "./gelu_cases.ts";
 import { matmulFamily } from "./matmul_cases.ts";
 import type { OperationFamily } from "./operation_family.ts";
+import { reduceFamily } from "./reduce_cases.ts";
 import { normFamily, softmaxFamily } from "./row_cases.ts";
 
 /** All of them. */
@@ -16,5 +17,6 @@ export const FAMILIES: Readonly<Record<string, OperationFamily>> = {
   gelu: geluFamily,
   layernorm: normFamily,
   softmax: softmaxFamily,
+  reduce: reduceFamily,
   block: blockFamily,
 };

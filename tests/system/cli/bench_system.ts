@@ -73,10 +73,14 @@ Deno.test("bench matmul prints a row for linear and one for matmul of each shape
   }
 });
 
-Deno.test("bench layernorm and softmax print a row for each operation on rows", async () => {
+Deno.test("bench layernorm, softmax and reduce print a row for each operation on rows", async () => {
   const names: Record<string, string[]> = {
     layernorm: ["layerNorm", "layerNormResidual", "rmsNorm", "rmsNormResidual"],
     softmax: ["softmax", "logSoftmax"],
+    reduce: ["rows", "columns", "all"].flatMap((what) =>
+      ["sum", "mean", "variance", "max", "norm", "logSumExp", "argmax"]
+        .map((name) => `${name}, ${what}`)
+    ).slice(0, -1),
   };
   for (const [what, expected] of Object.entries(names)) {
     const options = ["--shape", "6x100", "--iters", "2", "--threads", "1", "--json"];

@@ -1,0 +1,154 @@
+/**
+ * What the reductions share: the axes that go, the result's shape and dtype, operands of
+ * any strides, and the one native function behind them.
+ */
+import { type DType, isPlain, type PlainDType } from "../core/dtype.ts";
+import { formatShape, type Shape, sizeOf } from "../core/shape.ts";
+import { native, Status, Words } from "../ffi/mod.ts";
+import type { ReduceOp } from "../ffi/symbols.ts";
+import { resolveIndex, type Tensor } from "../tensor/mod.ts";
+import { checkApart, checkOperand, dtypeCodes, refuse, resultTensor } from "./operands.ts";
+
+/** The dtypes of whole numbers. */
+export type WholeDType = "int32" | "int64" | "uint8" | "bool";
+/** The dtype of a sum: int64 for whole numbers. */
+export type SummedDType<D extends DType> = D extends WholeDType ? "int64" : D;
+/** The dtype of a mean: float64 for whole numbers. */
+export type RealDType<D extends DType> = D extends WholeDType ? "float64" : D;
+
+/** What every reduction takes. */
+export interface ReduceOptions<R extends DType> {
+  /** The axis that goes, or several; negative ones count from the end. All when left out. */
+  axis?: number | readonly number[];
+  /** Whether an axis that goes stays as one of size 1. */
+  keepDims?: boolean;
+  /** Where to write the result, which must be contiguous; a new tensor when left out. */
+  out?: Tensor<R>;
+}
+
+/** A reduction, as its errors and the native library know it. */
+export interface Reduction {
+  /** The name of the exported function. */
+  readonly name: string;
+  /** The native code. */
+  readonly code: ReduceOp;
+  /** The dtype of the result by that of the elements. */
+  readonly result: (dtype: PlainDType) => PlainDType;
+  /** Whether there is no result without elements. */
+  readonly needsElements?: boolean;
+}
+
+const whole: ReadonlySet<DType> = new Set<DType>(["int32", "int64", "uint8", "bool"]);
+
+/** The dtype of sums and products. */
+export const summed = (dtype: PlainDType): PlainDType => whole.has(dtype) ? "int64" : dtype;
+/** The dtype of means, norms and the like. */
+export const real = (dtype: PlainDType): PlainDType => whole.has(dtype) ? "float64" : dtype;
+/** The dtype of extremes. */
+export const same = (dtype: PlainDType): PlainDType => dtype;
+
+/** For each of 16 axes: its size and its stride. */
+const layout = new Words(2 * 16);
+
+/**
+ * Reduces a tensor.
+ *
+ * @param x The operand, of any strides.
+ * @param reduction Which.
+ * @param options The axes, and where to write the result.
+ * @param parameter Of the native operation.
+ * @returns `out`, or a new tensor.
+ */
+export function reduce(
+  x: Tensor,
+  reduction: Reduction,
+  options: ReduceOptions<DType>,
+  parameter = 0,
+): Tensor {
+  const { name, code } = reduction;
+  checkOperand(name, "x", x);
+  const dtype = plainDType(name, x);
+  const { axis, keepDims = false, out } = options;
+  const gone = axis === undefined ? 2 ** x.shape.length - 1 : goneAxes(name, x.shape, axis);
+  const shape = keptAxes(x.shape, gone, keepDims);
+  if (reduction.needsElements) checkElements(name, x.shape, gone);
+  const y = resultTensor<DType>(name, out, shape, reduction.result(dtype));
+  checkApart(name, out, "x", x);
+  const reduced = writeAxes(x, gone);
+  const kept = x.shape.length - reduced;
+  const status = native().symbols.qn_reduce(
+    y.address,
+    x.address,
+    layout.array,
+    kept,
+    reduced,
+    parameter,
+    code,
+    dtypeCodes[dtype],
+  );
+  return status === Status.OK ? y : refuse(name, status, y, out, { x });
+}
+
+function plainDType(name: string, x: Tensor): PlainDType {
+  const { dtype } = x;
+  if (isPlain(dtype)) return dtype;
+  throw new TypeError(`${name}: x is ${dtype}, which is quantised; use dequantize() first`);
+}
+
+/**
+ * A number with a bit for each axis that goes.
+ *
+ * @param name Named in an error.
+ * @param shape The operand's.
+ * @param axis One axis or several.
+ * @returns Bit i stands for axis i.
+ * @throws {RangeError} When there is no such axis, or one is named twice.
+ */
+function goneAxes(name: string, shape: Shape, axis: number | readonly number[]): number {
+  if (typeof axis === "number") return 1 << resolveIndex(axis, shape.length, name, "axis");
+  let gone = 0;
+  for (const one of axis) {
+    const bit = 1 << resolveIndex(one, shape.length, name, "axis");
+    if ((gone & bit) !== 0) {
+      throw new RangeError(`${name}: axis ${one} of ${formatShape(axis)} is named twice`);
+    }
+    gone |= bit;
+  }
+  return gone;
+}
+
+/** The shape of the result. */
+function keptAxes(shape: Shape, gone: number, keepDims: boolean): Shape {
+  const kept: number[] = [];
+  for (let axis = 0; axis < shape.length; axis++) {
+    if ((gone >> axis & 1) === 0) kept.push(shape[axis]);
+    else if (keepDims) kept.push(1);
+  }
+  return kept;
+}
+
+function checkElements(name: string, shape: Shape, gone: number): void {
+  if (!shape.includes(0)) return;
+  const isGone = (_: number, axis: number) => (gone >> axis & 1) === 1;
+  if (sizeOf(shape.filter(isGone)) !== 0) return;
+  if (sizeOf(shape.filter((_, axis) => !isGone(_, axis))) === 0) return;
+  throw new RangeError(
+    `${name}: x ${formatShape(shape)} has no elements to choose from: an axis that goes is empty`,
+  );
+}
+
+/** Writes the axes that stay, then those that go; returns how many go. */
+function writeAxes(x: Tensor, gone: number): number {
+  const { shape } = x;
+  const strides = x.isContiguous ? undefined : x.strides;
+  let reduced = 0;
+  for (let bits = gone; bits !== 0; bits &= bits - 1) reduced++;
+  let [stays, goes, dense] = [shape.length - reduced, shape.length, 1];
+  for (let axis = shape.length - 1; axis >= 0; axis--) {
+    const at = 2 * ((gone >> axis & 1) === 0 ? --stays : --goes);
+    layout.set(at, shape[axis]);
+    layout.set(at + 1, strides === undefined ? dense : strides[axis]);
+    dense *= shape[axis];
+  }
+  return reduced;
+}

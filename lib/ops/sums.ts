@@ -1,0 +1,168 @@
+/**
+ * Sums over axes, and what is made of them: means, variances, products.
+ */
+import type { PlainDType } from "../core/dtype.ts";
+import { ReduceOp } from "../ffi/symbols.ts";
+import type { Tensor } from "../tensor/mod.ts";
+import {
+  real,
+  type RealDType,
+  reduce,
+  type ReduceOptions,
+  type Reduction,
+  summed,
+  type SummedDType,
+} from "./reduce.ts";
+
+const sums: Reduction = { name: "sum", code: ReduceOp.SUM, result: summed };
+const products: Reduction = { name: "prod", code: ReduceOp.PRODUCT, result: summed };
+const means: Reduction = { name: "mean", code: ReduceOp.MEAN, result: real };
+const variances: Reduction = { name: "variance", code: ReduceOp.VARIANCE, result: real };
+const deviations: Reduction = { name: "std", code: ReduceOp.DEVIATION, result: real };
+
+/** Options of {@linkcode variance} and {@linkcode std}. */
+export interface VarianceOptions<R extends PlainDType> extends ReduceOptions<R> {
+  /**
+   * What is taken off the number of elements before dividing by it ("delta degrees of
+   * freedom"): 0, the default as in NumPy, for the variance of the elements themselves; 1,
+   * the default of PyTorch, for that of what they were drawn from.
+   */
+  ddof?: number;
+}
+
+/**
+ * The sum over axes. float16, bfloat16 and float32 are added in float32 and float64, and
+ * rounded once: the error does not grow with the number of elements.
+ *
+ * @param x Any dtype but the quantised; any strides.
+ * @param options `axis`, `keepDims`, `out`.
+ * @returns The dtype of `x`; int64, which wraps around, for whole numbers and bool. 0 for
+ * an empty axis.
+ * @throws {RangeError} When there is no such axis, or one is named twice.
+ *
+ * @example
+ * ```ts
+ * import { sum, Tensor } from "@quern/quern";
+ *
+ * using x = Tensor.from([[1, 2, 3], [4, 5, 6]]);
+ * using all = sum(x);
+ * using columns = sum(x, { axis: 0 });
+ * using rows = sum(x, { axis: -1, keepDims: true });
+ * console.log(all.get(), columns.toArray(), rows.toArray()); // 21 [5, 7, 9] [[6], [15]]
+ * ```
+ */
+export function sum<D extends PlainDType>(
+  x: Tensor<D>,
+  options: ReduceOptions<SummedDType<D>> = {},
+): Tensor<SummedDType<D>> {
+  return reduce(x, sums, options) as Tensor<SummedDType<D>>;
+}
+
+/**
+ * The product over axes. float16, bfloat16 and float32 are multiplied in float64.
+ *
+ * @param x Any dtype but the quantised; any strides.
+ * @param options `axis`, `keepDims`, `out`.
+ * @returns The dtype of `x`; int64, which wraps around, for whole numbers and bool. 1 for
+ * an empty axis.
+ * @throws {RangeError} When there is no such axis, or one is named twice.
+ *
+ * @example
+ * ```ts
+ * import { prod, Tensor } from "@quern/quern";
+ *
+ * using x = Tensor.from([[1, 2, 3], [4, 5, 6]]);
+ * using y = prod(x, { axis: 1 });
+ * console.log(y.toArray()); // [6, 120]
+ * ```
+ */
+export function prod<D extends PlainDType>(
+  x: Tensor<D>,
+  options: ReduceOptions<SummedDType<D>> = {},
+): Tensor<SummedDType<D>> {
+  return reduce(x, products, options) as Tensor<SummedDType<D>>;
+}
+
+/**
+ * The mean over axes.
+ *
+ * @param x Any dtype but the quantised; any strides.
+ * @param options `axis`, `keepDims`, `out`.
+ * @returns The dtype of `x`; float64, as in NumPy, for whole numbers and bool. NaN for an
+ * empty axis.
+ * @throws {RangeError} When there is no such axis, or one is named twice.
+ *
+ * @example
+ * ```ts
+ * import { mean, Tensor } from "@quern/quern";
+ *
+ * using x = Tensor.from([[1, 2, 3], [4, 5, 6]]);
+ * using y = mean(x, { axis: 0 });
+ * console.log(y.toArray()); // [2.5, 3.5, 4.5]
+ * ```
+ */
+export function mean<D extends PlainDType>(
+  x: Tensor<D>,
+  options: ReduceOptions<RealDType<D>> = {},
+): Tensor<RealDType<D>> {
+  return reduce(x, means, options) as Tensor<RealDType<D>>;
+}
+
+/**
+ * The variance over axes: the sum of squared distances from the mean, divided by the
+ * number of elements less `ddof`. Exact enough for elements far from 0: distances are
+ * taken from an element or the mean, never squares from squares.
+ *
+ * @param x Any dtype but the quantised; any strides.
+ * @param options `ddof`, `axis`, `keepDims`, `out`.
+ * @returns The dtype of `x`; float64, as in NumPy, for whole numbers and bool. NaN where the
+ * divisor is 0 and the elements are one or none.
+ * @throws {RangeError} When there is no such axis, or one is named twice.
+ *
+ * @example
+ * ```ts
+ * import { Tensor, variance } from "@quern/quern";
+ *
+ * using x = Tensor.from([1, 2, 3, 4]);
+ * using population = variance(x);
+ * using sample = variance(x, { ddof: 1 });
+ * console.log(population.get(), sample.get()); // 1.25 1.6666666269302368
+ * ```
+ */
+export function variance<D extends PlainDType>(
+  x: Tensor<D>,
+  options: VarianceOptions<RealDType<D>> = {},
+): Tensor<RealDType<D>> {
+  const ddof = checkFreedom("variance", options.ddof);
+  return reduce(x, variances, options, ddof) as Tensor<RealDType<D>>;
+}
+
+/**
+ * The standard deviation over axes: the square root of {@linkcode variance}.
+ *
+ * @param x Any dtype but the quantised; any strides.
+ * @param options `ddof`, `axis`, `keepDims`, `out`.
+ * @returns The dtype of `x`; float64, as in NumPy, for whole numbers and bool.
+ * @throws {RangeError} When there is no such axis, or one is named twice.
+ *
+ * @example
+ * ```ts
+ * import { std, Tensor } from "@quern/quern";
+ *
+ * using x = Tensor.from([[1, 3], [5, 5]]);
+ * using y = std(x, { axis: 1 });
+ * console.log(y.toArray()); // [1, 0]
+ * ```
+ */
+export function std<D extends PlainDType>(
+  x: Tensor<D>,
+  options: VarianceOptions<RealDType<D>> = {},
+): Tensor<RealDType<D>> {
+  const ddof = checkFreedom("std", options.ddof);
+  return reduce(x, deviations, options, ddof) as Tensor<RealDType<D>>;
+}
+
+function checkFreedom(name: string, ddof = 0): number {
+  if (Number.isFinite(ddof)) return ddof;
+  throw new RangeError(`${name}: ddof is ${ddof}, expected a finite number`);
+}

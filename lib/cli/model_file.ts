@@ -8,7 +8,7 @@ import { MappedStorage } from "../memory/mod.ts";
 import { type LanguageModel, loadModel } from "../runtime/mod.ts";
 import { parseGguf } from "../formats/mod.ts";
 import { resolveModel } from "../hub/mod.ts";
-import { type Tokenizer, tokenizerFromGguf } from "../tokenizers/mod.ts";
+import { type Tokenizer, tokenizerFromFolder, tokenizerFromGguf } from "../tokenizers/mod.ts";
 import { fileError } from "./errors.ts";
 import { nativeProblem } from "./native_library.ts";
 import { writeLog } from "./output.ts";
@@ -33,13 +33,22 @@ export async function resolveWithProgress(source: string, signal: AbortSignal): 
   return await resolveModel(source, { signal, onProgress: display.report, onPull: writeLog });
 }
 
-/** Reads only a model's vocabulary; the file need not have tensors. */
+/** Reads only a model's vocabulary; a file need not have tensors, nor a folder weights. */
 export async function loadTokenizer(source: string, signal: AbortSignal): Promise<Tokenizer> {
   const path = await resolveWithProgress(source, signal);
+  if (await isFolder(path)) return await tokenizerFromFolder(path);
   return await withFile(
     path,
     (bytes) => tokenizerFromGguf(parseGguf(bytes, { name: path }).metadata),
   );
+}
+
+async function isFolder(path: string): Promise<boolean> {
+  try {
+    return (await Deno.stat(path)).isDirectory;
+  } catch (error) {
+    throw fileError(path, error);
+  }
 }
 
 /**

@@ -7,8 +7,8 @@
  *
  * @module
  */
+import { MARKS, REMOVED } from "./bert_characters.ts";
 
-const REMOVED = /(?![\t\n\r])[\0\uFFFD\p{Cc}\p{Cf}\p{Co}\p{Cs}]/gu;
 const IDEOGRAPH = new RegExp(
   "[\u4E00-\u9FFF\u3400-\u4DBF\u{20000}-\u{2A6DF}\u{2A700}-\u{2B73F}\u{2B740}-\u{2B81F}" +
     "\u{2B920}-\u{2CEAF}\uF900-\uFAFF\u{2F800}-\u{2FA1F}]",
@@ -25,7 +25,7 @@ const IDEOGRAPH = new RegExp(
 export function normalizeBert(text: string, lowercase: boolean, stripAccents: boolean): string {
   let result = text.replace(REMOVED, "").replace(/\p{White_Space}/gu, " ");
   result = result.replace(IDEOGRAPH, " $& ");
-  if (stripAccents) result = result.normalize("NFD").replace(/\p{Mn}/gu, "");
+  if (stripAccents) result = result.normalize("NFD").replace(MARKS, "");
   // Letter by letter a capital sigma is always σ; only whole words know a final one.
   return lowercase ? result.replaceAll("Σ", "σ").toLowerCase() : result;
 }

@@ -1,21 +1,18 @@
 /**
- * The three ways from plain text to ids, each around a model of `@huggingface/tokenizers`. Special
- * tokens are cut out before; what arrives here is text alone.
+ * The three ways from plain text to ids of a GGUF file, two around a model of
+ * `@huggingface/tokenizers`. Special tokens are cut out before; what arrives here is text alone.
  *
  * @module
  */
 import { BPE, Tokenizer as JsonTokenizer } from "@huggingface/tokenizers";
-import { normalizeBert } from "./bert_normalizer.ts";
 import { TokenType, type Vocabulary } from "./gguf_vocabulary.ts";
-import { PairMerger } from "./pair_merger.ts";
+import { encodeLongWords } from "./long_words.ts";
 import { preTokenizerJson, preTokenizerNamed } from "./pre_tokenizers.ts";
 import { MergeRanks, ScoreRanks } from "./rank_tables.ts";
+import { WordPiece } from "./word_piece.ts";
 
 /** The mark that stands for a space in SentencePiece and begins a word in GGUF's WordPiece. */
 export const SPACE_MARK = "\u2581";
-
-/** Words of more characters than this are merged in flat arrays. */
-const LONG_WORD = 512;
 
 /** Encodes text without special tokens. */
 export interface Encoder {
@@ -54,13 +51,6 @@ function tokenizerJson(model: object, preTokenizer: object): object {
   };
 }
 
-/** Spellings to ids. Without a prototype, so that a token such as `__proto__` is only a key. */
-function vocabularyObject(tokens: readonly string[]): Record<string, number> {
-  const object: Record<string, number> = Object.create(null);
-  for (let id = 0; id < tokens.length; id++) object[tokens[id]] = id;
-  return object;
-}
-
 /**
  * Gives a BPE model its tables. Through a tokenizer.json object, the library would first make an
  * object with a property for each token, which takes longer than all the rest.
@@ -70,10 +60,6 @@ function fillModel(model: BPE, tokens: readonly string[], ranks: Map<string, num
   model.vocab = [...tokens];
   model.bpe_ranks = ranks;
   model.unk_token_id = model.tokens_to_ids.get(model.unk_token ?? "");
-}
-
-function appendAll(ids: readonly number[], out: number[]): void {
-  for (let i = 0; i < ids.length; i++) out.push(ids[i]);
 }
 
 class ByteLevelEncoder implements Encoder {
@@ -114,59 +100,41 @@ class ByteLevelEncoder implements Encoder {
   }
 }
 
-/** Encodes words: short ones by the library, which remembers them, long ones in flat arrays. */
+/** Encodes words by the library, which remembers the short ones. */
 class WordEncoder {
   #model: BPE;
-  #merger: PairMerger;
 
   constructor(model: BPE) {
     this.#model = model;
-    this.#merger = new PairMerger(model);
+    encodeLongWords(model);
   }
 
   encode(words: readonly string[], out: number[]): void {
     for (const word of words) {
-      const whole = this.#model.ignore_merges && this.#model.tokens_to_ids.has(word);
-      if (word.length <= LONG_WORD || whole) {
-        this.#appendIds(this.#model.encode([word]), out);
-        continue;
-      }
-      for (const spelling of this.#merger.split(word)) {
-        const id = this.#model.tokens_to_ids.get(spelling);
+      const tokens = this.#model.encode([word]);
+      for (let i = 0; i < tokens.length; i++) {
+        const id = this.#model.tokens_to_ids.get(tokens[i]);
         if (id !== undefined) out.push(id);
-        // What is no token is one character; the library knows what stands for it.
-        else this.#appendIds(this.#model.encode([spelling]), out);
       }
-    }
-  }
-
-  #appendIds(tokens: readonly string[], out: number[]): void {
-    for (let i = 0; i < tokens.length; i++) {
-      const id = this.#model.tokens_to_ids.get(tokens[i]);
-      if (id !== undefined) out.push(id);
     }
   }
 }
 
 class WordPieceEncoder implements Encoder {
-  #tokenizer: JsonTokenizer;
   #ids: Map<string, number>;
-  #lowercase: boolean;
-  #stripAccents: boolean;
+  #words: WordPiece;
 
   constructor(vocabulary: Vocabulary) {
-    const { tokens, unknownId } = vocabulary;
+    const { tokens, unknownId, lowercase, stripAccents } = vocabulary;
     this.#ids = new Map(tokens.map((token, id) => [token, id]));
-    this.#lowercase = vocabulary.lowercase;
-    this.#stripAccents = vocabulary.stripAccents;
-    const model = {
-      type: "WordPiece",
-      vocab: vocabularyObject(tokens.map((token, id) => originalForm(vocabulary, token, id))),
-      unk_token: originalForm(vocabulary, tokens[unknownId ?? 0], unknownId ?? 0),
-      continuing_subword_prefix: "##",
-      max_input_chars_per_word: 100,
-    };
-    this.#tokenizer = new JsonTokenizer(tokenizerJson(model, { type: "BertPreTokenizer" }), {});
+    this.#words = new WordPiece({
+      ids: new Map(tokens.map((token, id) => [originalForm(vocabulary, token, id), id])),
+      unknownId: unknownId ?? 0,
+      prefix: "##",
+      maxCharacters: 100,
+      lowercase,
+      stripAccents,
+    });
   }
 
   idOf(token: string): number | undefined {
@@ -174,8 +142,7 @@ class WordPieceEncoder implements Encoder {
   }
 
   encode(text: string, _startsText: boolean, out: number[]): void {
-    const normal = normalizeBert(text, this.#lowercase, this.#stripAccents);
-    appendAll(this.#tokenizer.encode(normal, { add_special_tokens: false }).ids, out);
+    this.#words.encode(text, out);
   }
 }
 

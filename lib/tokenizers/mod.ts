@@ -1,5 +1,6 @@
 /**
- * Text to token ids and back, from a GGUF file's own vocabulary, and chat templates.
+ * Text to token ids and back, from a GGUF file's own vocabulary or a `tokenizer.json`, and chat
+ * templates.
  *
  * @example
  * ```ts
@@ -19,11 +20,16 @@
  */
 export type { GgufArray, GgufValue } from "../formats/mod.ts";
 export { type ChatMessage, type ChatOptions, renderChat } from "./chat_template.ts";
+export { tokenizerFromJson } from "./json_tokenizer.ts";
 export { tokenizerFromGguf } from "./tokenizer.ts";
+export { tokenizerFromFolder } from "./tokenizer_folder.ts";
+export type { TokenizerFiles } from "./tokenizer_json.ts";
 export type {
   DecodeOptions,
   DecoderOptions,
   EncodeOptions,
+  PairTokenizer,
   TokenDecoder,
   Tokenizer,
+  TokenSequence,
 } from "./types.ts";

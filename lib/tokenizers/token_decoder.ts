@@ -88,3 +88,61 @@ export class StreamingDecoder implements TokenDecoder {
     return rest;
   }
 }
+
+/**
+ * Decodes token by token with a function that decodes many: what is known of the text is compared
+ * with what is known with one token more. Only as many tokens are decoded again as still matter:
+ * those since the last that ended a text without a loose end, and that one's, because how a word
+ * begins depends on what stands before it.
+ */
+export class WindowDecoder implements TokenDecoder {
+  #decode: (ids: readonly number[]) => string;
+  #continuation: boolean;
+  /** The tokens that are decoded again, and how many of them are part of what was returned. */
+  #window: number[] = [];
+  #returned = 0;
+
+  /**
+   * Makes a decoder.
+   * @param decode Decodes tokens from the beginning of a text.
+   * @param continuation Whether the first token continues a text.
+   */
+  constructor(decode: (ids: readonly number[]) => string, continuation: boolean) {
+    this.#decode = decode;
+    this.#continuation = continuation;
+  }
+
+  /**
+   * Adds one token.
+   * @param id The token.
+   * @returns The text that is complete now.
+   */
+  push(id: number): string {
+    // How a word looks inside a text is seen behind any other, for example itself.
+    if (this.#continuation && this.#window.length === 0) this.#returned = this.#window.push(id);
+    this.#window.push(id);
+    const whole = this.#decode(this.#window);
+    if (whole.endsWith("\uFFFD")) return "";
+    return this.#take(whole);
+  }
+
+  /**
+   * Ends the text.
+   * @returns What was held back.
+   */
+  flush(): string {
+    const rest = this.#returned < this.#window.length ? this.#take(this.#decode(this.#window)) : "";
+    this.#window = [];
+    this.#returned = 0;
+    return rest;
+  }
+
+  #take(whole: string): string {
+    const before = this.#decode(this.#window.slice(0, this.#returned));
+    // Tokens that add nothing, as control tokens do, would hide what the next one stands behind.
+    if (whole.length === before.length) this.#window.length = this.#returned;
+    else this.#window = this.#window.slice(this.#returned);
+    this.#returned = this.#window.length;
+    return whole.slice(before.length);
+  }
+}

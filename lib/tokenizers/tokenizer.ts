@@ -18,6 +18,7 @@ import {
   trimmingIds,
 } from "./special_tokens.ts";
 import { bytesOfToken } from "./token_bytes.ts";
+import { checkId, checkMaxTokens } from "./token_limits.ts";
 import { ByteWriter, StreamingDecoder } from "./token_decoder.ts";
 import type {
   DecodeOptions,
@@ -59,6 +60,7 @@ const SPACE = 0x20;
 
 class GgufTokenizer implements Tokenizer {
   readonly vocabularySize: number;
+  readonly maxTokens = undefined;
   readonly bosId: number | undefined;
   readonly eosId: number | undefined;
   readonly endIds: ReadonlySet<number>;
@@ -92,6 +94,7 @@ class GgufTokenizer implements Tokenizer {
 
   encode(text: string, options: EncodeOptions = {}): Int32Array {
     const { addSpecial = true, parseSpecial = true } = options;
+    const maxTokens = checkMaxTokens(options.maxTokens ?? Infinity);
     const { addBos, addEos, bosId, eosId, separatorId, model } = this.#vocabulary;
     const ids: number[] = [];
     if (addSpecial && addBos && bosId !== undefined) ids.push(bosId);
@@ -101,7 +104,10 @@ class GgufTokenizer implements Tokenizer {
       starts = this.#encodeFragment(fragment, starts, ids);
     }
     const end = model === "bert" ? separatorId : eosId;
-    if (addSpecial && addEos && end !== undefined) ids.push(end);
+    const ends = addSpecial && addEos && end !== undefined;
+    const most = ends ? maxTokens - 1 : maxTokens;
+    if (ids.length > most) ids.length = Math.max(most, 0);
+    if (ends) ids.push(end);
     return Int32Array.from(ids);
   }
 
@@ -171,9 +177,6 @@ class GgufTokenizer implements Tokenizer {
   }
 
   #check(id: number): void {
-    if (Number.isInteger(id) && id >= 0 && id < this.vocabularySize) return;
-    throw new RangeError(
-      `token id ${id} is outside the vocabulary (0 to ${this.vocabularySize - 1})`,
-    );
+    checkId(id, this.vocabularySize);
   }
 }

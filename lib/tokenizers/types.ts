@@ -10,6 +10,11 @@ export interface EncodeOptions {
   addSpecial?: boolean;
   /** Reads texts such as `<|im_end|>` as control tokens, not as plain text. Default: true. */
   parseSpecial?: boolean;
+  /**
+   * The most ids that there may be, those that `addSpecial` adds included; a longer text loses its
+   * end. Default: the tokenizer's own `maxTokens`; `Infinity` lets every text be whole.
+   */
+  maxTokens?: number;
 }
 
 /** How ids become text. */
@@ -49,6 +54,8 @@ export interface TokenDecoder {
 export interface Tokenizer {
   /** Ids are 0 … vocabularySize - 1. */
   readonly vocabularySize: number;
+  /** The most tokens that the model reads of a text; undefined where its files do not say. */
+  readonly maxTokens: number | undefined;
   /** The token that begins a text, where the model has one. */
   readonly bosId: number | undefined;
   /** The token that ends a text, where the model has one. */
@@ -91,4 +98,25 @@ export interface Tokenizer {
    * @returns A decoder with its own state.
    */
   createDecoder(options?: DecoderOptions): TokenDecoder;
+}
+
+/** The ids of one or two texts with what belongs around them. */
+export interface TokenSequence {
+  /** The ids. */
+  readonly ids: Int32Array;
+  /** The segment of each, 0 or 1, for models that tell two texts apart. */
+  readonly typeIds: Uint8Array;
+}
+
+/** A tokenizer that also knows how its model reads two texts at once. */
+export interface PairTokenizer extends Tokenizer {
+  /**
+   * Encodes two texts for a model that reads them together. Where they are too long, the longer
+   * loses its end first, as in `tokenizers` with its strategy "longest first".
+   * @param first The first text, for example a question.
+   * @param second The second text, for example a passage.
+   * @param options Which special tokens are added and recognised, and how many ids there may be.
+   * @returns The ids and their segments; the arrays are the caller's.
+   */
+  encodePair(first: string, second: string, options?: EncodeOptions): TokenSequence;
 }

@@ -29,10 +29,12 @@ export const command: Command = {
   notes: [
     "All of standard input is one text, line breaks included. Control tokens that are written out\n" +
     "in it, such as <|im_start|>, become their ids. --decode prints the text exactly, with no line\n" +
-    "break added.",
+    "break added. A MODEL that is a folder has a tokenizer.json; its texts are cut to what the\n" +
+    "model reads.",
   ],
   examples: [
     "printf 'The mill' | quern tokenize --model smollm2",
+    "printf 'The mill' | quern tokenize --model minilm",
     "echo '[504, 4093]' | quern tokenize --model smollm2 --decode",
   ],
   run,

@@ -1,6 +1,7 @@
 import { assert, assertAlmostEquals, assertEquals, assertStringIncludes } from "@std/assert";
 import { readNpy, writeNpz, writeSafetensors } from "../../../lib/formats/mod.ts";
 import { smallGguf } from "../../support/small_gguf.ts";
+import { smallTokenizer } from "../../tokenizers/small_tokenizer.ts";
 import { quern, withSmallModel } from "./run_command.ts";
 
 Deno.test("tokenize turns exact standard input into ids and back", async () => {
@@ -27,6 +28,29 @@ Deno.test("tokenize works with a file that holds a vocabulary and no tensors", a
     const bare = await quern(["tokenize", "--model", model], { input: "the", env });
     assertEquals(bare.stdout, added.stdout);
   }, { tensors, metadata: { "tokenizer.ggml.add_bos_token": true } });
+});
+
+Deno.test("tokenize reads the tokenizer of a folder, without weights or native library", async () => {
+  const folder = await Deno.makeTempDir();
+  try {
+    const env = { QUERN_LIBRARY: "/nonexistent/libquern.so" };
+    const args = ["tokenize", "--model", folder];
+    const missing = await quern(args, { input: "the mill", env });
+    assertEquals([missing.code, missing.stdout], [1, ""]);
+    assertStringIncludes(missing.stderr, "tokenizer.json: no such file");
+    await Deno.writeTextFile(`${folder}/tokenizer.json`, JSON.stringify(smallTokenizer()));
+    assertEquals((await quern(args, { input: "the mill", env })).stdout, "[2,4,5,3]\n");
+    const plain = await quern([...args, "--no-special"], { input: "the mill", env });
+    assertEquals(plain.stdout, "[4,5]\n");
+    const text = await quern([...args, "--decode"], { input: "[4,5]", env });
+    assertEquals(text.stdout, "the mill");
+    await Deno.writeTextFile(`${folder}/tokenizer.json`, "{");
+    const damaged = await quern(args, { input: "the mill", env });
+    assertEquals([damaged.code, damaged.stderr.split("\n").length], [1, 2]);
+    assertStringIncludes(damaged.stderr, "tokenizer.json is not valid JSON");
+  } finally {
+    await Deno.remove(folder, { recursive: true });
+  }
 });
 
 Deno.test("tokenize --decode refuses what is not an array of this model's ids", async () => {

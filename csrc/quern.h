@@ -142,7 +142,7 @@ typedef enum qn_activation {
   QN_ACTIVATION_GELU_ERF = 4,  /* v / 2 * (1 + erf(v / sqrt(2))) */
 } qn_activation;
 
-/* Positions of the sizes and strides that qn_gemm_f32 reads; strides in elements. */
+/* Positions of the sizes and strides that qn_matmul reads; strides in elements. */
 typedef enum qn_gemm_field {
   QN_GEMM_ROWS = 0,  /* of A and C */
   QN_GEMM_COLS = 1,  /* of B and C */
@@ -506,9 +506,10 @@ QN_API int32_t qn_cross_entropy(void *loss, const void *logits, const int32_t *t
 
 /* ---- Transformers ----------------------------------------------------- */
 
-/* y[tokens,cols] = rows `ids` of table[vocabulary,cols], widened to float32. */
-QN_API int32_t qn_embedding_f32(float *y, const void *table, const int32_t *ids, uint32_t tokens,
-                                uint32_t vocabulary, uint32_t cols, int32_t dtype);
+/* y[tokens,cols] = rows `ids` of table[vocabulary,cols], widened to float32, or, of a
+ * table of QN_F64, as they are. */
+QN_API int32_t qn_embedding(void *y, const void *table, const int32_t *ids, uint32_t tokens,
+                            uint32_t vocabulary, uint32_t cols, int32_t dtype);
 
 /* cosines and sines [tokens,pairs] of the angles
  * (start + t) * scale * base^(-p / pairs) / factors[p]; factors may be null (ones). */
@@ -555,9 +556,8 @@ QN_API int32_t qn_sample_f32(int32_t *y, const float *logits, const int32_t *his
  * that lies inside it. C shares no memory with A and B. With beta 0, C is not
  * read; products with alpha 0 are computed all the same. An element is summed in
  * an order that depends on the inner size alone. */
-QN_API int32_t qn_gemm_f32(float *c, const float *a, const float *b,
-                           QN_BUFFER const uint64_t *layout, uint32_t axes, float alpha,
-                           float beta);
+QN_API int32_t qn_matmul(void *c, const void *a, const void *b, QN_BUFFER const uint64_t *layout,
+                         uint32_t axes, double alpha, double beta, int32_t dtype);
 
 /* Bytes that a weight takes once it is packed; 0 when no memory could hold it. */
 QN_API size_t qn_gemm_pack_bytes(uint32_t outputs, uint32_t inputs);
@@ -569,7 +569,7 @@ QN_API int32_t qn_gemm_pack_f32(float *packed, const float *weight, uint32_t out
 
 /* y[rows,outputs] = activation(residual + x[rows,inputs] * weight^T + bias), added
  * in this order; residual[rows,outputs] and bias[outputs] may be null, and y may be
- * residual. The products are those of qn_gemm_f32 with beta 1, or 0 without residual. */
+ * residual. The products are those of qn_matmul with beta 1, or 0 without residual. */
 QN_API int32_t qn_linear_packed_f32(float *y, const float *x, const float *packed,
                                     const float *bias, const float *residual, uint32_t rows,
                                     uint32_t outputs, uint32_t inputs, int32_t activation);

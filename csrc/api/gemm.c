@@ -1,5 +1,5 @@
 /*
- * api/gemm.c: checks the arguments of products of float32 matrices.
+ * api/gemm.c: checks the arguments of products of matrices.
  *
  * A matrix is addressable when the distance from its first to its last element is;
  * products of sizes are made with care, since they come from the caller.
@@ -8,6 +8,7 @@
 
 #include "api/check.h"
 #include "dispatch/dispatch.h"
+#include "gemm/float64.h"
 #include "gemm/gemm.h"
 #include "gemm/pack.h"
 #include "kernels/panel.h"
@@ -17,7 +18,7 @@
 static qn_status add_span(uint64_t *span, uint64_t size, uint64_t stride) {
   uint64_t more;
   if (__builtin_mul_overflow(size - 1, stride, &more) ||
-      __builtin_add_overflow(*span, more, span) || *span > PTRDIFF_MAX / sizeof(float)) {
+      __builtin_add_overflow(*span, more, span) || *span > PTRDIFF_MAX / sizeof(double)) {
     return QN_BAD_SIZE;
   }
   return QN_OK;
@@ -78,23 +79,32 @@ static qn_status read_layout(struct qn_gemm *p, const uint64_t *layout, uint32_t
   return read_batch(p, layout + QN_GEMM_BATCH, axes, &spans[0], &spans[1], &spans[2]);
 }
 
-int32_t qn_gemm_f32(float *c, const float *a, const float *b, const uint64_t *layout,
-                    uint32_t axes, float alpha, float beta) {
+int32_t qn_matmul(void *c, const void *a, const void *b, const uint64_t *layout, uint32_t axes,
+                  double alpha, double beta, int32_t dtype) {
+  if (dtype != QN_F32 && dtype != QN_F64) return QN_BAD_DTYPE;
   if (layout == NULL) return QN_NULL_POINTER;
   if (axes > QN_GEMM_MOST_AXES) return QN_BAD_SIZE;
   bool empty;
   QN_TRY(check_sizes(&empty, layout, axes));
   if (empty) return QN_OK;
-  struct qn_gemm product = {.c = c, .a = a, .b = b, .alpha = alpha, .beta = beta};
+  struct qn_gemm product = {.alpha = (float)alpha, .beta = (float)beta};
   QN_TRY(read_layout(&product, layout, axes));
-  QN_TRY(qn_check_words(c, 1, 1, 1));
+  const size_t item = qn_item_bytes(dtype);
+  QN_TRY(qn_check_array(c, 1, 1, 1, item, item));
   if (product.inner == 0) {
-    product.a = product.b = c; /* never read, but offsets are added to them */
+    a = b = c; /* never read, but offsets are added to them */
     product.packed = 1;
   } else {
-    QN_TRY(qn_check_words(a, 1, 1, 1));
-    QN_TRY(qn_check_words(b, 1, 1, 1));
+    QN_TRY(qn_check_array(a, 1, 1, 1, item, item));
+    QN_TRY(qn_check_array(b, 1, 1, 1, item, item));
   }
+  if (dtype == QN_F64) {
+    qn_gemm_float64(c, a, b, &product, alpha, beta);
+    return QN_OK;
+  }
+  product.c = c;
+  product.a = a;
+  product.b = b;
   return qn_gemm(&product);
 }
 

@@ -6,6 +6,7 @@
  * threads; a sum is never split.
  */
 #include <math.h>
+#include <string.h>
 
 #include "api/check.h"
 #include "base/threads.h"
@@ -13,11 +14,12 @@
 #include "memory/pool.h"
 
 struct embedding {
-  float *y;
+  char *y;
   const char *table;
   const int32_t *ids;
   size_t cols;
   size_t row_bytes;
+  size_t y_row_bytes;
   int32_t dtype;
 };
 
@@ -26,20 +28,27 @@ static void embedding_rows(void *context, size_t begin, size_t end, uint32_t wor
   const struct embedding *task = context;
   for (size_t t = begin; t < end; t += 1) {
     const char *row = task->table + (size_t)task->ids[t] * task->row_bytes;
-    qn_kernels->dequantize_f32(task->y + t * task->cols, row, task->cols, task->dtype);
+    char *y = task->y + t * task->y_row_bytes;
+    if (task->dtype == QN_F64) {
+      memcpy(y, row, task->row_bytes);
+    } else {
+      qn_kernels->dequantize_f32((float *)(void *)y, row, task->cols, task->dtype);
+    }
   }
 }
 
 /* Nothing is written if an id is out of range. */
-int32_t qn_embedding_f32(float *y, const void *table, const int32_t *ids, uint32_t tokens,
-                         uint32_t vocabulary, uint32_t cols, int32_t dtype) {
-  struct qn_dtype_layout layout;
-  QN_TRY(qn_find_layout(&layout, dtype));
-  QN_TRY(qn_check_words(y, tokens, cols, 1));
+int32_t qn_embedding(void *y, const void *table, const int32_t *ids, uint32_t tokens,
+                     uint32_t vocabulary, uint32_t cols, int32_t dtype) {
+  struct qn_dtype_layout layout = {1, sizeof(double), sizeof(double)};
+  if (dtype != QN_F64) QN_TRY(qn_find_layout(&layout, dtype));
+  const size_t item = dtype == QN_F64 ? sizeof(double) : sizeof(float);
+  QN_TRY(qn_check_array(y, tokens, cols, 1, item, item));
   QN_TRY(qn_check_words(ids, tokens, 1, 1));
   QN_TRY(qn_check_stored(table, tokens == 0 ? 0 : vocabulary, cols, &layout));
   QN_TRY(qn_check_indices(ids, tokens, vocabulary));
-  struct embedding task = {y, table, ids, cols, cols / layout.block * layout.bytes, dtype};
+  const size_t row_bytes = cols / layout.block * layout.bytes;
+  struct embedding task = {y, table, ids, cols, row_bytes, cols * item, dtype};
   if (cols != 0) qn_parallel_rows(tokens, qn_grain_rows(cols), embedding_rows, &task);
   return QN_OK;
 }

@@ -9,7 +9,7 @@
  */
 
 /** FNV-1a (64 bit) of the header's bytes; `qn_header_hash()` of a library that fits. */
-export const headerHash = 0xc2a19727637b882dn;
+export const headerHash = 0xea8fd5c6de0f81f2n;
 
 /**
  * What went wrong. The text of each is in base/status.c.
@@ -202,7 +202,7 @@ export const Activation = {
 export type Activation = (typeof Activation)[keyof typeof Activation];
 
 /**
- * Positions of the sizes and strides that qn_gemm_f32 reads; strides in elements.
+ * Positions of the sizes and strides that qn_matmul reads; strides in elements.
  *
  * `enum qn_gemm_field`
  */
@@ -1235,13 +1235,14 @@ export const symbols = {
   },
 
   /**
-   * y[tokens,cols] = rows `ids` of table[vocabulary,cols], widened to float32.
+   * y[tokens,cols] = rows `ids` of table[vocabulary,cols], widened to float32, or, of a
+   * table of QN_F64, as they are.
    *
-   * `int32_t qn_embedding_f32(float *y, const void *table, const int32_t *ids, uint32_t tokens, uint32_t vocabulary, uint32_t cols, int32_t dtype)`
+   * `int32_t qn_embedding(void *y, const void *table, const int32_t *ids, uint32_t tokens, uint32_t vocabulary, uint32_t cols, int32_t dtype)`
    */
-  qn_embedding_f32: {
+  qn_embedding: {
     parameters: [
-      "usize", // float *y
+      "usize", // void *y
       "usize", // const void *table
       "usize", // const int32_t *ids
       "u32", // uint32_t tokens
@@ -1376,17 +1377,18 @@ export const symbols = {
    * read; products with alpha 0 are computed all the same. An element is summed in
    * an order that depends on the inner size alone.
    *
-   * `int32_t qn_gemm_f32(float *c, const float *a, const float *b, QN_BUFFER const uint64_t *layout, uint32_t axes, float alpha, float beta)`
+   * `int32_t qn_matmul(void *c, const void *a, const void *b, QN_BUFFER const uint64_t *layout, uint32_t axes, double alpha, double beta, int32_t dtype)`
    */
-  qn_gemm_f32: {
+  qn_matmul: {
     parameters: [
-      "usize", // float *c
-      "usize", // const float *a
-      "usize", // const float *b
+      "usize", // void *c
+      "usize", // const void *a
+      "usize", // const void *b
       "buffer", // const uint64_t *layout
       "u32", // uint32_t axes
-      "f32", // float alpha
-      "f32", // float beta
+      "f64", // double alpha
+      "f64", // double beta
+      "i32", // int32_t dtype
     ],
     result: "i32",
   },
@@ -1425,7 +1427,7 @@ export const symbols = {
   /**
    * y[rows,outputs] = activation(residual + x[rows,inputs] * weight^T + bias), added
    * in this order; residual[rows,outputs] and bias[outputs] may be null, and y may be
-   * residual. The products are those of qn_gemm_f32 with beta 1, or 0 without residual.
+   * residual. The products are those of qn_matmul with beta 1, or 0 without residual.
    *
    * `int32_t qn_linear_packed_f32(float *y, const float *x, const float *packed, const float *bias, const float *residual, uint32_t rows, uint32_t outputs, uint32_t inputs, int32_t activation)`
    */

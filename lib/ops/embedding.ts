@@ -10,19 +10,22 @@ import {
   checkApart,
   checkOperand,
   dtypeCodes,
-  type OutOption,
   refuse,
+  type ResultOption,
   resultTensor,
   withDense,
 } from "./operands.ts";
 
+/** What rows of a table are widened to. */
+export type WidenedDType<D extends DType> = D extends "float64" ? "float64" : "float32";
+
 /**
- * Takes rows of a table, widened to float32.
+ * Takes rows of a table, widened to float32 where they are not float64.
  *
- * @param table `[vocabulary, cols]`, any dtype but int32.
+ * @param table `[vocabulary, cols]`, floating-point or quantised.
  * @param ids `[tokens]`, int32, each from 0 to vocabulary - 1.
  * @param options Where to write the result.
- * @returns `[tokens, cols]`, float32.
+ * @returns `[tokens, cols]`, float64 where the table is, else float32.
  * @throws {RangeError} When an id is out of range; nothing is written then.
  *
  * @example
@@ -35,11 +38,11 @@ import {
  * console.log(rows.toArray()); // [[3, 4], [1, 2], [3, 4]]
  * ```
  */
-export function embedding(
-  table: Tensor<DType>,
+export function embedding<D extends DType>(
+  table: Tensor<D>,
   ids: Tensor<"int32">,
-  options: OutOption = {},
-): Tensor<"float32"> {
+  options: ResultOption<WidenedDType<D>> = {},
+): Tensor<WidenedDType<D>> {
   checkOperand("embedding", "table", table);
   checkOperand("embedding", "ids", ids, "int32");
   if (table.shape.length !== 2 || ids.shape.length !== 1) {
@@ -49,12 +52,13 @@ export function embedding(
     );
   }
   const [vocabulary, cols] = table.shape;
-  if (!areDense(table, ids)) return withDense([table, ids], embedding, options);
+  if (!areDense(table, ids)) return withDense([table, ids], embedding<D>, options);
   const { out } = options;
-  const y = resultTensor("embedding", out, [ids.size, cols]);
+  const dtype = (table.dtype === "float64" ? "float64" : "float32") as WidenedDType<D>;
+  const y = resultTensor<WidenedDType<D>>("embedding", out, [ids.size, cols], dtype);
   checkApart("embedding", out, "table", table);
   checkApart("embedding", out, "ids", ids);
-  const status = native().symbols.qn_embedding_f32(
+  const status = native().symbols.qn_embedding(
     y.address,
     table.address,
     ids.address,

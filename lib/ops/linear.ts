@@ -1,19 +1,33 @@
 /**
  * The matrix product of a linear layer, with weights of any storage dtype.
  */
-import { type DType, dtypeLayout } from "../core/dtype.ts";
-import { colsOf, formatShape, rowsOf } from "../core/shape.ts";
+import {
+  type DType,
+  dtypeLayout,
+  type Floating,
+  isFloating,
+  isHalf,
+  isPlain,
+} from "../core/dtype.ts";
+import { colsOf, formatShape, rowsOf, type Shape } from "../core/shape.ts";
 import { check, native, NativeActivation, NativePrecision, Status } from "../ffi/mod.ts";
 import { packedAddress, type Tensor } from "../tensor/mod.ts";
+import { relu, silu } from "./activation.ts";
+import { add } from "./arithmetic.ts";
+import { gelu } from "./gelu.ts";
+import { withFloat32 } from "./halves.ts";
+import { addInPlace } from "./in_place.ts";
+import { matmul } from "./matmul.ts";
 import {
   areDense,
   checkApart,
+  checkFloating,
   checkInPlace,
   checkOperand,
   checkShapeIs,
   dtypeCodes,
-  type OutOption,
   refuse,
+  type ResultOption,
   resultTensor,
   withDense,
 } from "./operands.ts";
@@ -29,14 +43,14 @@ export type Precision = "exact" | "fast";
 export type Activation = "none" | "relu" | "gelu_tanh" | "gelu_erf" | "silu";
 
 /** Options of {@linkcode linear}. */
-export interface LinearOptions extends OutOption {
+export interface LinearOptions<D extends Floating = "float32"> extends ResultOption<D> {
   /** `"exact"` when left out. */
   precision?: Precision;
-  /** `[outputs]`, added to each row; with float32 weights only. */
-  bias?: Tensor<"float32">;
-  /** In the result's shape, what the product is added to; with float32 weights only. */
-  residual?: Tensor<"float32">;
-  /** Applied last; with float32 weights only. */
+  /** `[outputs]`, in the dtype of `x`, added to each row; with a weight of that dtype only. */
+  bias?: Tensor<D>;
+  /** In the result's shape and dtype, what the product is added to; as `bias`. */
+  residual?: Tensor<D>;
+  /** Applied last; as `bias`. */
   activation?: Activation;
 }
 
@@ -72,13 +86,15 @@ function precisionCode(precision: Precision): number {
  * A weight whose `data` was taken, or that another isolate shares, may be written
  * at any time: its copy is made again for every product.
  *
- * @param x `[…, inputs]`, float32.
- * @param weight `[outputs, inputs]`, any dtype but int32.
+ * @param x `[…, inputs]`, of a floating-point dtype.
+ * @param weight `[outputs, inputs]`, in the dtype of `x`; quantised, or any floating-point
+ * dtype but float64, where that is not float64.
  * @param options `precision`, `bias`, `residual`, `activation`; `out` may be `residual`, and
  * shares no memory with the other operands.
- * @returns `[…, outputs]`, float32.
+ * @returns `[…, outputs]`, in the dtype of `x`.
  * @throws {RangeError} When the inner sizes differ.
- * @throws {TypeError} When a weight that is not float32 has a bias, a residual or an activation.
+ * @throws {TypeError} When the dtypes do not go together, or a weight of another dtype than `x` has
+ * a bias, a residual or an activation.
  * @throws {OutOfMemoryError} When there is no memory for the result, a copy or scratch.
  *
  * @example
@@ -92,14 +108,29 @@ function precisionCode(precision: Precision): number {
  * console.log(y.toArray()); // [[1, 2, 0]]
  * ```
  */
-export function linear(
-  x: Tensor<"float32">,
+export function linear<D extends Floating>(
+  x: Tensor<D>,
   weight: Tensor<DType>,
-  options: LinearOptions = {},
-): Tensor<"float32"> {
-  checkOperand("linear", "x", x, "float32");
+  options?: LinearOptions<D>,
+): Tensor<D>;
+export function linear(
+  x: Tensor<Floating>,
+  weight: Tensor<DType>,
+  options: LinearOptions<Floating> = {},
+): Tensor<Floating> {
+  checkFloating("linear", "x", x);
   checkOperand("linear", "weight", weight);
   checkLinearShapes(x, weight);
+  return isFloat32(x)
+    ? ofFloat32(x, weight, options as LinearOptions)
+    : ofOther(x, weight, options);
+}
+
+function ofFloat32(
+  x: Tensor<"float32">,
+  weight: Tensor<DType>,
+  options: LinearOptions,
+): Tensor<"float32"> {
   const precision = precisionCode(options.precision ?? "exact");
   const { out, bias, residual, activation } = options;
   if (isFloat32(weight)) {
@@ -113,6 +144,76 @@ export function linear(
   return areDense(x)
     ? linearStored(x, weight, precision, out)
     : withDense([x], linearStored, weight, precision, out);
+}
+
+/** The product with `x` of float64 or of halves. */
+function ofOther(
+  x: Tensor<Floating>,
+  weight: Tensor<DType>,
+  options: LinearOptions<Floating>,
+): Tensor<Floating> {
+  const { dtype } = x;
+  const { out, bias, residual, activation = "none", precision } = options;
+  const shape = x.shape.with(-1, weight.shape[0]);
+  const isBare = bias === undefined && residual === undefined && activation === "none";
+  const needed = dtype === "float64" || !isBare;
+  checkOperand("linear", "weight", weight, needed ? dtype : undefined);
+  checkEpilogue(dtype, shape, bias, residual, activation);
+  if (!isHalf(dtype)) return inFloat64(x, weight as Tensor<Floating>, shape, options);
+  const result = { operation: "linear", shape, dtype, out };
+  if (isBare) return withFloat32(result, [x], (x) => linear(x, weight, { precision }));
+  return withFloat32(result, [x, weight, bias, residual], (x, weight, bias, residual) => {
+    return linear(x, weight, { bias, residual, activation });
+  });
+}
+
+/** The product in float64, for reference: each step an operation of its own. */
+function inFloat64(
+  x: Tensor<Floating>,
+  weight: Tensor<Floating>,
+  shape: Shape,
+  { out, bias, residual, activation }: LinearOptions<Floating>,
+): Tensor<Floating> {
+  const y = resultTensor<Floating>("linear", out, shape, x.dtype);
+  const held: Tensor[] = y === out ? [] : [y];
+  try {
+    checkApart("linear", out, "x", x);
+    checkApart("linear", out, "weight", weight);
+    checkApart("linear", out, "bias", bias);
+    if (residual !== undefined) checkInPlace("linear", out, "residual", residual);
+    using columns = weight.transpose();
+    using product = residual === undefined ? undefined : matmul(x, columns);
+    if (residual !== undefined && product !== undefined) add(residual, product, { out: y });
+    else matmul(x, columns, { out: y });
+    if (bias !== undefined) addInPlace(y, bias);
+    if (activation === "relu") relu(y, { out: y });
+    if (activation === "silu") silu(y, { out: y });
+    if (activation === "gelu_erf") gelu(y, { out: y });
+    if (activation === "gelu_tanh") gelu(y, { approximate: "tanh", out: y });
+    held.length = 0;
+    return y;
+  } finally {
+    for (const tensor of held) tensor.dispose();
+  }
+}
+
+/** Checks what is done with a product of a shape and dtype. */
+function checkEpilogue(
+  dtype: Floating,
+  shape: Shape,
+  bias: Tensor | undefined,
+  residual: Tensor | undefined,
+  activation: Activation,
+): void {
+  if (bias !== undefined) {
+    checkOperand("linear", "bias", bias, dtype);
+    checkShapeIs("linear", "bias", bias, shape.slice(-1));
+  }
+  if (residual !== undefined) {
+    checkOperand("linear", "residual", residual, dtype);
+    checkShapeIs("linear", "residual", residual, shape);
+  }
+  if (!Object.hasOwn(activationCodes, activation)) throw unknownActivation(activation);
 }
 
 function isFloat32(tensor: Tensor): tensor is Tensor<"float32"> {
@@ -157,15 +258,7 @@ function linearPacked(
   const [outputs, inputs] = weight.shape;
   // Array.prototype.with takes longer than the rest of these checks.
   const shape = x.shape.length === 2 ? [x.shape[0], outputs] : x.shape.with(-1, outputs);
-  if (bias !== undefined) {
-    checkOperand("linear", "bias", bias, "float32");
-    checkShapeIs("linear", "bias", bias, [outputs]);
-  }
-  if (residual !== undefined) {
-    checkOperand("linear", "residual", residual, "float32");
-    checkShapeIs("linear", "residual", residual, shape);
-  }
-  if (!Object.hasOwn(activationCodes, activation)) throw unknownActivation(activation);
+  checkEpilogue("float32", shape, bias, residual, activation);
   if (!areDense(x, bias, residual)) {
     return withDense([x, bias, residual], linearPacked, weight, activation, out);
   }
@@ -227,8 +320,13 @@ function pack(target: bigint, weight: Tensor<"float32">): void {
 }
 
 function checkLinearShapes(x: Tensor, weight: Tensor): void {
-  if (weight.dtype === "int32") {
-    throw new TypeError("linear: weight is int32, expected a floating-point or quantised dtype");
+  if (isPlain(weight.dtype) && !isFloating(weight.dtype)) {
+    throw new TypeError(
+      `linear: weight is ${weight.dtype}, expected a floating-point or quantised dtype`,
+    );
+  }
+  if (weight.dtype === "float64" && x.dtype !== "float64") {
+    throw new TypeError(`linear: weight is float64 and x is ${x.dtype}; use cast() first`);
   }
   if (
     x.shape.length < 1 || weight.shape.length !== 2 || colsOf(x.shape) !== weight.shape[1]

@@ -1,10 +1,20 @@
 /**
  * The product of matrices, with NumPy's rules for vectors and batches.
  */
+import { type Floating, isHalf } from "../core/dtype.ts";
 import { broadcastShapes, formatShape, type Shape } from "../core/shape.ts";
 import { GemmField, native, Status, Words } from "../ffi/mod.ts";
 import type { Tensor } from "../tensor/mod.ts";
-import { checkApart, checkOperand, type OutOption, refuse, resultTensor } from "./operands.ts";
+import { withFloat32 } from "./halves.ts";
+import {
+  checkApart,
+  checkFloating,
+  checkOperand,
+  dtypeCodes,
+  refuse,
+  type ResultOption,
+  resultTensor,
+} from "./operands.ts";
 
 /**
  * Multiplies matrices: `a · b`. The last two axes are those of matrices; the axes
@@ -14,10 +24,10 @@ import { checkApart, checkOperand, type OutOption, refuse, resultTensor } from "
  * depends on the inner size alone, so a row's result has the same bits however
  * many rows there are.
  *
- * @param a `[…, rows, inner]` or `[inner]`, float32.
- * @param b `[…, inner, cols]` or `[inner]`, float32.
+ * @param a `[…, rows, inner]` or `[inner]`, of a floating-point dtype.
+ * @param b `[…, inner, cols]` or `[inner]`, in the dtype of `a`.
  * @param options `out` must share no memory with the operands.
- * @returns `[…, rows, cols]`, float32.
+ * @returns `[…, rows, cols]`, in the same dtype.
  * @throws {RangeError} When the inner sizes differ, or the batches cannot be broadcast.
  * @throws {OutOfMemoryError} When there is no memory for the result or for scratch.
  *
@@ -31,21 +41,25 @@ import { checkApart, checkOperand, type OutOption, refuse, resultTensor } from "
  * console.log(y.toArray()); // [[2, 1], [4, 3]]
  * ```
  */
-export function matmul(
-  a: Tensor<"float32">,
-  b: Tensor<"float32">,
-  options: OutOption = {},
-): Tensor<"float32"> {
-  checkOperand("matmul", "a", a, "float32");
-  checkOperand("matmul", "b", b, "float32");
+export function matmul<D extends Floating>(
+  a: Tensor<D>,
+  b: Tensor<D>,
+  options: ResultOption<D> = {},
+): Tensor<D> {
+  checkFloating("matmul", "a", a);
+  const { dtype } = a;
+  checkOperand("matmul", "b", b, dtype);
   const shape = productShape(a.shape, b.shape);
   const { out } = options;
-  const y = resultTensor("matmul", out, shape);
+  if (isHalf(dtype)) {
+    return withFloat32({ operation: "matmul", shape, dtype, out }, [a, b], (a, b) => matmul(a, b));
+  }
+  const y = resultTensor<D>("matmul", out, shape, dtype);
   checkApart("matmul", out, "a", a);
   checkApart("matmul", out, "b", b);
   const axes = writeLayout(a, b, shape);
   const status = native().symbols
-    .qn_gemm_f32(y.address, a.address, b.address, layout.array, axes, 1, 0);
+    .qn_matmul(y.address, a.address, b.address, layout.array, axes, 1, 0, dtypeCodes[dtype]);
   return status === Status.OK ? y : refuse("matmul", status, y, out, { a, b });
 }
 

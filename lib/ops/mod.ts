@@ -23,7 +23,7 @@ export {
 export { all, any, countNonZero } from "./counting.ts";
 export { crossEntropy } from "./cross_entropy.ts";
 export { dequantize } from "./dequantize.ts";
-export { embedding } from "./embedding.ts";
+export { embedding, type WidenedDType } from "./embedding.ts";
 export { exp, exp2, expm1, log, log10, log1p, log2 } from "./exponential.ts";
 export { argmax, argmin, type ArgOptions, max, min } from "./extremes.ts";
 export { geglu, gelu, type GeluOptions } from "./gelu.ts";

@@ -255,7 +255,7 @@ CALL(qn_softmax_masked, y, x, z, 4, 8, 0.5f, QN_F32, 4, 2, 4, QN_F32)
 CALL(qn_log_softmax, y, x, 4, 8, QN_F32)
 CALL(qn_reduce, y, x, turned, 1, 1, 0.0, QN_REDUCE_SUM, QN_F32)
 CALL(qn_cross_entropy, y, x, ids + 8, 4, 8, QN_F32)
-CALL(qn_embedding_f32, y, stored, ids + 8, 2, 4, 64, QN_Q8_0)
+CALL(qn_embedding, y, stored, ids + 8, 2, 4, 64, QN_Q8_0)
 CALL(qn_rope_table, y, z, NULL, 4, 4, 0, 10000.0, 1.0, QN_F32)
 CALL(qn_rope, y, x, z, w, 4, 2, 8, 4, QN_ROPE_HALVES, QN_F32)
 CALL(qn_attention_f32, y, x, z, w, 4, 4, 2, 1, 8, 1.0f, 1)
@@ -270,7 +270,7 @@ static int32_t call_qn_linear_f32(void) {
 /* A product that packs both matrices. */
 static const uint64_t product[] = {32, 32, 32, 1, 32, 1, 32, 32};
 
-CALL(qn_gemm_f32, y, x, z, product, 0, 1.0f, 0.0f)
+CALL(qn_matmul, y, x, z, product, 0, 1.0, 0.0, QN_F32)
 CALL_VALUE(qn_gemm_pack_bytes, 32, 32)
 CALL(qn_gemm_pack_f32, y, x, 32, 32, 32, 1)
 CALL(qn_linear_packed_f32, y, x, z, NULL, NULL, 4, 64, 8, QN_ACTIVATION_SILU)
@@ -339,13 +339,13 @@ static const entry table[] = {
     ENTRY_SURE(qn_log_softmax, nothing),
     ENTRY_SURE(qn_reduce, nothing),
     ENTRY_SURE(qn_cross_entropy, nothing),
-    ENTRY_SURE(qn_embedding_f32, nothing),
+    ENTRY_SURE(qn_embedding, nothing),
     ENTRY_SURE(qn_rope_table, nothing),
     ENTRY_SURE(qn_rope, nothing),
     ENTRY(qn_linear_f32),
     ENTRY_SURE(qn_attention_f32, nothing),
     ENTRY(qn_sample_f32),
-    ENTRY(qn_gemm_f32),
+    ENTRY(qn_matmul),
     ENTRY_SURE(qn_gemm_pack_bytes, nothing),
     ENTRY_SURE(qn_gemm_pack_f32, nothing),
     ENTRY_SURE(qn_linear_packed_f32, nothing),

@@ -323,6 +323,44 @@ static void test_rope(void) {
   }
 }
 
+/* Both ways to store A and B, two matrices that share B, and c kept where beta says so. */
+static void test_product(void) {
+  static const uint32_t heights[] = {1, 7, 8, 9, 17}, widths[] = {1, 4, 63, 64, 65, 130};
+  static const uint32_t depths[] = {0, 1, 2, 33};
+  for (uint32_t at = 0; at < 5 * 6 * 4; at += 1) {
+    const uint32_t m = heights[at % 5], n = widths[at / 5 % 6], k = depths[at / 30];
+    const bool a_turned = at % 2 == 1, b_turned = at / 2 % 2 == 1;
+    const double *a = random_doubles(2 * m * k, -1, 1), *b = random_doubles(k * n, -1, 1);
+    const double *before = random_doubles(2 * m * n, -1, 1);
+    double *c = copy_doubles(before, 2 * m * n), beta = at % 3 == 0 ? 0.0 : 0.5;
+    const uint64_t layout[] = {m, n, k, a_turned ? 1 : k, a_turned ? m : 1, b_turned ? 1 : n,
+                               b_turned ? k : 1, n, 2, m * n, m * k, 0};
+    if (beta == 0.0) c[0] = NAN;
+    CHECK_EQ(qn_matmul(c, a, b, layout, 1, 1.5, beta, QN_F64), QN_OK);
+    for (uint32_t i = 0; i < 2 * m * n; i += 1) {
+      const uint32_t row = i / n % m, col = i % n;
+      const double *matrix = a + i / n / m * m * k;
+      long double sum = 0, size = 1;
+      for (uint32_t p = 0; p < k; p += 1) {
+        const long double x = (long double)matrix[a_turned ? p * m + row : row * k + p];
+        const long double y = (long double)b[b_turned ? col * k + p : p * n + col];
+        sum += x * y;
+        size += fabsl(x * y);
+      }
+      const long double expected = 1.5L * sum + (beta == 0.0 ? 0 : 0.5L * (long double)before[i]);
+      CHECK(fabsl((long double)c[i] - expected) <= (k + 3) * 0x1p-53L * 1.5L * size);
+    }
+    release_all();
+  }
+}
+
+static void test_embedding(void) {
+  double *table = random_doubles(5 * 7, -9, 9), *y = guarded_doubles(3 * 7);
+  const int32_t ids[] = {4, 0, 4};
+  CHECK_EQ(qn_embedding(y, table, ids, 3, 5, 7, QN_F64), QN_OK);
+  for (int i = 0; i < 3; i += 1) CHECK(same(y + 7 * i, table + 7 * ids[i], 7));
+}
+
 /* The numbers are those of float32 before they are rounded. */
 static void test_normal(void) {
   double *y = guarded_doubles(MOST);
@@ -346,15 +384,18 @@ static void test_power(void) {
 static void test_threads(void) {
   enum { ROWS = 40, COLS = 1031, ALL = ROWS * COLS };
   double *x = random_doubles(ALL, -9, 9), *y = guarded_doubles(ALL);
-  double *first[5] = {NULL};
+  double *first[6] = {NULL};
+  const uint64_t layout[] = {ROWS, ROWS, COLS, COLS, 1, 1, COLS, ROWS};
+  memset(y, 0, ALL * sizeof *y);
   for (size_t c = 0; c < COUNT_OF(test_thread_counts); c += 1) {
     CHECK_EQ(qn_threads_set(test_thread_counts[c]), QN_OK);
-    for (int kind = 0; kind < 5; kind += 1) {
+    for (int kind = 0; kind < 6; kind += 1) {
       switch (kind) {
         case 0: qn_unary(y, x, ROWS, COLS, QN_EXP, QN_F64); break;
         case 1: qn_layer_norm(y, x, x, x + 9, ROWS, COLS, 1e-5, QN_F64); break;
         case 2: qn_softmax(y, x, ROWS, COLS, QN_F64); break;
         case 3: qn_group_norm(y, x, x, NULL, 4, 10, COLS, 5, 1e-5, QN_F64); break;
+        case 4: qn_matmul(y, x, x, layout, 0, 1.0, 0.0, QN_F64); break;
         default: qn_swiglu(y, x, x, ROWS, COLS, QN_F64); break;
       }
       if (c == 0) first[kind] = copy_doubles(y, ALL);
@@ -367,6 +408,7 @@ static void test_bad_arguments(void) {
   double x[8] = {0};
   const double *odd = (const double *)(const void *)((const char *)x + 4);
   const int32_t targets[] = {0};
+  const uint64_t sizes[] = {1, 1, 1, 1, 1, 1, 1, 1};
   static const int32_t others[] = {QN_F16, QN_BF16, QN_I32, QN_Q8_0, QN_I64, QN_U8, QN_BOOL, 11, -1};
   for (size_t c = 0; c < COUNT_OF(others); c += 1) {
     const int32_t dtype = others[c];
@@ -385,11 +427,13 @@ static void test_bad_arguments(void) {
     CHECK_EQ(qn_cross_entropy(x, x, targets, 1, 4, dtype), QN_BAD_DTYPE);
     CHECK_EQ(qn_rope_table(x, x, NULL, 1, 4, 0, 10, 1, dtype), QN_BAD_DTYPE);
     CHECK_EQ(qn_rope(x, x, x, x, 1, 1, 4, 2, QN_ROPE_HALVES, dtype), QN_BAD_DTYPE);
+    CHECK_EQ(qn_matmul(x, x, x, sizes, 0, 1, 0, dtype), QN_BAD_DTYPE);
     CHECK_EQ(qn_random_normal(x, 1, 4, 0, 0, 0, 1, dtype), QN_BAD_DTYPE);
   }
   CHECK_EQ(qn_unary(x, odd, 1, 4, QN_EXP, QN_F64), QN_BAD_ALIGNMENT);
   CHECK_EQ(qn_layer_norm(x, x, odd, NULL, 1, 4, 0, QN_F64), QN_BAD_ALIGNMENT);
   CHECK_EQ(qn_softmax_masked(x, x, x, 1, 4, 1, QN_F32, 1, 1, 0, QN_F64), QN_BAD_DTYPE);
+  CHECK_EQ(qn_matmul(x + 1, x, odd, sizes, 0, 1, 0, QN_F64), QN_BAD_ALIGNMENT);
   CHECK_EQ(qn_softmax(x, x, UINT32_MAX, 1u << 30, QN_F64), QN_BAD_SIZE);
 }
 
@@ -398,7 +442,7 @@ int main(int count, char **arguments) {
   static void (*const tests[])(void) = {
       test_unary,   test_pairs, test_norms,  test_hard_rows, test_group_norm,
       test_softmax, test_rope,  test_normal, test_power,     test_threads,
-      test_bad_arguments,
+      test_product, test_embedding, test_bad_arguments,
   };
   run_on_each_isa(tests, COUNT_OF(tests));
   return test_finish();

@@ -78,7 +78,7 @@ static void check_product(const struct product *p) {
   float *c = copy_floats(before, c_span);
   uint64_t layout[QN_GEMM_BATCH];
   write_layout(layout, p);
-  CHECK_EQ(qn_gemm_f32(c, a, b, layout, 0, p->alpha, p->beta), QN_OK);
+  CHECK_EQ(qn_matmul(c, a, b, layout, 0, p->alpha, p->beta, QN_F32), QN_OK);
   CHECK(is_product(p, c, before, a, b));
   release_all();
 }
@@ -159,7 +159,7 @@ static void test_several_parts(void) {
   for (size_t i = 0; i < (size_t)wide.n * wide.k; i += 1) b[i] = (float)(i % 11) - 5.0f;
   uint64_t layout[QN_GEMM_BATCH];
   write_layout(layout, &wide);
-  CHECK_EQ(qn_gemm_f32(c, a, b, layout, 0, 1, 0), QN_OK);
+  CHECK_EQ(qn_matmul(c, a, b, layout, 0, 1, 0, QN_F32), QN_OK);
   bool same = true; /* small integers: every sum is exact */
   for (size_t at = 0; at < (size_t)wide.m * wide.n; at += 977) {
     double value, bound;
@@ -169,7 +169,7 @@ static void test_several_parts(void) {
   CHECK(same);
   struct product tall = dense(9000, 9, 500, 1);
   write_layout(layout, &tall);
-  CHECK_EQ(qn_gemm_f32(c, b, a, layout, 0, 1, 0), QN_OK);
+  CHECK_EQ(qn_matmul(c, b, a, layout, 0, 1, 0, QN_F32), QN_OK);
   same = true;
   for (size_t at = 0; at < (size_t)tall.m * tall.n; at += 97) {
     double value, bound;
@@ -195,7 +195,7 @@ static void test_batches(void) {
     const float *b = random_floats(OUTER * INNER * K * N, -1, 1);
     const float *before = random_floats(OUTER * INNER * M * N, -1, 1);
     float *c = copy_floats(before, OUTER * INNER * M * N);
-    CHECK_EQ(qn_gemm_f32(c, a, b, layout, 2, 1, 0), QN_OK);
+    CHECK_EQ(qn_matmul(c, a, b, layout, 2, 1, 0, QN_F32), QN_OK);
     for (size_t i = 0; i < OUTER * INNER; i += 1) {
       CHECK(is_product(&p, c + i * M * N, before + i * M * N, a + i * a_inner, b + i * b_inner));
     }
@@ -217,16 +217,16 @@ static void test_threads_and_rows(void) {
       uint64_t layout[QN_GEMM_BATCH];
       write_layout(layout, &p);
       CHECK_EQ(qn_threads_set(1), QN_OK);
-      CHECK_EQ(qn_gemm_f32(expected, a, b, layout, 0, 1, 0), QN_OK);
+      CHECK_EQ(qn_matmul(expected, a, b, layout, 0, 1, 0, QN_F32), QN_OK);
       for (uint32_t t = 0; t < COUNT_OF(test_thread_counts); t += 1) {
         CHECK_EQ(qn_threads_set(test_thread_counts[t]), QN_OK);
-        CHECK_EQ(qn_gemm_f32(c, a, b, layout, 0, 1, 0), QN_OK);
+        CHECK_EQ(qn_matmul(c, a, b, layout, 0, 1, 0, QN_F32), QN_OK);
         CHECK(same_bits(c, expected, (size_t)p.m * p.n));
       }
       for (uint32_t rows = 1; rows < 8 && rows < p.m; rows += 1) {
         const uint32_t first = p.m - rows;
         layout[QN_GEMM_ROWS] = rows;
-        CHECK_EQ(qn_gemm_f32(c, a + first * p.a_row, b, layout, 0, 1, 0), QN_OK);
+        CHECK_EQ(qn_matmul(c, a + first * p.a_row, b, layout, 0, 1, 0, QN_F32), QN_OK);
         CHECK(same_bits(c, expected + (size_t)first * p.n, (size_t)rows * p.n));
       }
       release_all();
@@ -247,7 +247,7 @@ static void test_special_values(void) {
   b[7 * 70 + 69] = -INFINITY;
   uint64_t layout[QN_GEMM_BATCH];
   write_layout(layout, &p);
-  CHECK_EQ(qn_gemm_f32(c, a, b, layout, 0, 1, 0), QN_OK);
+  CHECK_EQ(qn_matmul(c, a, b, layout, 0, 1, 0, QN_F32), QN_OK);
   bool right = true;
   for (size_t i = 0; i < 9; i += 1) {
     for (size_t j = 0; j < 70; j += 1) {
@@ -342,7 +342,7 @@ static void test_packing(void) {
   const struct product p = dense(rows, outputs, inputs, 2);
   write_layout(layout, &p);
   CHECK_EQ(qn_linear_packed_f32(y, x, packed, NULL, NULL, rows, outputs, inputs, 0), QN_OK);
-  CHECK_EQ(qn_gemm_f32(c, x, w, layout, 0, 1, 0), QN_OK);
+  CHECK_EQ(qn_matmul(c, x, w, layout, 0, 1, 0, QN_F32), QN_OK);
   CHECK(same_bits(y, c, (size_t)rows * outputs));
 }
 
@@ -350,27 +350,27 @@ static void test_bad_arguments(void) {
   float *c = guarded_floats(16);
   const float *a = guarded_floats(16);
   uint64_t layout[QN_GEMM_BATCH + 4] = {4, 4, 4, 4, 1, 4, 1, 4, 1, 16, 16, 16};
-  CHECK_EQ(qn_gemm_f32(NULL, a, a, layout, 0, 1, 0), QN_NULL_POINTER);
-  CHECK_EQ(qn_gemm_f32(c, NULL, a, layout, 0, 1, 0), QN_NULL_POINTER);
-  CHECK_EQ(qn_gemm_f32(c, a, NULL, layout, 0, 1, 0), QN_NULL_POINTER);
-  CHECK_EQ(qn_gemm_f32(c, a, a, NULL, 0, 1, 0), QN_NULL_POINTER);
-  CHECK_EQ(qn_gemm_f32(c, a, a, layout, 17, 1, 0), QN_BAD_SIZE);
-  CHECK_EQ(qn_gemm_f32(c, (const float *)((uintptr_t)a + 2), a, layout, 0, 1, 0),
+  CHECK_EQ(qn_matmul(NULL, a, a, layout, 0, 1, 0, QN_F32), QN_NULL_POINTER);
+  CHECK_EQ(qn_matmul(c, NULL, a, layout, 0, 1, 0, QN_F32), QN_NULL_POINTER);
+  CHECK_EQ(qn_matmul(c, a, NULL, layout, 0, 1, 0, QN_F32), QN_NULL_POINTER);
+  CHECK_EQ(qn_matmul(c, a, a, NULL, 0, 1, 0, QN_F32), QN_NULL_POINTER);
+  CHECK_EQ(qn_matmul(c, a, a, layout, 17, 1, 0, QN_F32), QN_BAD_SIZE);
+  CHECK_EQ(qn_matmul(c, (const float *)((uintptr_t)a + 2), a, layout, 0, 1, 0, QN_F32),
            QN_BAD_ALIGNMENT);
   layout[QN_GEMM_C_ROW] = 3;
-  CHECK_EQ(qn_gemm_f32(c, a, a, layout, 0, 1, 0), QN_BAD_ARGUMENT);
+  CHECK_EQ(qn_matmul(c, a, a, layout, 0, 1, 0, QN_F32), QN_BAD_ARGUMENT);
   layout[QN_GEMM_C_ROW] = 4;
   layout[QN_GEMM_A_ROW] = UINT64_MAX;
-  CHECK_EQ(qn_gemm_f32(c, a, a, layout, 0, 1, 0), QN_BAD_SIZE);
+  CHECK_EQ(qn_matmul(c, a, a, layout, 0, 1, 0, QN_F32), QN_BAD_SIZE);
   layout[QN_GEMM_A_ROW] = 4;
   layout[QN_GEMM_INNER] = (uint64_t)1 << 32;
-  CHECK_EQ(qn_gemm_f32(c, a, a, layout, 0, 1, 0), QN_BAD_SIZE);
+  CHECK_EQ(qn_matmul(c, a, a, layout, 0, 1, 0, QN_F32), QN_BAD_SIZE);
   layout[QN_GEMM_INNER] = 4;
   layout[QN_GEMM_BATCH] = 2;
   layout[QN_GEMM_BATCH + 1] = 15;
-  CHECK_EQ(qn_gemm_f32(c, a, a, layout, 1, 1, 0), QN_BAD_ARGUMENT);
+  CHECK_EQ(qn_matmul(c, a, a, layout, 1, 1, 0, QN_F32), QN_BAD_ARGUMENT);
   layout[QN_GEMM_BATCH] = 0;
-  CHECK_EQ(qn_gemm_f32(NULL, NULL, NULL, layout, 1, 1, 0), QN_OK);
+  CHECK_EQ(qn_matmul(NULL, NULL, NULL, layout, 1, 1, 0, QN_F32), QN_OK);
   float *packed = guarded_bytes(qn_gemm_pack_bytes(4, 4));
   CHECK_EQ(qn_gemm_pack_f32(NULL, a, 4, 4, 4, 1), QN_NULL_POINTER);
   CHECK_EQ(qn_gemm_pack_f32(packed, NULL, 4, 4, 4, 1), QN_NULL_POINTER);
@@ -400,11 +400,11 @@ static void test_no_memory(void) {
   CHECK_EQ(qn_pool_trim(released), QN_OK);
   CHECK_EQ(qn_pool_stats(before), QN_OK);
   CHECK_EQ(qn_pool_budget_set(1), QN_OK);
-  CHECK_EQ(qn_gemm_f32(c, a, a, layout, 0, 1, 0), QN_OVER_BUDGET);
+  CHECK_EQ(qn_matmul(c, a, a, layout, 0, 1, 0, QN_F32), QN_OVER_BUDGET);
   CHECK_EQ(qn_pool_budget_set(0), QN_OK);
   CHECK_EQ(qn_pool_stats(after), QN_OK);
   CHECK_EQ(after[QN_STAT_OUTSTANDING], before[QN_STAT_OUTSTANDING]);
-  CHECK_EQ(qn_gemm_f32(c, a, a, layout, 0, 1, 0), QN_OK);
+  CHECK_EQ(qn_matmul(c, a, a, layout, 0, 1, 0, QN_F32), QN_OK);
 }
 
 int main(int count, char **arguments) {

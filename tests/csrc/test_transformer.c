@@ -23,7 +23,7 @@ static void test_embedding(void) {
       }
       float *y = guarded_floats((size_t)TOKENS * cols);
       float *row = guarded_floats(cols);
-      CHECK_EQ(qn_embedding_f32(y, table, ids, TOKENS, VOCABULARY, cols, dtype), QN_OK);
+      CHECK_EQ(qn_embedding(y, table, ids, TOKENS, VOCABULARY, cols, dtype), QN_OK);
       for (size_t t = 0; t < TOKENS; t += 1) {
         CHECK_EQ(qn_dequantize_f32(row, table + (size_t)ids[t] * row_bytes, 1, cols, dtype), QN_OK);
         CHECK(same_bits(y + t * cols, row, cols));
@@ -33,24 +33,24 @@ static void test_embedding(void) {
   }
   float *table = random_floats(VOCABULARY * 5, -1, 1); /* a width that is no multiple */
   float *y = guarded_floats(TOKENS * 5);
-  CHECK_EQ(qn_embedding_f32(y, table, ids, TOKENS, VOCABULARY, 5, QN_F32), QN_OK);
+  CHECK_EQ(qn_embedding(y, table, ids, TOKENS, VOCABULARY, 5, QN_F32), QN_OK);
   for (size_t t = 0; t < TOKENS; t += 1) CHECK(same_bits(y + t * 5, table + ids[t] * 5, 5));
 }
 
 static void test_embedding_bad_arguments(void) {
   float table[64] = {0}, y[64] = {42.0f};
   int32_t ids[] = {0, 2, 1};
-  CHECK_EQ(qn_embedding_f32(y, table, ids, 3, 2, 32, QN_F32), QN_BAD_INDEX);
+  CHECK_EQ(qn_embedding(y, table, ids, 3, 2, 32, QN_F32), QN_BAD_INDEX);
   ids[1] = -1;
-  CHECK_EQ(qn_embedding_f32(y, table, ids, 3, 2, 32, QN_F32), QN_BAD_INDEX);
+  CHECK_EQ(qn_embedding(y, table, ids, 3, 2, 32, QN_F32), QN_BAD_INDEX);
   CHECK(y[0] == 42.0f);
   ids[1] = 1;
-  CHECK_EQ(qn_embedding_f32(y, table, ids, 1, 0, 32, QN_F32), QN_BAD_INDEX);
-  CHECK_EQ(qn_embedding_f32(y, table, ids, 1, 2, 33, QN_Q4_0), QN_BAD_SIZE);
-  CHECK_EQ(qn_embedding_f32(y, table, ids, 1, 2, 32, QN_I32), QN_BAD_DTYPE);
-  CHECK_EQ(qn_embedding_f32(y, NULL, ids, 1, 2, 32, QN_F32), QN_NULL_POINTER);
-  CHECK_EQ(qn_embedding_f32(y, table, NULL, 1, 2, 32, QN_F32), QN_NULL_POINTER);
-  CHECK_EQ(qn_embedding_f32(NULL, NULL, NULL, 0, 2, 32, QN_F32), QN_OK);
+  CHECK_EQ(qn_embedding(y, table, ids, 1, 0, 32, QN_F32), QN_BAD_INDEX);
+  CHECK_EQ(qn_embedding(y, table, ids, 1, 2, 33, QN_Q4_0), QN_BAD_SIZE);
+  CHECK_EQ(qn_embedding(y, table, ids, 1, 2, 32, QN_I32), QN_BAD_DTYPE);
+  CHECK_EQ(qn_embedding(y, NULL, ids, 1, 2, 32, QN_F32), QN_NULL_POINTER);
+  CHECK_EQ(qn_embedding(y, table, NULL, 1, 2, 32, QN_F32), QN_NULL_POINTER);
+  CHECK_EQ(qn_embedding(NULL, NULL, NULL, 0, 2, 32, QN_F32), QN_OK);
 }
 
 /* ---- Rotary embedding ------------------------------------------------------ */

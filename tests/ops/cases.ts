@@ -55,6 +55,8 @@ export interface Case {
    * bfloat16 when left out.
    */
   dtypes?: readonly Floating[];
+  /** Whether the result of halves is float32. */
+  widens?: boolean;
   /** Operands that are float32 where the others are halves. */
   wide?: number[];
 }
@@ -217,7 +219,6 @@ export const cases: Case[] = [
     run: ([x, w], out) => linear(x as Floats, w, { out: out as Floats }),
     shape: [2, 4],
     kept: 1,
-    dtypes: ["float32"],
   },
   {
     name: "linear",
@@ -232,22 +233,19 @@ export const cases: Case[] = [
     shape: [2, 4],
     inPlace: [3],
     kept: 1,
-    dtypes: ["float32"],
   },
   {
     name: "matmul",
     make: () => [f([2, 3]), f([2, 3, 4])],
     run: ([a, b], out) => matmul(a as Floats, b as Floats, { out: out as Floats }),
     shape: [2, 2, 4],
-    dtypes: ["float32"],
   },
   {
     name: "embedding",
     make: () => [f([5, 3]), i([4, 0])],
     run: ([table, ids], out) => embedding(table, ids as Ids, { out: out as Floats }),
     shape: [2, 3],
-    dtype: "float32",
-    dtypes: ["float32", "float16", "bfloat16"],
+    widens: true,
   },
   {
     name: "dequantize",

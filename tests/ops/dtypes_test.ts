@@ -6,7 +6,16 @@
  */
 import { assert, assertEquals, assertThrows } from "@std/assert";
 import { type Floating, isFloating, isHalf } from "../../lib/core/dtype.ts";
-import { add, addInPlace, cast, equal, mulInPlace, softmax } from "../../lib/ops/mod.ts";
+import {
+  add,
+  addInPlace,
+  cast,
+  equal,
+  linear,
+  matmul,
+  mulInPlace,
+  softmax,
+} from "../../lib/ops/mod.ts";
 import { Tensor } from "../../lib/tensor/mod.ts";
 import { withoutLeaks } from "../support/native.ts";
 import { type Bools, type Case, cases, dispose, type Floats } from "./cases.ts";
@@ -55,7 +64,7 @@ for (const entry of cases) {
           return;
         }
         using y = run(operands);
-        assertEquals(y.dtype, fixed ?? dtype);
+        assertEquals(y.dtype, fixed ?? (entry.widens && isHalf(dtype) ? "float32" : dtype));
         const references = operandsOf(entry, "float32");
         using wide = run(references);
         using expected = cast(wide, y.dtype as Floating);
@@ -174,5 +183,58 @@ Deno.test(
     using mask = Tensor.zeros([3]);
     const call = () => softmax(x, { mask: mask as Tensor as Tensor<"float64"> });
     assertThrows(call, TypeError, "mask is float32, expected float64, bool or int32");
+  }),
+);
+
+Deno.test(
+  "linear() in float64 and in halves is that of float32, with all that it applies",
+  withoutLeaks(() => {
+    const activations = ["none", "relu", "gelu_tanh", "gelu_erf", "silu"] as const;
+    for (const dtype of ["float64", "float16", "bfloat16"] as const) {
+      using x = Tensor.randn([3, 5], { seed: 1, dtype: "bfloat16" });
+      using w = Tensor.randn([4, 5], { seed: 2, dtype: "bfloat16" });
+      using b = Tensor.randn([4], { seed: 3, dtype: "bfloat16" });
+      using r = Tensor.randn([3, 4], { seed: 4, dtype: "bfloat16" });
+      const narrow = [x, w, b, r].map((tensor) => cast(tensor, dtype));
+      const single = [x, w, b, r].map((tensor) => cast(tensor, "float32"));
+      for (const activation of activations) {
+        const [a, weight, bias, residual] = narrow;
+        using y = linear(a, weight, { bias, residual, activation });
+        using wide = linear(single[0], single[1], {
+          bias: single[2],
+          residual: single[3],
+          activation,
+        });
+        using expected = cast(wide, dtype);
+        assertSame(y, expected, dtype);
+        linear(a, weight, { bias, residual, activation, out: residual });
+        assertEquals(numbersOf(residual), numbersOf(y));
+        using before = cast(r, dtype);
+        residual.copyFrom(before);
+      }
+      dispose([...narrow, ...single]);
+    }
+  }),
+);
+
+Deno.test(
+  "linear() multiplies halves by weights as they are stored, and refuses to mix float64",
+  withoutLeaks(() => {
+    using x = Tensor.from([[1, 2]], "float16");
+    using stored = Tensor.from([[3, 0.5]], "bfloat16");
+    using y = linear(x, stored);
+    assertEquals([y.dtype, y.toArray()], ["float16", [[4]]]);
+    using bias = Tensor.from([1], "float16");
+    assertThrows(() => linear(x, stored, { bias }), TypeError, "weight is bfloat16, expected");
+    using wide = Tensor.from([[3, 0.5]], "float64");
+    using single = Tensor.from([[1, 2]]);
+    assertThrows(() => linear(x, wide), TypeError, "weight is float64 and x is float16");
+    assertThrows(() => linear(single, wide), TypeError, "weight is float64 and x is float32");
+    assertThrows(() => linear(wide, stored), TypeError, "weight is bfloat16, expected float64");
+    assertThrows(() => linear(wide, wide, { out: wide }), RangeError, "linear: out");
+    using words = Tensor.from([[1, 2]], "uint8");
+    assertThrows(() => linear(single, words), TypeError, "linear: weight is uint8");
+    const b = wide as Tensor as Floats;
+    assertThrows(() => matmul(single, b), TypeError, "matmul: b is float64, expected float32");
   }),
 );

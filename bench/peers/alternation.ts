@@ -33,10 +33,18 @@ export interface Plan {
   /** Where models are written. */
   readonly folder: string;
   readonly signal: AbortSignal;
-  /** Called when a turn was disturbed by other programs. */
-  readonly onDisturbed: () => void;
   /** Called after every round. */
   readonly onRound: () => void;
+}
+
+/** What was measured of one case. */
+export interface Measured {
+  /** Ours first. */
+  readonly samples: readonly Samples[];
+  /** Why others have none. */
+  readonly skipped: readonly string[];
+  /** Turns that other programs disturbed. */
+  readonly disturbed: number;
 }
 
 /** What was measured of one contender. */
@@ -82,22 +90,20 @@ const TOLERANCE = 1e-3;
 /**
  * Measures one case.
  *
- * @returns the samples, ours first, and why others have none
  * @throws {Error} when a contender's result is not Quern's, or Quern fails
  */
 export async function measureCase(
   one: BenchCase,
   running: readonly Running[],
   plan: Plan,
-): Promise<{ samples: Samples[]; skipped: string[] }> {
+): Promise<Measured> {
   const model = await writeModel(one, `${plan.folder}/case.onnx`);
   const { entries, skipped } = await prepareAll(one, model, running, plan.signal);
+  let disturbed = 0;
   for (let round = 0; round < plan.rounds; round++) {
     for (const entry of round % 2 === 0 ? entries : entries.toReversed()) {
       await delay(plan.pause, plan.signal);
-      const { seconds, idle } = await takeTurn(entry, plan);
-      entry.seconds.push(seconds!);
-      entry.idle.push(idle!);
+      disturbed += await takeTurn(entry, plan);
     }
     plan.onRound();
   }
@@ -108,20 +114,27 @@ export async function measureCase(
     seconds,
     idle: median(idle),
   }));
-  return { samples, skipped };
+  return { samples, skipped, disturbed };
 }
 
-/** Takes a turn, again for as long as others disturb it; the last attempt counts anyway. */
-async function takeTurn(entry: Entry, plan: Plan): Promise<Answer> {
+/**
+ * Takes a turn, again for as long as others disturb it; the last attempt counts anyway.
+ *
+ * @returns how many attempts were disturbed
+ */
+async function takeTurn(entry: Entry, plan: Plan): Promise<number> {
   const { warmup, window, signal } = plan;
-  for (let attempt = 1;; attempt++) {
+  for (let disturbed = 0;; disturbed++) {
     const before = await busySeconds();
-    const answer = await ask(entry.from, { run: entry.id, warmup, window });
-    const others = await busySeconds() - before - answer.cpu!;
+    const { seconds, cpu, idle } = await ask(entry.from, { run: entry.id, warmup, window });
+    const others = await busySeconds() - before - cpu!;
     // Where it is not known what others take, the difference is not a number.
-    if (!(others > MOST_OF_OTHERS)) return answer;
-    plan.onDisturbed();
-    if (attempt === MOST_ATTEMPTS) return answer;
+    const isDisturbed = others > MOST_OF_OTHERS;
+    if (!isDisturbed || disturbed === MOST_ATTEMPTS - 1) {
+      entry.seconds.push(seconds!);
+      entry.idle.push(idle!);
+      return isDisturbed ? MOST_ATTEMPTS : disturbed;
+    }
     await delay(RECOVERY_MS, signal);
   }
 }

@@ -13,6 +13,7 @@
 
 import { cpus } from "node:os";
 import { fileURLToPath } from "node:url";
+import { optionLines } from "../../lib/cli/command.ts";
 import { ExitStatus, exitStatusOf, oneLine, UsageError } from "../../lib/cli/errors.ts";
 import { listenForInterrupt } from "../../lib/cli/interrupt.ts";
 import { type OptionTable, type ParsedOptions, parseOptions } from "../../lib/cli/options.ts";
@@ -20,7 +21,7 @@ import { formatTable, writeJson, writeLog, writeOut } from "../../lib/cli/output
 import { ProgressDisplay } from "../../lib/cli/progress.ts";
 import { delay } from "../../lib/core/delay.ts";
 import { runProgram } from "../../lib/ffi/process.ts";
-import { measureCase, type Samples } from "./alternation.ts";
+import { measureCase, type Measured, type Plan } from "./alternation.ts";
 import { type BenchCase, caseId, chooseCases } from "./cases.ts";
 import { PEERS, QUERN, startContenders, type Started } from "./contenders.ts";
 import { plotOf } from "./plot.ts";
@@ -102,12 +103,11 @@ function readWish(options: ParsedOptions): Wish {
   };
 }
 
-/** Measures all that is wished for; results are given on as they come. */
-async function measure(
-  wish: Wish,
-  signal: AbortSignal,
-  take: (results: Results) => Promise<void>,
-): Promise<void> {
+/** Where results go as they come. */
+type Take = (results: Results) => Promise<void>;
+
+/** Measures all that is wished for. */
+async function measure(wish: Wish, signal: AbortSignal, take: Take): Promise<void> {
   using display = await ProgressDisplay.create();
   const folder = await Deno.makeTempDir({ prefix: "quern-peers-" });
   try {
@@ -115,36 +115,14 @@ async function measure(
       const { python } = wish;
       await using started = await startContenders(wish.peers, { threads, python, signal });
       for (const { name, reason } of started.missing) writeLog(`without ${name}: ${reason}`);
-      const machine = machineOf(started);
-      const total = wish.cases.length * wish.rounds;
-      let completed = 0;
-      const onRound = () =>
-        display.report({
-          stage: `${threads} threads`,
-          completed: ++completed,
-          total,
-          unit: "steps",
-        });
+      const onRound = progressOf(display, wish, threads);
+      const plan = planOf(wish, threads, { folder, signal, onRound });
       for (const one of wish.cases) {
-        let disturbed = 0;
-        const plan = {
-          rounds: wish.rounds,
-          window: wish.window,
-          warmup: WARMUP,
-          pause: pauseOf(threads),
-          folder,
-          signal,
-          onRound,
-          onDisturbed: () => void disturbed++,
-        };
-        const { samples, skipped } = await measureCase(one, started.running, plan);
+        const measured = await measureCase(one, started.running, plan);
+        const result = summarise(one, threads, today(), measured.samples);
         display.clear();
-        for (const line of skipped) writeLog(line);
-        const result = summarise(one, threads, new Date().toISOString().slice(0, 10), samples);
-        writeLog(lineOf(result));
-        if (disturbed > 0) writeLog(`${disturbed} turns were disturbed by other programs`);
-        warnOfSpinning(one, threads, samples);
-        await take({ machine, cases: [result] });
+        logCase(one, measured, result);
+        await take({ machine: machineOf(started), cases: [result] });
       }
     }
   } finally {
@@ -152,10 +130,46 @@ async function measure(
   }
 }
 
+function planOf(
+  { rounds, window }: Wish,
+  threads: number,
+  around: Pick<Plan, "folder" | "signal" | "onRound">,
+): Plan {
+  return { rounds, window, warmup: WARMUP, pause: pauseOf(threads), ...around };
+}
+
+function progressOf(display: ProgressDisplay, wish: Wish, threads: number): () => void {
+  const total = wish.cases.length * wish.rounds;
+  const stage = countOf(threads);
+  let completed = 0;
+  return () => display.report({ stage, completed: ++completed, total, unit: "steps" });
+}
+
+function countOf(threads: number): string {
+  return `${threads} ${threads === 1 ? "thread" : "threads"}`;
+}
+
+function today(): string {
+  return new Date().toISOString().slice(0, 10);
+}
+
 function machineOf({ running }: Started): Results["machine"] {
   const versions = Object.fromEntries(running.map(({ name, version }) => [name, version]));
   const system = `${Deno.build.os} ${Deno.build.arch}, Deno ${Deno.version.deno}`;
   return { processor: cpus()[0]?.model ?? "unknown", system, versions };
+}
+
+function logCase(one: BenchCase, measured: Measured, result: CaseResult): void {
+  const { samples, skipped, disturbed } = measured;
+  skipped.forEach(writeLog);
+  writeLog(lineOf(result));
+  if (disturbed > 0) writeLog(`  ${disturbed} turns were disturbed by other programs`);
+  // A contender that spins longer than the pause takes time from the next one's turn.
+  const most = (result.threads - 1) * pauseOf(result.threads) / 1e3 + 0.01;
+  for (const { name, idle } of samples.filter(({ idle }) => idle > most)) {
+    const ms = (idle * 1e3).toFixed(0);
+    writeLog(`  ${caseId(one)}: ${name} took ${ms} ms of processor time while it waited`);
+  }
 }
 
 function lineOf({ id, threads, ours, peers }: CaseResult): string {
@@ -165,16 +179,7 @@ function lineOf({ id, threads, ours, peers }: CaseResult): string {
   const others = Object.entries(peers).map(([name, { ratios = {} }]) =>
     `${name} ${Object.values(ratios).map(threeDigits).join("|")}`
   );
-  return `${id}, ${threads} threads: ${[...own, ...others].join(", ")}`;
-}
-
-/** A contender that spins longer than the pause takes time from the next one's turn. */
-function warnOfSpinning(one: BenchCase, threads: number, samples: readonly Samples[]): void {
-  const most = (threads - 1) * pauseOf(threads) / 1e3 + 0.01;
-  for (const { name, idle } of samples.filter(({ idle }) => idle > most)) {
-    const ms = (idle * 1e3).toFixed(0);
-    writeLog(`${caseId(one)}: ${name} took ${ms} ms of processor time while it waited`);
-  }
+  return `${id}, ${countOf(threads)}: ${[...own, ...others].join(", ")}`;
 }
 
 /** Puts results into the file, and writes the document's section and picture anew. */
@@ -191,14 +196,20 @@ async function writeFiles(fresh: Results): Promise<void> {
   await Deno.writeTextFile(PICTURE, plotOf(results));
 }
 
-async function formatDocument(signal: AbortSignal): Promise<void> {
-  await runProgram([Deno.execPath(), "fmt", "--quiet", fileURLToPath(DOCUMENT)], { signal });
-}
-
 async function main(args: readonly string[]): Promise<void> {
   const options = parseOptions(args, OPTIONS);
-  if (options.flag("help")) return writeOut(`${helpText()}\n`);
-  const wish = readWish(options);
+  if (options.flag("help")) {
+    return writeOut(`deno task bench:peers [options]\n\n${optionLines(OPTIONS)}\n`);
+  }
+  const all = await run(readWish(options));
+  if (options.flag("json")) return writeJson(all);
+  for (const { title, rows } of tablesOf(all)) {
+    writeOut(`${title}\n${formatTable(rows, NUMERIC)}\n\n`);
+  }
+}
+
+/** Measures, and writes files where it is wished. */
+async function run(wish: Wish): Promise<Results> {
   using interrupt = listenForInterrupt();
   let all: Results | undefined;
   const take = async (results: Results) => {
@@ -206,25 +217,16 @@ async function main(args: readonly string[]): Promise<void> {
     // After each case, so that an interrupted run keeps what it has.
     if (wish.writes) await writeFiles(results);
   };
-  await measure(wish, interrupt.signal, take).catch(async (error) => {
+  try {
+    await measure(wish, interrupt.signal, take);
+  } catch (error) {
     // A terminal's Ctrl-C goes to the contenders too, whose end may be seen here before it.
     await delay(50, interrupt.signal);
     throw error;
-  });
-  if (wish.writes) await formatDocument(interrupt.signal);
-  if (all === undefined) return;
-  if (options.flag("json")) return writeJson(all);
-  for (const { title, rows } of tablesOf(all)) {
-    writeOut(`${title}\n${formatTable(rows, NUMERIC)}\n\n`);
+  } finally {
+    if (wish.writes) await runProgram([Deno.execPath(), "fmt", "-q", fileURLToPath(DOCUMENT)]);
   }
-}
-
-function helpText(): string {
-  const lines = Object.entries(OPTIONS).map(([name, option]) => {
-    const value = "value" in option ? ` ${option.value}` : "";
-    return [`  --${name}${value}`, option.help];
-  });
-  return `deno task bench:peers [options]\n\n${formatTable(lines)}`;
+  return all!;
 }
 
 if (import.meta.main) {

@@ -80,7 +80,8 @@ Example:
 `;
 }
 
-function optionLines(table: OptionTable): string {
+/** Options with their help, a line each. */
+export function optionLines(table: OptionTable): string {
   return formatTable(
     Object.entries(table).map(([name, option]) => [`  --${name}${valueOf(option)}`, option.help]),
   );

@@ -7,13 +7,17 @@ import {
   add,
   addInPlace,
   addScaledInPlace,
+  all,
+  any,
   argmax,
+  argmin,
   atan,
   attention,
   cast,
   ceil,
   clamp,
   cos,
+  countNonZero,
   crossEntropy,
   dequantize,
   div,
@@ -48,6 +52,7 @@ import {
   max,
   maximum,
   mean,
+  min,
   minimum,
   mul,
   mulInPlace,
@@ -55,6 +60,7 @@ import {
   norm,
   notEqual,
   pow,
+  prod,
   reciprocal,
   relu,
   rmsNorm,
@@ -71,6 +77,7 @@ import {
   sin,
   softmax,
   sqrt,
+  std,
   sub,
   subInPlace,
   sum,
@@ -346,8 +353,12 @@ for (const axis of [1, 0, undefined]) {
   const group = "reductions";
   const what = `1024x1024, ${axis === undefined ? "all" : `axis ${axis}`}`;
   const out = Tensor.empty(axis === undefined ? [] : [1024]);
-  for (const [name, run] of Object.entries({ sum, mean, variance, max, norm, logSumExp })) {
+  const floating = { sum, prod, mean, variance, std, max, min, norm, logSumExp };
+  for (const [name, run] of Object.entries(floating)) {
     Deno.bench(`${name} ${what}`, { group }, () => void run(x, { axis, out }));
+  }
+  for (const [name, run] of Object.entries({ all, any, countNonZero, argmin })) {
+    Deno.bench(`${name} ${what}`, { group }, () => run(x, { axis }).dispose());
   }
 }
 const few = Tensor.randn([16]);

@@ -19,6 +19,8 @@ import {
   cos,
   countNonZero,
   crossEntropy,
+  cumprod,
+  cumsum,
   dequantize,
   div,
   divInPlace,
@@ -85,6 +87,7 @@ import {
   tan,
   tanh,
   Tensor,
+  topK,
   variance,
   where,
 } from "@quern/quern";
@@ -234,7 +237,7 @@ Deno.bench(`softmax ${vocabulary}`, { group: "vocabulary" }, () => {
 const target = Tensor.from([7], "int32");
 const loss = Tensor.empty([1]);
 Deno.bench(`crossEntropy ${vocabulary}`, { group: "vocabulary" }, () => {
-  crossEntropy(logits, target, { out: loss });
+  crossEntropy(logits, target, { reduction: "none", out: loss });
 });
 Deno.bench(`argmax ${vocabulary}`, { group: "vocabulary" }, () => {
   const best = argmax(logits);
@@ -365,3 +368,16 @@ const few = Tensor.randn([16]);
 const one = Tensor.empty([]);
 Deno.bench("sum 16", { group: "small reductions" }, () => void sum(few, { out: one }));
 Deno.bench("sum 16, fresh", { group: "small reductions" }, () => sum(few).dispose());
+
+const best = { values: Tensor.empty([1, 10]), indices: Tensor.empty([1, 10], "int32") };
+Deno.bench(`topK 10 of ${vocabulary}`, { group: "vocabulary" }, () => {
+  topK(logits, 10, { out: best });
+});
+for (const axis of [1, 0]) {
+  const x = Tensor.randn([1024, 1024]);
+  const y = Tensor.empty([1024, 1024]);
+  const group = "running sums";
+  for (const [name, run] of Object.entries({ cumsum, cumprod })) {
+    Deno.bench(`${name} 1024x1024, axis ${axis}`, { group }, () => void run(x, { axis, out: y }));
+  }
+}

@@ -455,6 +455,18 @@ QN_API int32_t qn_unary(void *y, const void *x, uint32_t rows, uint32_t cols, in
 QN_API int32_t qn_reduce(void *y, const void *x, QN_BUFFER const uint64_t *layout, uint32_t kept,
                          uint32_t reduced, double parameter, int32_t op, int32_t dtype);
 
+/* y = the sum of the elements of x[outer,count,inner] so far along the middle axis, or
+ * their product if `multiplies` != 0; F32 and F64 in float64, rounded to an element; I64
+ * wraps around. In place. */
+QN_API int32_t qn_scan(void *y, const void *x, uint32_t outer, uint32_t count, uint32_t inner,
+                       int32_t multiplies, int32_t dtype);
+
+/* values[rows,k] and indices[rows,k] of the k largest (or smallest, if `largest` is 0)
+ * elements of each row of x[rows,cols], in that order, k <= cols <= 2^31; of equals the
+ * first comes first; NaN counts as largest. */
+QN_API int32_t qn_top_k_f32(float *values, int32_t *indices, const float *x, uint32_t rows,
+                            uint32_t cols, uint32_t k, int32_t largest);
+
 /* ---- Rows ------------------------------------------------------------- */
 
 /* y = x / sqrt(mean(x^2) + epsilon) * weight, row by row; weight[cols] may be
@@ -500,9 +512,11 @@ QN_API int32_t qn_softmax_masked(void *y, const void *x, const void *mask, uint3
 /* y = log(softmax(x)) over each row. In place. */
 QN_API int32_t qn_log_softmax(void *y, const void *x, uint32_t rows, uint32_t cols, int32_t dtype);
 
-/* loss[rows] = log(sum(exp(logits))) - logits[target], row by row. */
+/* loss[rows] = log(sum(exp(logits))) - (1 - smoothing) * logits[target] - smoothing *
+ * mean(logits), row by row; 0 where the target is `ignored`. 0 <= smoothing <= 1. */
 QN_API int32_t qn_cross_entropy(void *loss, const void *logits, const int32_t *targets,
-                                uint32_t rows, uint32_t cols, int32_t dtype);
+                                uint32_t rows, uint32_t cols, double smoothing, int32_t ignored,
+                                int32_t dtype);
 
 /* ---- Transformers ----------------------------------------------------- */
 

@@ -9,7 +9,7 @@
  */
 
 /** FNV-1a (64 bit) of the header's bytes; `qn_header_hash()` of a library that fits. */
-export const headerHash = 0xea8fd5c6de0f81f2n;
+export const headerHash = 0xf432a7efedf669afn;
 
 /**
  * What went wrong. The text of each is in base/status.c.
@@ -1057,6 +1057,46 @@ export const symbols = {
   },
 
   /**
+   * y = the sum of the elements of x[outer,count,inner] so far along the middle axis, or
+   * their product if `multiplies` != 0; F32 and F64 in float64, rounded to an element; I64
+   * wraps around. In place.
+   *
+   * `int32_t qn_scan(void *y, const void *x, uint32_t outer, uint32_t count, uint32_t inner, int32_t multiplies, int32_t dtype)`
+   */
+  qn_scan: {
+    parameters: [
+      "usize", // void *y
+      "usize", // const void *x
+      "u32", // uint32_t outer
+      "u32", // uint32_t count
+      "u32", // uint32_t inner
+      "i32", // int32_t multiplies
+      "i32", // int32_t dtype
+    ],
+    result: "i32",
+  },
+
+  /**
+   * values[rows,k] and indices[rows,k] of the k largest (or smallest, if `largest` is 0)
+   * elements of each row of x[rows,cols], in that order, k <= cols <= 2^31; of equals the
+   * first comes first; NaN counts as largest.
+   *
+   * `int32_t qn_top_k_f32(float *values, int32_t *indices, const float *x, uint32_t rows, uint32_t cols, uint32_t k, int32_t largest)`
+   */
+  qn_top_k_f32: {
+    parameters: [
+      "usize", // float *values
+      "usize", // int32_t *indices
+      "usize", // const float *x
+      "u32", // uint32_t rows
+      "u32", // uint32_t cols
+      "u32", // uint32_t k
+      "i32", // int32_t largest
+    ],
+    result: "i32",
+  },
+
+  /**
    * y = x / sqrt(mean(x^2) + epsilon) * weight, row by row; weight[cols] may be
    * null (ones). In place.
    *
@@ -1218,9 +1258,10 @@ export const symbols = {
   },
 
   /**
-   * loss[rows] = log(sum(exp(logits))) - logits[target], row by row.
+   * loss[rows] = log(sum(exp(logits))) - (1 - smoothing) * logits[target] - smoothing *
+   * mean(logits), row by row; 0 where the target is `ignored`. 0 <= smoothing <= 1.
    *
-   * `int32_t qn_cross_entropy(void *loss, const void *logits, const int32_t *targets, uint32_t rows, uint32_t cols, int32_t dtype)`
+   * `int32_t qn_cross_entropy(void *loss, const void *logits, const int32_t *targets, uint32_t rows, uint32_t cols, double smoothing, int32_t ignored, int32_t dtype)`
    */
   qn_cross_entropy: {
     parameters: [
@@ -1229,6 +1270,8 @@ export const symbols = {
       "usize", // const int32_t *targets
       "u32", // uint32_t rows
       "u32", // uint32_t cols
+      "f64", // double smoothing
+      "i32", // int32_t ignored
       "i32", // int32_t dtype
     ],
     result: "i32",

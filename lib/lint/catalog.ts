@@ -63,6 +63,8 @@ export const functions: Readonly<Record<string, Result>> = {
   cos: operation(1),
   countNonZero: operation(1),
   crossEntropy: operation(2),
+  cumprod: operation(1),
+  cumsum: operation(1),
   dequantize: operation(1),
   div: operation(2),
   divInPlace: inPlace,
@@ -132,6 +134,7 @@ export const functions: Readonly<Record<string, Result>> = {
   swiglu: operation(2),
   tan: operation(1),
   tanh: operation(1),
+  topK: { kind: "TopK", ownership: "new", options: 2 },
   variance: operation(1),
   where: operation(3),
 };
@@ -182,6 +185,7 @@ export const kinds: Readonly<Record<string, Kind>> = {
     ending: ["move"],
   },
   TensorFile: { disposable: true, methods: { open: tensor } },
+  TopK: { disposable: false, parts: { indices: "Tensor", values: "Tensor" } },
   Workspace: {
     disposable: true,
     constructible: true,

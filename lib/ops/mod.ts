@@ -21,7 +21,8 @@ export {
   notEqual,
 } from "./comparison.ts";
 export { all, any, countNonZero } from "./counting.ts";
-export { crossEntropy } from "./cross_entropy.ts";
+export { crossEntropy, type CrossEntropyOptions } from "./cross_entropy.ts";
+export { cumprod, cumsum, type CumulativeOptions } from "./cumulative.ts";
 export { dequantize } from "./dequantize.ts";
 export { embedding, type WidenedDType } from "./embedding.ts";
 export { exp, exp2, expm1, log, log10, log1p, log2 } from "./exponential.ts";
@@ -71,5 +72,6 @@ export { sample, type SampleOptions } from "./sample.ts";
 export { softmax, type SoftmaxOptions } from "./softmax.ts";
 export { mean, prod, std, sum, variance, type VarianceOptions } from "./sums.ts";
 export { swiglu } from "./swiglu.ts";
+export { type TopK, topK, type TopKDType, type TopKOptions } from "./top_k.ts";
 export { atan, cos, erf, sin, tan, tanh } from "./trigonometric.ts";
 export { where } from "./where.ts";

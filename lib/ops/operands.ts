@@ -18,7 +18,7 @@ export interface ResultOption<D extends DType> {
 }
 
 /** {@linkcode ResultOption} of a float32 result. */
-export type OutOption = ResultOption<"float32">;
+export interface OutOption extends ResultOption<"float32"> {}
 
 export { dtypeCodes };
 

@@ -89,7 +89,8 @@ export function reduce(
   return status === Status.OK ? y : refuse(name, status, y, out, { x });
 }
 
-function plainDType(name: string, x: Tensor): PlainDType {
+/** The dtype of an operand, which is none of blocks. */
+export function plainDType(name: string, x: Tensor): PlainDType {
   const { dtype } = x;
   if (isPlain(dtype)) return dtype;
   throw new TypeError(`${name}: x is ${dtype}, which is quantised; use dequantize() first`);

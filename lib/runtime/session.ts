@@ -330,7 +330,7 @@ export class Session implements Disposable {
       await this.#run(Array.prototype.slice.call(ids, first, last), "all", pacer);
       const next: number[] = Array.prototype.slice.call(ids, first + 1, last + 1);
       using targets = Tensor.from(next, "int32");
-      using losses = crossEntropy(this.#logits, targets);
+      using losses = crossEntropy(this.#logits, targets, { reduction: "none" });
       for (const loss of losses.data) total += loss;
       onProgress?.({ stage: "scoring", completed: last, total: ids.length - 1, unit: "tokens" });
     }

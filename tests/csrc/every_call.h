@@ -254,7 +254,9 @@ CALL(qn_softmax, y, x, 4, 8, QN_F32)
 CALL(qn_softmax_masked, y, x, z, 4, 8, 0.5f, QN_F32, 4, 2, 4, QN_F32)
 CALL(qn_log_softmax, y, x, 4, 8, QN_F32)
 CALL(qn_reduce, y, x, turned, 1, 1, 0.0, QN_REDUCE_SUM, QN_F32)
-CALL(qn_cross_entropy, y, x, ids + 8, 4, 8, QN_F32)
+CALL(qn_scan, y, x, 2, 4, 4, 0, QN_F32)
+CALL(qn_top_k_f32, y, ids, x, 2, 16, 3, 1)
+CALL(qn_cross_entropy, y, x, ids + 8, 4, 8, 0, -100, QN_F32)
 CALL(qn_embedding, y, stored, ids + 8, 2, 4, 64, QN_Q8_0)
 CALL(qn_rope_table, y, z, NULL, 4, 4, 0, 10000.0, 1.0, QN_F32)
 CALL(qn_rope, y, x, z, w, 4, 2, 8, 4, QN_ROPE_HALVES, QN_F32)
@@ -338,6 +340,8 @@ static const entry table[] = {
     ENTRY_SURE(qn_softmax_masked, nothing),
     ENTRY_SURE(qn_log_softmax, nothing),
     ENTRY_SURE(qn_reduce, nothing),
+    ENTRY_SURE(qn_scan, nothing),
+    ENTRY(qn_top_k_f32),
     ENTRY_SURE(qn_cross_entropy, nothing),
     ENTRY_SURE(qn_embedding, nothing),
     ENTRY_SURE(qn_rope_table, nothing),

@@ -277,7 +277,7 @@ static void test_softmax(void) {
     CHECK(are_near(y, reference, n, 50));
     CHECK_EQ(qn_log_softmax(y, x, 2, n, QN_F64), QN_OK);
     double losses[2];
-    CHECK_EQ(qn_cross_entropy(losses, x, target, 2, n, QN_F64), QN_OK);
+    CHECK_EQ(qn_cross_entropy(losses, x, target, 2, n, 0, -100, QN_F64), QN_OK);
     for (int row = 0; row < 2; row += 1) {
       const double *at = x + row * n;
       const long double whole = softmax(at, NULL, NULL, 1, n);
@@ -424,7 +424,7 @@ static void test_bad_arguments(void) {
     CHECK_EQ(qn_softmax(x, x, 1, 4, dtype), QN_BAD_DTYPE);
     CHECK_EQ(qn_log_softmax(x, x, 1, 4, dtype), QN_BAD_DTYPE);
     CHECK_EQ(qn_softmax_masked(x, x, NULL, 1, 4, 1, QN_F32, 1, 1, 0, dtype), QN_BAD_DTYPE);
-    CHECK_EQ(qn_cross_entropy(x, x, targets, 1, 4, dtype), QN_BAD_DTYPE);
+    CHECK_EQ(qn_cross_entropy(x, x, targets, 1, 4, 0, -100, dtype), QN_BAD_DTYPE);
     CHECK_EQ(qn_rope_table(x, x, NULL, 1, 4, 0, 10, 1, dtype), QN_BAD_DTYPE);
     CHECK_EQ(qn_rope(x, x, x, x, 1, 1, 4, 2, QN_ROPE_HALVES, dtype), QN_BAD_DTYPE);
     CHECK_EQ(qn_matmul(x, x, x, sizes, 0, 1, 0, dtype), QN_BAD_DTYPE);

@@ -126,7 +126,7 @@ static void test_cross_entropy(void) {
       float *x = random_floats((size_t)2 * n, offsets[o] - 20, offsets[o] + 20);
       const int32_t targets[] = {0, (int32_t)n - 1};
       float *loss = guarded_floats(2);
-      CHECK_EQ(qn_cross_entropy(loss, x, targets, 2, n, QN_F32), QN_OK);
+      CHECK_EQ(qn_cross_entropy(loss, x, targets, 2, n, 0, -100, QN_F32), QN_OK);
       for (size_t row = 0; row < 2; row += 1) {
         const float *logits = x + row * n;
         const double expected = log_sum(logits, n) - (double)logits[targets[row]];
@@ -135,6 +135,28 @@ static void test_cross_entropy(void) {
     }
     release_all();
   }
+}
+
+/* torch.nn.functional.cross_entropy in PyTorch 2.15, in float64. */
+static void test_label_smoothing(void) {
+  const float logits[] = {1, 2, 3, 0.5f, -1, 4};
+  const int32_t targets[] = {2, 0};
+  const double expected[][2] = {{0.4076059644443804, 3.5362695651247793},
+                                {0.5076059644443804, 3.4696028984581124},
+                                {1.4076059644443804, 2.8696028984581123}};
+  const double smoothing[] = {0, 0.1, 1};
+  for (size_t s = 0; s < COUNT_OF(smoothing); s += 1) {
+    float loss[2];
+    CHECK_EQ(qn_cross_entropy(loss, logits, targets, 2, 3, smoothing[s], -100, QN_F32), QN_OK);
+    for (int row = 0; row < 2; row += 1) CHECK_NEAR((double)loss[row], expected[s][row], 4e-7);
+  }
+  float loss[2];
+  const int32_t ignored[] = {-7, 1};
+  CHECK_EQ(qn_cross_entropy(loss, logits, ignored, 2, 3, 0.1, -7, QN_F32), QN_OK);
+  CHECK(loss[0] == 0.0f && loss[1] > 1.0f);
+  CHECK_EQ(qn_cross_entropy(loss, logits, ignored, 2, 3, 0, 1, QN_F32), QN_BAD_INDEX);
+  CHECK_EQ(qn_cross_entropy(loss, logits, targets, 2, 3, 1.5, -7, QN_F32), QN_BAD_ARGUMENT);
+  CHECK_EQ(qn_cross_entropy(loss, logits, targets, 2, 3, NAN, -7, QN_F32), QN_BAD_ARGUMENT);
 }
 
 static void test_threads(void) {
@@ -153,7 +175,7 @@ static void test_threads(void) {
     CHECK_EQ(qn_softmax(y, x, ROWS, COLS, QN_F32), QN_OK);
     if (c == 0) first[1] = copy_floats(y, ROWS * COLS);
     CHECK(same_bits(y, first[1], ROWS * COLS));
-    CHECK_EQ(qn_cross_entropy(loss, x, targets, ROWS, COLS, QN_F32), QN_OK);
+    CHECK_EQ(qn_cross_entropy(loss, x, targets, ROWS, COLS, 0, -100, QN_F32), QN_OK);
     if (c == 0) first[2] = copy_floats(loss, ROWS);
     CHECK(same_bits(loss, first[2], ROWS));
   }
@@ -178,19 +200,19 @@ static void test_bad_arguments(void) {
   CHECK_EQ(qn_softmax(y, x, UINT32_MAX, UINT32_MAX, QN_F32), QN_BAD_SIZE);
   CHECK_EQ(qn_softmax(NULL, NULL, 5, 0, QN_F32), QN_OK);
   y[0] = 42.0f;
-  CHECK_EQ(qn_cross_entropy(y, x, ids, 2, 4, QN_F32), QN_BAD_INDEX);
+  CHECK_EQ(qn_cross_entropy(y, x, ids, 2, 4, 0, -100, QN_F32), QN_BAD_INDEX);
   ids[1] = -1;
-  CHECK_EQ(qn_cross_entropy(y, x, ids, 2, 4, QN_F32), QN_BAD_INDEX);
+  CHECK_EQ(qn_cross_entropy(y, x, ids, 2, 4, 0, -100, QN_F32), QN_BAD_INDEX);
   CHECK(y[0] == 42.0f);
-  CHECK_EQ(qn_cross_entropy(y, x, ids, 1, 0, QN_F32), QN_BAD_SIZE);
-  CHECK_EQ(qn_cross_entropy(y, x, NULL, 1, 4, QN_F32), QN_NULL_POINTER);
+  CHECK_EQ(qn_cross_entropy(y, x, ids, 1, 0, 0, -100, QN_F32), QN_BAD_SIZE);
+  CHECK_EQ(qn_cross_entropy(y, x, NULL, 1, 4, 0, -100, QN_F32), QN_NULL_POINTER);
 }
 
 int main(int count, char **arguments) {
   test_begin(count, arguments);
   static void (*const tests[])(void) = {
       test_rms_norm,      test_rms_norm_extremes, test_softmax,       test_softmax_special_values,
-      test_cross_entropy, test_threads,           test_bad_arguments,
+      test_cross_entropy, test_label_smoothing,   test_threads,       test_bad_arguments,
   };
   run_on_each_isa(tests, COUNT_OF(tests));
   return test_finish();

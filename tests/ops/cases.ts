@@ -354,9 +354,23 @@ export const cases: Case[] = [
   {
     name: "crossEntropy",
     make: () => [f([2, 3]), i([0, 2])],
-    run: ([x, t], out) => crossEntropy(x as Floats, t as Ids, { out: out as Floats }),
+    run: ([x, t], out) =>
+      crossEntropy(x as Floats, t as Ids, { reduction: "none", out: out as Floats }),
     shape: [2],
   },
+  {
+    name: "crossEntropy",
+    make: () => [f([2, 3]), i([0, 2])],
+    run: ([x, t], out) => crossEntropy(x as Floats, t as Ids, { out: out as Floats }),
+    shape: [],
+  },
+  ...[ops.cumsum, ops.cumprod].map((run): Case => ({
+    name: run.name,
+    make: () => [f([2, 3])],
+    run: ([x], out) => run(x as Floats, { out: out as Floats }),
+    shape: [2, 3],
+    inPlace: [0],
+  })),
   {
     name: "sample",
     make: () => [f([3]), i([1, 1, 2])],

@@ -164,6 +164,13 @@ const others: Record<string, Use> = {
   },
   scaleInPlace: { make: () => [f([2, 3])], run: ([x]) => ops.scaleInPlace(x as Floats, 2) },
   fill: { make: () => [f([2, 3])], run: ([x]) => ops.fill(x as Floats, 2) },
+  topK: {
+    make: () => [f([2, 3]), f([2, 2]), Tensor.zeros([2, 2], "int32")],
+    run: ([x, values, indices]) =>
+      ops.topK(x as Floats, 2, {
+        out: { values: values as Floats, indices: indices as Tensor<"int32"> },
+      }),
+  },
   ropeTable: {
     make: () => [f([4]), f([3, 4]), f([3, 4])],
     run: ([factors, cosines, sines]) =>

@@ -12,6 +12,7 @@ import {
   argmax,
   attention,
   crossEntropy,
+  cumsum,
   embedding,
   geglu,
   groupNorm,
@@ -28,6 +29,7 @@ import {
   softmax,
   sum,
   swiglu,
+  topK,
 } from "../../lib/ops/mod.ts";
 import { Tensor } from "../../lib/tensor/mod.ts";
 import { cases, dispose, f, i } from "./cases.ts";
@@ -131,6 +133,9 @@ Deno.test(
       [() => softmax(b, { causal: true }), "softmax: causal needs as many keys as queries"],
       [() => softmax(a, { scale: NaN }), "softmax: scale is NaN"],
       [() => logSoftmax(a, { axis: -3 }), "logSoftmax: axis -3"],
+      [() => cumsum(a, { axis: -3 }), "cumsum: axis -3 is out of range for 2 axes"],
+      [() => topK(a, 4), "topK: k is 4, expected an integer from 0 to 3, the size of axis 1"],
+      [() => crossEntropy(a, ids, { labelSmoothing: -1 }), "crossEntropy: labelSmoothing is -1"],
       [() => sum(a, { axis: 2 }), "sum: axis 2 is out of range for 2 axes"],
       [() => argmax(a, { axis: -3 }), "argmax: axis -3 is out of range for 2 axes"],
       [() => linear(a, b), "linear: x [2, 3] does not fit weight [3, 2]"],
@@ -191,7 +196,7 @@ Deno.test(
     using probabilities = softmax(logits);
     assertEquals(probabilities.toArray(), [[0.5, 0.5], [0.5, 0.5]]);
     using targets = i([0, 1]);
-    using losses = crossEntropy(logits, targets);
+    using losses = crossEntropy(logits, targets, { reduction: "none" });
     assertEquals(losses.data, new Float32Array([Math.LN2, Math.LN2]));
     const { cosines, sines } = ropeTable(3, 2, { start: 5, base: 100 });
     const angles = [5, 0.5, 6, 0.6, 7, 0.7];

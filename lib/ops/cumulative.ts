@@ -1,0 +1,121 @@
+/**
+ * Running sums and products along an axis.
+ */
+import { isHalf, type PlainDType } from "../core/dtype.ts";
+import { sizeOf } from "../core/shape.ts";
+import { dtypeCodes, native, Status } from "../ffi/mod.ts";
+import { resolveIndex, type Tensor } from "../tensor/mod.ts";
+import { cast } from "./cast.ts";
+import { withFloat32 } from "./halves.ts";
+import { checkInPlace, checkOperand, refuse, resultTensor, withDense } from "./operands.ts";
+import { plainDType, summed, type SummedDType } from "./reduce.ts";
+
+/** Options of {@linkcode cumsum} and {@linkcode cumprod}. */
+export interface CumulativeOptions<R extends PlainDType> {
+  /** The axis to walk along; the last when left out. Negative: from the end. */
+  axis?: number;
+  /** Where to write the result, which must be contiguous; a new tensor when left out. */
+  out?: Tensor<R>;
+}
+
+/**
+ * The sum of all elements so far along an axis. Sums are kept in float64 and rounded to
+ * an element, so that errors do not add up.
+ *
+ * @param x Any dtype but the quantised; any strides.
+ * @param options `axis`, `out`, which may be `x`.
+ * @returns The shape of `x`; its dtype, or int64, which wraps around, for whole numbers and
+ * bool.
+ * @throws {RangeError} When there is no such axis.
+ *
+ * @example
+ * ```ts
+ * import { cumsum, Tensor } from "@quern/quern";
+ *
+ * using x = Tensor.from([[1, 2, 3], [4, 5, 6]]);
+ * using y = cumsum(x);
+ * using down = cumsum(x, { axis: 0 });
+ * console.log(y.toArray(), down.toArray()); // [[1, 3, 6], [4, 9, 15]] [[1, 2, 3], [5, 7, 9]]
+ * ```
+ */
+export function cumsum<D extends PlainDType>(
+  x: Tensor<D>,
+  options: CumulativeOptions<SummedDType<D>> = {},
+): Tensor<SummedDType<D>> {
+  return scan(x, "cumsum", options.axis, options.out, false) as Tensor<SummedDType<D>>;
+}
+
+/**
+ * The product of all elements so far along an axis. Products are kept in float64 and
+ * rounded to an element.
+ *
+ * @param x Any dtype but the quantised; any strides.
+ * @param options `axis`, `out`, which may be `x`.
+ * @returns The shape of `x`; its dtype, or int64, which wraps around, for whole numbers and
+ * bool.
+ * @throws {RangeError} When there is no such axis.
+ *
+ * @example
+ * ```ts
+ * import { cumprod, Tensor } from "@quern/quern";
+ *
+ * using x = Tensor.from([1, 2, 3, 4]);
+ * using y = cumprod(x);
+ * console.log(y.toArray()); // [1, 2, 6, 24]
+ * ```
+ */
+export function cumprod<D extends PlainDType>(
+  x: Tensor<D>,
+  options: CumulativeOptions<SummedDType<D>> = {},
+): Tensor<SummedDType<D>> {
+  return scan(x, "cumprod", options.axis, options.out, true) as Tensor<SummedDType<D>>;
+}
+
+function scan(
+  x: Tensor,
+  name: string,
+  axis: number | undefined,
+  out: Tensor | undefined,
+  multiplies: boolean,
+): Tensor {
+  checkOperand(name, "x", x);
+  const dtype = plainDType(name, x);
+  const result = summed(dtype);
+  const { shape } = x;
+  const at = shape.length === 0 ? 0 : resolveIndex(axis ?? -1, shape.length, name, "axis");
+  if (isHalf(dtype)) {
+    const what = { operation: name, shape, dtype, out: out as Tensor<typeof dtype> | undefined };
+    return withFloat32(what, [x], (wide) => scan(wide, name, at, undefined, multiplies));
+  }
+  if (result !== dtype) {
+    const y = resultTensor<PlainDType>(name, out as Tensor<PlainDType>, shape, result);
+    using whole = cast(x, "int64");
+    return run(name, y, whole, at, out, multiplies);
+  }
+  if (!x.isContiguous) return withDense([x], scan, name, axis, out, multiplies);
+  const y = resultTensor<PlainDType>(name, out as Tensor<PlainDType>, shape, result);
+  checkInPlace(name, out, "x", x);
+  return run(name, y, x, at, out, multiplies);
+}
+
+/** The one call, with operands of the result's dtype that are dense. */
+function run(
+  name: string,
+  y: Tensor,
+  x: Tensor,
+  axis: number,
+  out: Tensor | undefined,
+  multiplies: boolean,
+): Tensor {
+  const { shape } = x;
+  const status = native().symbols.qn_scan(
+    y.address,
+    x.address,
+    sizeOf(shape.slice(0, axis)),
+    shape.length === 0 ? 1 : shape[axis],
+    sizeOf(shape.slice(axis + 1)),
+    multiplies ? 1 : 0,
+    dtypeCodes[x.dtype],
+  );
+  return status === Status.OK ? y : refuse(name, status, y, out, { x });
+}

@@ -65,6 +65,7 @@ export {
   type RandomOptions,
   type SaveOptions,
   saveTensors,
+  type SequenceDType,
   type SharedTensor,
   type ShareOptions,
   type SliceOptions,

@@ -127,6 +127,24 @@ typedef enum qn_reduce_op {
   QN_REDUCE_COUNT_NONZERO = 18, /* I64 */
 } qn_reduce_op;
 
+/* What a padded tensor has outside the one that it was made of: at place i of an axis
+ * of n, outside of 0 .. n - 1, */
+typedef enum qn_pad_mode {
+  QN_PAD_CONSTANT = 0, /* a value */
+  QN_PAD_EDGE = 1,     /* the element nearest to i */
+  QN_PAD_REFLECT = 2,  /* the elements mirrored at 0 and at n - 1, which are not repeated */
+  QN_PAD_WRAP = 3,     /* the element i modulo n */
+} qn_pad_mode;
+
+/* Positions in the layout of a table that is read or written by indices. An axis has its
+ * size, and its strides in the dense side, in the table and in the indices; at the indexed
+ * axis, an index is a step of the table's stride. */
+typedef enum qn_table_field {
+  QN_TABLE_EXTENT = 0,  /* the size of the table's indexed axis, which indices count along */
+  QN_TABLE_INDICES = 1, /* indices there are, side by side */
+  QN_TABLE_AXES = 2,    /* four values for each axis */
+} qn_table_field;
+
 /* How a product with quantised weights treats its activations. */
 typedef enum qn_precision {
   QN_EXACT = 0, /* float32 activations, weights widened to float32 */
@@ -395,10 +413,48 @@ QN_API int32_t qn_copy(void *y, const void *x, uint32_t rows, uint32_t row_bytes
 
 /* Copies elements of `item_bytes` (1, 2, 4 or 8) between two layouts of the same
  * shape: `layout` holds, for each of the `rank` axes (0 to 16), its size, the stride
- * of y and the stride of x, both in elements. Strides may be 0 in x, and negative
- * in neither; the ranges do not overlap. */
+ * of y and the stride of x, both in elements. Strides of x may be 0 or, as 64 bits with
+ * a sign, negative, those of y neither; the ranges do not overlap. */
 QN_API int32_t qn_copy_strided(void *y, const void *x, QN_BUFFER const uint64_t *layout,
                                uint32_t rank, uint32_t item_bytes);
+
+/* y, a row-major tensor, = x, another, with items around it: `layout` holds, for each of
+ * the `rank` axes (0 to 16), the size of x, and the items added before and behind it. The mode
+ * is a qn_pad_mode; the value is the item whose bytes `item` begins with, of 1, 2, 4 or 8
+ * bytes. But for a constant, an axis that grows is not empty. They do not overlap. */
+QN_API int32_t qn_pad(void *y, const void *x, QN_BUFFER const uint64_t *layout, uint32_t rank,
+                      QN_BUFFER const uint64_t *item, uint32_t item_bytes, int32_t mode);
+
+/* y = x[matrices,rows,cols], with 0 in row r where a column is right of r + diagonal or,
+ * with upper != 0, left of it. In place. Items of 1, 2, 4 or 8 bytes. */
+QN_API int32_t qn_triangle(void *y, const void *x, uint32_t matrices, uint32_t rows,
+                           uint32_t cols, int32_t diagonal, int32_t upper, uint32_t item_bytes);
+
+/* y[i] = start + i * step in double precision, but y[count - 1] = last; any dtype but BOOL
+ * and the block dtypes, I64 up to 2^53. An integer that the dtype cannot hold wraps around. */
+QN_API int32_t qn_sequence(void *y, size_t count, double start, double step, double last,
+                           int32_t dtype);
+
+/* y[count,classes] = 1 at indices[count], 0 elsewhere, of any dtype but the block dtypes.
+ * Indices, I32 or I64, are 0 .. classes - 1: else QN_BAD_INDEX, and nothing is written. */
+QN_API int32_t qn_one_hot(void *y, const void *indices, uint32_t count, uint32_t classes,
+                          int32_t dtype, int32_t index_dtype);
+
+/* y = x with an index in place of the position along `axis`, items of 1, 2, 4 or 8 bytes;
+ * the dense side of `layout` (qn_table_field, `rank` 1 to 16 axes) is y, the table x. An
+ * index, I32 or I64, is from -extent to extent - 1, a negative one counted from the end:
+ * else QN_BAD_INDEX, and nothing is written. They do not overlap. */
+QN_API int32_t qn_gather(void *y, const void *x, const void *indices,
+                         QN_BUFFER const uint64_t *layout, uint32_t rank, uint32_t axis,
+                         uint32_t item_bytes, int32_t index_dtype);
+
+/* y += x at indices, the other way round: the dense side of the layout is x, the table y, no
+ * two elements of which share a place. What goes to one element is added in the order of the
+ * indices. The dtype is F32, F64, F16, BF16, I32 or I64; a half is rounded after each
+ * addition, integers wrap around. */
+QN_API int32_t qn_scatter_add(void *y, const void *x, const void *indices,
+                              QN_BUFFER const uint64_t *layout, uint32_t rank, uint32_t axis,
+                              int32_t dtype, int32_t index_dtype);
 
 /* y[rows,cols] = x[rows,cols] widened to float32; cols is a multiple of the block. */
 QN_API int32_t qn_dequantize_f32(float *y, const void *x, uint32_t rows, uint32_t cols,

@@ -18,6 +18,7 @@
 #include <string.h>
 
 #include "api/check.h"
+#include "base/copy.h"
 #include "base/threads.h"
 #include "dispatch/dispatch.h"
 
@@ -32,7 +33,7 @@ enum {
 struct axis {
   size_t size;
   size_t y_bytes;
-  size_t x_bytes;
+  ptrdiff_t x_bytes; /* below 0 where x is walked backwards */
 };
 
 /* A block within the whole, as the tile functions below take it. */
@@ -59,6 +60,8 @@ struct strided {
 
 /* ---- Normal form ----------------------------------------------------------- */
 
+static size_t distance(ptrdiff_t bytes) { return bytes < 0 ? 0 - (size_t)bytes : (size_t)bytes; }
+
 /* Adds what an axis spans to `span_bytes`. */
 static qn_status add_span(size_t *span_bytes, uint64_t size, uint64_t stride_bytes) {
   uint64_t bytes;
@@ -80,11 +83,11 @@ static qn_status read_axes(struct axis *axes, uint32_t *rank, const uint64_t *la
     if (layout[0] == 1) continue;
     struct axis axis = {.size = (size_t)layout[0]};
     if (__builtin_mul_overflow(layout[1], (uint64_t)item_bytes, &axis.y_bytes) ||
-        __builtin_mul_overflow(layout[2], (uint64_t)item_bytes, &axis.x_bytes)) {
+        __builtin_mul_overflow((int64_t)layout[2], (int64_t)item_bytes, &axis.x_bytes)) {
       return QN_BAD_SIZE;
     }
     QN_TRY(add_span(&y_span, layout[0], axis.y_bytes));
-    QN_TRY(add_span(&x_span, layout[0], axis.x_bytes));
+    QN_TRY(add_span(&x_span, layout[0], distance(axis.x_bytes)));
     uint32_t at = *rank;
     for (; at > 0 && axes[at - 1].y_bytes < axis.y_bytes; at -= 1) axes[at] = axes[at - 1];
     axes[at] = axis;
@@ -111,7 +114,7 @@ static uint32_t join_axes(struct axis *axes, uint32_t rank) {
     struct axis *outer = &axes[last];
     const struct axis inner = axes[i];
     if (outer->y_bytes == inner.y_bytes * inner.size &&
-        outer->x_bytes == inner.x_bytes * inner.size) {
+        (size_t)outer->x_bytes == (size_t)inner.x_bytes * inner.size) {
       *outer = (struct axis){outer->size * inner.size, inner.y_bytes, inner.x_bytes};
     } else {
       axes[++last] = inner;
@@ -125,19 +128,28 @@ static uint32_t join_axes(struct axis *axes, uint32_t rank) {
 static void copy_rows(const struct strided *task, const struct block *block) {
   const size_t bytes = block->cols * task->item_bytes;
   for (size_t r = 0; r < block->rows; r += 1) {
-    memcpy(block->y + r * task->rows.y_bytes, block->x + r * task->rows.x_bytes, bytes);
+    qn_copy_bytes(block->y + r * task->rows.y_bytes, block->x + (ptrdiff_t)r * task->rows.x_bytes,
+                  bytes);
   }
 }
 
 /* Inlined with the size of an item known, so that each copy is one move. */
-static inline void copy_items(const struct strided *task, const struct block *block, size_t item) {
+static inline __attribute__((always_inline)) void copy_items(const struct strided *task,
+                                                             const struct block *block,
+                                                             ptrdiff_t item) {
   const struct axis rows = task->rows;
   const struct axis cols = task->cols;
+  const bool turned = cols.y_bytes == (size_t)item && cols.x_bytes == -item;
   for (size_t r = 0; r < block->rows; r += 1) {
     char *y = block->y + r * rows.y_bytes;
-    const char *x = block->x + r * rows.x_bytes;
-    for (size_t c = 0; c < block->cols; c += 1) {
-      memcpy(y + c * cols.y_bytes, x + c * cols.x_bytes, item);
+    const char *x = block->x + (ptrdiff_t)r * rows.x_bytes;
+    const ptrdiff_t count = (ptrdiff_t)block->cols;
+    if (turned) {
+      for (ptrdiff_t c = 0; c < count; c += 1) memcpy(y + c * item, x - c * item, (size_t)item);
+      continue;
+    }
+    for (ptrdiff_t c = 0; c < count; c += 1) {
+      memcpy(y + (size_t)c * cols.y_bytes, x + c * cols.x_bytes, (size_t)item);
     }
   }
 }
@@ -153,7 +165,7 @@ static void copy_points(const struct strided *task, const struct block *block) {
 
 static void copy_square(const struct strided *task, const struct block *block) {
   qn_kernels->transpose(block->y, block->x, block->rows, block->cols, task->rows.y_bytes,
-                        task->cols.x_bytes, task->item_bytes);
+                        (size_t)task->cols.x_bytes, task->item_bytes);
 }
 
 /* ---- The walk -------------------------------------------------------------- */
@@ -162,7 +174,7 @@ static size_t min_size(size_t a, size_t b) { return a < b ? a : b; }
 
 /* Takes the axis `index` out of `axes`; where there is none, an axis of one item. */
 static struct axis take_axis(struct axis *axes, uint32_t *rank, uint32_t index, size_t item) {
-  if (*rank == 0) return (struct axis){1, item, item};
+  if (*rank == 0) return (struct axis){1, item, (ptrdiff_t)item};
   const struct axis taken = axes[index];
   *rank -= 1;
   for (uint32_t i = index; i < *rank; i += 1) axes[i] = axes[i + 1];
@@ -173,7 +185,7 @@ static struct axis take_axis(struct axis *axes, uint32_t *rank, uint32_t index, 
 static uint32_t closest_axis(const struct axis *axes, uint32_t rank) {
   uint32_t best = 0;
   for (uint32_t i = 1; i < rank; i += 1) {
-    if (axes[i].x_bytes <= axes[best].x_bytes) best = i;
+    if (distance(axes[i].x_bytes) <= distance(axes[best].x_bytes)) best = i;
   }
   return best;
 }
@@ -181,11 +193,13 @@ static uint32_t closest_axis(const struct axis *axes, uint32_t rank) {
 /* Chooses the tile among the axes, and takes its axes out. */
 static void choose_tile(struct strided *task, struct axis *axes, uint32_t *rank) {
   const size_t item = task->item_bytes;
+  const ptrdiff_t step = (ptrdiff_t)item;
   task->cols = take_axis(axes, rank, *rank - 1, item);
-  const bool dense = task->cols.y_bytes == item && task->cols.x_bytes == item;
+  const bool dense = task->cols.y_bytes == item && task->cols.x_bytes == step;
   const uint32_t beside = dense ? *rank - 1 : closest_axis(axes, *rank);
   task->rows = take_axis(axes, rank, beside, item);
-  if (task->cols.y_bytes == item && task->rows.x_bytes == item && !dense) {
+  if (task->cols.y_bytes == item && task->rows.x_bytes == step && !dense &&
+      task->cols.x_bytes >= 0) {
     task->copy = copy_square;
     task->block_cols = SQUARE_COLS;
     task->block_rows = SQUARE_BLOCK / min_size(task->cols.size, SQUARE_COLS);
@@ -200,7 +214,7 @@ static void choose_tile(struct strided *task, struct axis *axes, uint32_t *rank)
 
 static struct axis blocks_of(struct axis axis, size_t block) {
   return (struct axis){(axis.size + block - 1) / block, axis.y_bytes * block,
-                       axis.x_bytes * block};
+                       axis.x_bytes * (ptrdiff_t)block};
 }
 
 /* The steps begin .. end - 1 of the walk. */
@@ -216,7 +230,7 @@ static void walk_blocks(void *context, size_t begin, size_t end, uint32_t worker
     index[i - 1] = rest % axis.size;
     rest /= axis.size;
     block.y += index[i - 1] * axis.y_bytes;
-    block.x += index[i - 1] * axis.x_bytes;
+    block.x += (ptrdiff_t)index[i - 1] * axis.x_bytes;
   }
   for (size_t step = begin; step < end; step += 1) {
     const size_t row = index[rank - 2] * task->block_rows;
@@ -230,7 +244,7 @@ static void walk_blocks(void *context, size_t begin, size_t end, uint32_t worker
       block.x += axis.x_bytes;
       if (++index[i - 1] < axis.size) break;
       block.y -= axis.size * axis.y_bytes;
-      block.x -= axis.size * axis.x_bytes;
+      block.x -= (ptrdiff_t)axis.size * axis.x_bytes;
       index[i - 1] = 0;
     }
   }

@@ -15,9 +15,11 @@ export {
   Activation as NativeActivation,
   GemmField,
   NativeDType,
+  PadMode,
   Precision as NativePrecision,
   RopeLayout,
   Status,
+  TableField,
   UnaryOp,
 } from "./symbols.ts";
 

@@ -9,7 +9,7 @@
  */
 
 /** FNV-1a (64 bit) of the header's bytes; `qn_header_hash()` of a library that fits. */
-export const headerHash = 0xf432a7efedf669afn;
+export const headerHash = 0x25b3f205041c895cn;
 
 /**
  * What went wrong. The text of each is in base/status.c.
@@ -165,6 +165,45 @@ export const ReduceOp = {
 
 /** A value of {@linkcode ReduceOp}. */
 export type ReduceOp = (typeof ReduceOp)[keyof typeof ReduceOp];
+
+/**
+ * What a padded tensor has outside the one that it was made of: at place i of an axis
+ * of n, outside of 0 .. n - 1,
+ *
+ * `enum qn_pad_mode`
+ */
+export const PadMode = {
+  /** a value */
+  CONSTANT: 0,
+  /** the element nearest to i */
+  EDGE: 1,
+  /** the elements mirrored at 0 and at n - 1, which are not repeated */
+  REFLECT: 2,
+  /** the element i modulo n */
+  WRAP: 3,
+} as const;
+
+/** A value of {@linkcode PadMode}. */
+export type PadMode = (typeof PadMode)[keyof typeof PadMode];
+
+/**
+ * Positions in the layout of a table that is read or written by indices. An axis has its
+ * size, and its strides in the dense side, in the table and in the indices; at the indexed
+ * axis, an index is a step of the table's stride.
+ *
+ * `enum qn_table_field`
+ */
+export const TableField = {
+  /** the size of the table's indexed axis, which indices count along */
+  EXTENT: 0,
+  /** indices there are, side by side */
+  INDICES: 1,
+  /** four values for each axis */
+  AXES: 2,
+} as const;
+
+/** A value of {@linkcode TableField}. */
+export type TableField = (typeof TableField)[keyof typeof TableField];
 
 /**
  * How a product with quantised weights treats its activations.
@@ -864,8 +903,8 @@ export const symbols = {
   /**
    * Copies elements of `item_bytes` (1, 2, 4 or 8) between two layouts of the same
    * shape: `layout` holds, for each of the `rank` axes (0 to 16), its size, the stride
-   * of y and the stride of x, both in elements. Strides may be 0 in x, and negative
-   * in neither; the ranges do not overlap.
+   * of y and the stride of x, both in elements. Strides of x may be 0 or, as 64 bits with
+   * a sign, negative, those of y neither; the ranges do not overlap.
    *
    * `int32_t qn_copy_strided(void *y, const void *x, QN_BUFFER const uint64_t *layout, uint32_t rank, uint32_t item_bytes)`
    */
@@ -876,6 +915,127 @@ export const symbols = {
       "buffer", // const uint64_t *layout
       "u32", // uint32_t rank
       "u32", // uint32_t item_bytes
+    ],
+    result: "i32",
+  },
+
+  /**
+   * y, a row-major tensor, = x, another, with items around it: `layout` holds, for each of
+   * the `rank` axes (0 to 16), the size of x, and the items added before and behind it. The mode
+   * is a qn_pad_mode; the value is the item whose bytes `item` begins with, of 1, 2, 4 or 8
+   * bytes. But for a constant, an axis that grows is not empty. They do not overlap.
+   *
+   * `int32_t qn_pad(void *y, const void *x, QN_BUFFER const uint64_t *layout, uint32_t rank, QN_BUFFER const uint64_t *item, uint32_t item_bytes, int32_t mode)`
+   */
+  qn_pad: {
+    parameters: [
+      "usize", // void *y
+      "usize", // const void *x
+      "buffer", // const uint64_t *layout
+      "u32", // uint32_t rank
+      "buffer", // const uint64_t *item
+      "u32", // uint32_t item_bytes
+      "i32", // int32_t mode
+    ],
+    result: "i32",
+  },
+
+  /**
+   * y = x[matrices,rows,cols], with 0 in row r where a column is right of r + diagonal or,
+   * with upper != 0, left of it. In place. Items of 1, 2, 4 or 8 bytes.
+   *
+   * `int32_t qn_triangle(void *y, const void *x, uint32_t matrices, uint32_t rows, uint32_t cols, int32_t diagonal, int32_t upper, uint32_t item_bytes)`
+   */
+  qn_triangle: {
+    parameters: [
+      "usize", // void *y
+      "usize", // const void *x
+      "u32", // uint32_t matrices
+      "u32", // uint32_t rows
+      "u32", // uint32_t cols
+      "i32", // int32_t diagonal
+      "i32", // int32_t upper
+      "u32", // uint32_t item_bytes
+    ],
+    result: "i32",
+  },
+
+  /**
+   * y[i] = start + i * step in double precision, but y[count - 1] = last; any dtype but BOOL
+   * and the block dtypes, I64 up to 2^53. An integer that the dtype cannot hold wraps around.
+   *
+   * `int32_t qn_sequence(void *y, size_t count, double start, double step, double last, int32_t dtype)`
+   */
+  qn_sequence: {
+    parameters: [
+      "usize", // void *y
+      "usize", // size_t count
+      "f64", // double start
+      "f64", // double step
+      "f64", // double last
+      "i32", // int32_t dtype
+    ],
+    result: "i32",
+  },
+
+  /**
+   * y[count,classes] = 1 at indices[count], 0 elsewhere, of any dtype but the block dtypes.
+   * Indices, I32 or I64, are 0 .. classes - 1: else QN_BAD_INDEX, and nothing is written.
+   *
+   * `int32_t qn_one_hot(void *y, const void *indices, uint32_t count, uint32_t classes, int32_t dtype, int32_t index_dtype)`
+   */
+  qn_one_hot: {
+    parameters: [
+      "usize", // void *y
+      "usize", // const void *indices
+      "u32", // uint32_t count
+      "u32", // uint32_t classes
+      "i32", // int32_t dtype
+      "i32", // int32_t index_dtype
+    ],
+    result: "i32",
+  },
+
+  /**
+   * y = x with an index in place of the position along `axis`, items of 1, 2, 4 or 8 bytes;
+   * the dense side of `layout` (qn_table_field, `rank` 1 to 16 axes) is y, the table x. An
+   * index, I32 or I64, is from -extent to extent - 1, a negative one counted from the end:
+   * else QN_BAD_INDEX, and nothing is written. They do not overlap.
+   *
+   * `int32_t qn_gather(void *y, const void *x, const void *indices, QN_BUFFER const uint64_t *layout, uint32_t rank, uint32_t axis, uint32_t item_bytes, int32_t index_dtype)`
+   */
+  qn_gather: {
+    parameters: [
+      "usize", // void *y
+      "usize", // const void *x
+      "usize", // const void *indices
+      "buffer", // const uint64_t *layout
+      "u32", // uint32_t rank
+      "u32", // uint32_t axis
+      "u32", // uint32_t item_bytes
+      "i32", // int32_t index_dtype
+    ],
+    result: "i32",
+  },
+
+  /**
+   * y += x at indices, the other way round: the dense side of the layout is x, the table y, no
+   * two elements of which share a place. What goes to one element is added in the order of the
+   * indices. The dtype is F32, F64, F16, BF16, I32 or I64; a half is rounded after each
+   * addition, integers wrap around.
+   *
+   * `int32_t qn_scatter_add(void *y, const void *x, const void *indices, QN_BUFFER const uint64_t *layout, uint32_t rank, uint32_t axis, int32_t dtype, int32_t index_dtype)`
+   */
+  qn_scatter_add: {
+    parameters: [
+      "usize", // void *y
+      "usize", // const void *x
+      "usize", // const void *indices
+      "buffer", // const uint64_t *layout
+      "u32", // uint32_t rank
+      "u32", // uint32_t axis
+      "i32", // int32_t dtype
+      "i32", // int32_t index_dtype
     ],
     result: "i32",
   },

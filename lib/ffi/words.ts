@@ -23,10 +23,10 @@ export class Words {
    * Writes one word.
    *
    * @param index Which.
-   * @param value An integer from 0 to 2^53 - 1.
+   * @param value An integer from -2^53 to 2^53; below 0, as 64 bits with a sign.
    */
   set(index: number, value: number): void {
     this.#halves[2 * index] = value;
-    this.#halves[2 * index + 1] = value < 2 ** 32 ? 0 : value / 2 ** 32;
+    this.#halves[2 * index + 1] = value >= 0 && value < 2 ** 32 ? 0 : Math.floor(value / 2 ** 32);
   }
 }

@@ -16,6 +16,7 @@ import { type Promoted, promotedDType, withDType, withFloat32 } from "./halves.t
 import {
   checkInPlace,
   checkOperand,
+  checkWritable,
   dtypeCodes,
   refuse,
   type ResultOption,
@@ -249,6 +250,7 @@ export function binaryInPlace<T extends Tensor>(
 ): T {
   const { name } = operation;
   checkOperand(name, "the first operand", x);
+  checkWritable(name, "the first operand", x);
   if (typeof y !== "number") {
     checkOperand(name, "the second operand", y);
     const shape = broadcast(name, x.shape, y.shape);

@@ -10,11 +10,11 @@ import {
   checkApart,
   checkOperand,
   dtypeCodes,
-  refuse,
   type ResultOption,
   resultTensor,
   withDense,
 } from "./operands.ts";
+import { refuseIndices } from "./table.ts";
 
 /** What rows of a table are widened to. */
 export type WidenedDType<D extends DType> = D extends "float64" ? "float64" : "float32";
@@ -68,5 +68,5 @@ export function embedding<D extends DType>(
     dtypeCodes[table.dtype],
   );
   if (status === Status.OK) return y;
-  return refuse("embedding", status, y, out, { table, ids });
+  return refuseIndices("embedding", status, y, out, { table, ids }, ids, [0, vocabulary]);
 }

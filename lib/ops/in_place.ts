@@ -16,7 +16,7 @@ import {
   type Operation,
   type Partner,
 } from "./binary.ts";
-import { checkOperand, refuse } from "./operands.ts";
+import { checkOperand, checkWritable, refuse } from "./operands.ts";
 
 const adds: Operation = { name: "addInPlace", code: BinaryOp.ADD, dtypes: numbers };
 const subtracts: Operation = { name: "subInPlace", code: BinaryOp.SUBTRACT, dtypes: numbers };
@@ -162,6 +162,7 @@ export function fill<D extends PlainDType>(x: Tensor<D>, value: ElementSource): 
   const { dtype } = x;
   if (!isPlain(dtype)) throw new TypeError(`fill: x is ${dtype}, which is quantised`);
   checkValue(dtype, value, "fill");
+  checkWritable("fill", "x", x);
   if (!x.isContiguous) {
     using values = Tensor.full(x.shape, value, dtype);
     return x.copyFrom(values);

@@ -20,6 +20,7 @@ export {
   logicalOr,
   notEqual,
 } from "./comparison.ts";
+export { concatenate, stack } from "./concatenate.ts";
 export { all, any, countNonZero } from "./counting.ts";
 export { crossEntropy, type CrossEntropyOptions } from "./cross_entropy.ts";
 export { cumprod, cumsum, type CumulativeOptions } from "./cumulative.ts";
@@ -27,6 +28,8 @@ export { dequantize } from "./dequantize.ts";
 export { embedding, type WidenedDType } from "./embedding.ts";
 export { exp, exp2, expm1, log, log10, log1p, log2 } from "./exponential.ts";
 export { argmax, argmin, type ArgOptions, max, min } from "./extremes.ts";
+export { type AlongAxesOptions, flip, roll } from "./flip.ts";
+export { gather, takeAlongAxis } from "./gather.ts";
 export { geglu, gelu, type GeluOptions } from "./gelu.ts";
 export {
   addInPlace,
@@ -49,7 +52,9 @@ export { matmul } from "./matmul.ts";
 export { logSoftmax, type LogSoftmaxOptions } from "./log_softmax.ts";
 export { logSumExp, norm, type NormOptions } from "./norm.ts";
 export type { SumOption } from "./norm_operands.ts";
+export { oneHot, type OneHotOptions } from "./one_hot.ts";
 export type { OutOption, ResultOption } from "./operands.ts";
+export { pad, type Padding, type PadOptions, type PadWidth } from "./pad.ts";
 export { abs, negative, reciprocal, rsqrt, sign, sqrt, square } from "./powers.ts";
 export type { RealDType, ReduceOptions, SummedDType, WholeDType } from "./reduce.ts";
 export {
@@ -69,9 +74,14 @@ export {
 } from "./rope.ts";
 export { ceil, floor, round } from "./rounding.ts";
 export { sample, type SampleOptions } from "./sample.ts";
+export { indexAdd, indexAddInPlace, scatterAdd, scatterAddInPlace } from "./scatter_add.ts";
 export { softmax, type SoftmaxOptions } from "./softmax.ts";
 export { mean, prod, std, sum, variance, type VarianceOptions } from "./sums.ts";
+export { split } from "./split.ts";
 export { swiglu } from "./swiglu.ts";
 export { type TopK, topK, type TopKDType, type TopKOptions } from "./top_k.ts";
+export type { AlongAxisOptions, AxisOption, IndexDType, Indices } from "./table.ts";
+export { repeat, tile } from "./tile.ts";
+export { type TriangleOptions, tril, triu } from "./triangle.ts";
 export { atan, cos, erf, sin, tan, tanh } from "./trigonometric.ts";
 export { where } from "./where.ts";

@@ -6,10 +6,10 @@
  * into memory of the pool, which goes back before the operation ends, also when
  * it throws. A result never is: `out` must be dense.
  */
-import { type DType, isFloating } from "../core/dtype.ts";
+import { type DType, dtypeLayout, isFloating } from "../core/dtype.ts";
 import { formatShape, sameShape, type Shape } from "../core/shape.ts";
 import { dtypeCodes, statusError } from "../ffi/mod.ts";
-import { endedError, noteWrite, overlaps, Tensor } from "../tensor/mod.ts";
+import { endedError, noteWrite, overlaps, repeatsElements, Tensor } from "../tensor/mod.ts";
 
 /** The option that every operation with a tensor as its result takes. */
 export interface ResultOption<D extends DType> {
@@ -62,6 +62,47 @@ export function checkFloating(operation: string, name: string, tensor: Tensor): 
   throw new TypeError(
     `${operation}: ${name} is ${tensor.dtype}, expected float32, float64, float16 or bfloat16; ` +
       "use cast() first",
+  );
+}
+
+/**
+ * Checks that an operand is alive, and not quantised.
+ *
+ * @param operation Named in the error.
+ * @param name The operand's name, for the error.
+ * @param tensor The operand.
+ * @param dtype What it must be; any but the quantised when left out.
+ * @returns The bytes of an element.
+ * @throws {TypeError} When it is something else.
+ * @throws {DisposedError} When it was disposed of.
+ */
+export function checkPlainOperand(
+  operation: string,
+  name: string,
+  tensor: Tensor,
+  dtype?: DType,
+): number {
+  checkOperand(operation, name, tensor, dtype);
+  const { blockElements, blockBytes } = dtypeLayout(tensor.dtype);
+  if (blockElements === 1) return blockBytes;
+  throw new TypeError(`${operation}: ${name} is ${tensor.dtype}; use dequantize() first`);
+}
+
+/**
+ * Checks that a tensor can be changed where it is.
+ *
+ * @param operation Named in the error.
+ * @param name The operand's name, for the error.
+ * @param tensor The operand.
+ * @throws {TypeError} When it shows elements more than once.
+ */
+export function checkWritable(operation: string, name: string, tensor: Tensor): void {
+  if (tensor.isContiguous) return;
+  const { shape, strides } = tensor;
+  if (!repeatsElements(shape, strides)) return;
+  throw new TypeError(
+    `${operation}: ${name} ${formatShape(shape)} with strides ${formatShape(strides)} shows ` +
+      `elements more than once, so that it cannot be written to; use clone() first`,
   );
 }
 

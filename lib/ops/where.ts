@@ -1,11 +1,18 @@
 /**
  * Each element from one of two tensors.
  */
-import { type DType, dtypeLayout, type PlainDType } from "../core/dtype.ts";
+import type { DType, PlainDType } from "../core/dtype.ts";
 import { native, Status } from "../ffi/mod.ts";
 import type { Tensor } from "../tensor/mod.ts";
 import { broadcast, mustCopy, type ResultOption, writeLayout } from "./binary.ts";
-import { checkInPlace, checkOperand, refuse, resultTensor, withDense } from "./operands.ts";
+import {
+  checkInPlace,
+  checkOperand,
+  checkPlainOperand,
+  refuse,
+  resultTensor,
+  withDense,
+} from "./operands.ts";
 
 /**
  * `condition ? a : b`, element by element. The three shapes broadcast as those of `add`;
@@ -37,12 +44,8 @@ export function where<D extends PlainDType>(
   options: ResultOption<D> = {},
 ): Tensor<D> {
   checkOperand("where", "the condition", condition, "bool");
-  checkOperand("where", "the first operand", a);
+  const itemBytes = checkPlainOperand("where", "the first operand", a);
   checkOperand("where", "the second operand", b, a.dtype);
-  const { blockElements, blockBytes } = dtypeLayout(a.dtype);
-  if (blockElements !== 1) {
-    throw new TypeError(`where: the first operand is ${a.dtype}; use dequantize() first`);
-  }
   const shape = broadcast("where", broadcast("where", a.shape, b.shape), condition.shape);
   const { out } = options;
   const y = resultTensor<DType>("where", out, shape, a.dtype) as Tensor<D>;
@@ -59,7 +62,7 @@ export function where<D extends PlainDType>(
     b.address,
     writeLayout(shape, [condition, a, b]),
     shape.length,
-    blockBytes,
+    itemBytes,
   );
   return status === Status.OK ? y : refuse("where", status, y, out, { condition, a, b });
 }

@@ -4,6 +4,7 @@
 import { dtypeLayout } from "../core/dtype.ts";
 import { formatShape, sameShape, type Shape } from "../core/shape.ts";
 import { check, native, Words } from "../ffi/mod.ts";
+import { repeatsElements } from "./layout.ts";
 import { endedError } from "./lifetime.ts";
 import { overlaps, type Tensor } from "./tensor.ts";
 
@@ -46,23 +47,30 @@ const layout = new Words(3 * 16);
 /**
  * Copies elements between two layouts of one shape, strides in elements; the
  * memory must not overlap.
+ *
+ * @param target The address of the first element that is written.
+ * @param targetStrides One an axis; no element is written twice.
+ * @param source The address of the first element that is read.
+ * @param sourceStrides One an axis; 0 repeats an element, below 0 goes backwards.
+ * @param shape The sizes of the axes, 16 at most.
+ * @param itemBytes The bytes of an element.
+ * @returns A native status.
  */
-function copyElements(
+export function copyElements(
   target: bigint,
   targetStrides: readonly number[],
   source: bigint,
   sourceStrides: readonly number[],
   shape: Shape,
   itemBytes: number,
-  operation: string,
-): void {
+): number {
   for (let axis = 0; axis < shape.length; axis++) {
     layout.set(3 * axis, shape[axis]);
     layout.set(3 * axis + 1, targetStrides[axis]);
     layout.set(3 * axis + 2, sourceStrides[axis]);
   }
   const { symbols } = native();
-  check(symbols.qn_copy_strided(target, source, layout.array, shape.length, itemBytes), operation);
+  return symbols.qn_copy_strided(target, source, layout.array, shape.length, itemBytes);
 }
 
 /**
@@ -72,7 +80,7 @@ function copyElements(
  * @param source What a caller passed.
  * @param operation Named in an error.
  * @throws {DisposedError} When the source was disposed of.
- * @throws {TypeError} When the dtypes differ.
+ * @throws {TypeError} When the dtypes differ, or the target shows an element more than once.
  * @throws {RangeError} When the sizes differ.
  */
 export function checkCopy(target: Tensor, source: Tensor, operation: string): void {
@@ -85,6 +93,13 @@ export function checkCopy(target: Tensor, source: Tensor, operation: string): vo
       `${operation}: ${formatShape(source.shape)} does not fill ${formatShape(target.shape)}`,
     );
   }
+  if (target.isContiguous) return;
+  const { strides } = target;
+  if (!repeatsElements(target.shape, strides)) return;
+  throw new TypeError(
+    `${operation}: the target ${formatShape(target.shape)} with strides ${formatShape(strides)} ` +
+      `shows elements more than once, so that it cannot be written to; use clone() first`,
+  );
 }
 
 /**
@@ -106,7 +121,15 @@ export function copyTensor(target: Tensor, source: Tensor, operation: string): v
   } else {
     const { blockBytes } = dtypeLayout(target.dtype);
     const [to, from] = [target.address, source.address];
-    copyElements(to, target.strides, from, source.strides, target.shape, blockBytes, operation);
+    const status = copyElements(
+      to,
+      target.strides,
+      from,
+      source.strides,
+      target.shape,
+      blockBytes,
+    );
+    check(status, operation);
   }
 }
 

@@ -35,6 +35,18 @@ interface Fillable extends Disposable {
 const item = new BigUint64Array(1);
 
 /**
+ * One element as native functions take it.
+ *
+ * @param dtype Its dtype.
+ * @param value A value of a kind that was checked.
+ * @returns An array that begins with the element's bytes, used again by the next call.
+ */
+export function itemOf(dtype: PlainDType, value: ElementSource): BigUint64Array<ArrayBuffer> {
+  writeElement(dtype, dataView(dtype, item.buffer, 0, byteLengthOf(dtype, 1)), 0, value);
+  return item;
+}
+
+/**
  * Writes one value into every element.
  *
  * @param tensor A dense tensor.
@@ -48,9 +60,8 @@ export function writeFill(
   value: ElementSource,
 ): number {
   const itemBytes = byteLengthOf(dtype, 1);
-  writeElement(dtype, dataView(dtype, item.buffer, 0, itemBytes), 0, value);
   const [rows, cols] = grid(tensor.shape);
-  return native().symbols.qn_fill(tensor.address, item, rows, cols, itemBytes);
+  return native().symbols.qn_fill(tensor.address, itemOf(dtype, value), rows, cols, itemBytes);
 }
 
 /**

@@ -4,9 +4,17 @@
  *
  * A tensor is *dense* when its strides are those that row-major order gives its
  * shape; an axis of size 1 and a tensor without elements have no stride that
- * could differ. Strides are never negative, and no two elements share a place.
+ * could differ. Strides are never negative. Two elements share a place where an axis
+ * is repeated, its stride being 0: such a tensor is read, and never written.
  */
-import { checkShape, formatShape, sameShape, type Shape, sizeOf } from "../core/shape.ts";
+import {
+  broadcastShapes,
+  checkShape,
+  formatShape,
+  sameShape,
+  type Shape,
+  sizeOf,
+} from "../core/shape.ts";
 
 /** The most axes that a tensor may have. */
 const maxAxes = 16;
@@ -255,4 +263,114 @@ export function resolveAxes(axes: readonly number[], rank: number, operation: st
     );
   }
   return order;
+}
+
+/**
+ * Whether a tensor shows elements more than once.
+ *
+ * @param shape The sizes of the axes.
+ * @param strides One an axis.
+ * @returns True when an axis repeats what it shows.
+ */
+export function repeatsElements(shape: Shape, strides: readonly number[]): boolean {
+  return shape.some((extent, axis) => extent > 1 && strides[axis] === 0);
+}
+
+/** Sizes and strides of a view. */
+export interface ViewLayout {
+  /** The sizes of the axes. */
+  readonly shape: number[];
+  /** One an axis, in elements. */
+  readonly strides: number[];
+}
+
+/**
+ * The strides that repeat a tensor's elements to fill a larger shape, as NumPy broadcasts.
+ *
+ * @param target The shape that is asked for.
+ * @param shape The tensor's shape.
+ * @param strides One an axis.
+ * @param operation Named in an error.
+ * @returns One stride an axis of the larger shape.
+ * @throws {RangeError} When the shape does not broadcast to it.
+ */
+export function broadcastStrides(
+  target: Shape,
+  shape: Shape,
+  strides: readonly number[],
+  operation: string,
+): number[] {
+  checkTensorShape(target, operation);
+  const together = broadcastShapes(shape, target);
+  if (together === undefined || !sameShape(together, target)) {
+    throw new RangeError(
+      `${operation}: ${formatShape(shape)} does not broadcast to ${formatShape(target)}; ` +
+        `axes, matched from the last on, are equal, or 1 in the tensor`,
+    );
+  }
+  const lead = target.length - shape.length;
+  return target.map((extent, axis) => {
+    return axis < lead || shape[axis - lead] !== extent ? 0 : strides[axis - lead];
+  });
+}
+
+/**
+ * Axes without those of size 1.
+ *
+ * @param layout The sizes and strides.
+ * @param axes Which axes to leave out; all of size 1 when left out.
+ * @param operation Named in an error.
+ * @returns The axes that are left.
+ * @throws {RangeError} When one that is named has another size.
+ */
+export function squeezeAxes(
+  { shape, strides }: ViewLayout,
+  axes: readonly number[] | undefined,
+  operation: string,
+): ViewLayout {
+  const named = axes?.map((axis) => resolveIndex(axis, shape.length, operation, "axis"));
+  const other = named?.find((axis) => shape[axis] !== 1);
+  if (other !== undefined) {
+    throw new RangeError(
+      `${operation}: axis ${other} of ${formatShape(shape)} has ${shape[other]} elements, not 1`,
+    );
+  }
+  const keeps = (_: number, axis: number) =>
+    named === undefined ? shape[axis] !== 1 : !named.includes(axis);
+  return { shape: shape.filter(keeps), strides: strides.filter(keeps) };
+}
+
+/**
+ * The layout of a diagonal: two axes are left out, and one that walks along both at once
+ * comes last.
+ *
+ * @param layout The sizes and strides.
+ * @param offset How far right of the main diagonal; left of it when negative.
+ * @param axes The rows and the columns.
+ * @param operation Named in an error.
+ * @returns The layout, and the elements before its first.
+ * @throws {RangeError} When the axes are not two of the tensor's, or the offset is no integer.
+ */
+export function diagonalLayout(
+  { shape, strides }: ViewLayout,
+  offset: number,
+  axes: readonly [rows: number, cols: number],
+  operation: string,
+): ViewLayout & { readonly start: number } {
+  const [rows, cols] = axes.map((axis) => resolveIndex(axis, shape.length, operation, "axis"));
+  if (rows === cols) {
+    throw new RangeError(`${operation}: a diagonal is of two axes, not of axis ${rows} alone`);
+  }
+  if (!Number.isSafeInteger(offset)) {
+    throw new RangeError(`${operation}: the offset is an integer, not ${offset}`);
+  }
+  const down = Math.max(-offset, 0);
+  const right = Math.max(offset, 0);
+  const extent = Math.max(Math.min(shape[rows] - down, shape[cols] - right), 0);
+  const others = (_: number, axis: number) => axis !== rows && axis !== cols;
+  return {
+    shape: [...shape.filter(others), extent],
+    strides: [...strides.filter(others), strides[rows] + strides[cols]],
+    start: extent === 0 ? 0 : down * strides[rows] + right * strides[cols],
+  };
 }

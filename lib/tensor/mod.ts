@@ -1,12 +1,13 @@
 /**
  * Tensors: arrays of numbers in pool memory.
  */
-export { copyBytes } from "./copy.ts";
-export { checkValue, type RandomOptions, writeFill } from "./fill.ts";
-export { resolveIndex } from "./layout.ts";
+export { copyBytes, copyElements } from "./copy.ts";
+export { checkValue, itemOf, type RandomOptions, writeFill } from "./fill.ts";
+export { repeatsElements, resolveIndex } from "./layout.ts";
 export { endedError } from "./lifetime.ts";
-export type { SliceOptions } from "./part.ts";
 export { type SaveOptions, saveTensors } from "./save_tensors.ts";
+export type { SequenceDType } from "./make.ts";
+export { checkPlain as checkPlainDType, type SliceOptions } from "./part.ts";
 export type { SharedTensor, ShareOptions } from "./share.ts";
 export { openTensors, TensorFile } from "./tensor_file.ts";
 export { noteWrite, overlaps, packedAddress, Tensor } from "./tensor.ts";

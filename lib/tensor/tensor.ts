@@ -31,6 +31,8 @@ import { checkCopy, copyTensor, fillCopy } from "./copy.ts";
 import type { RandomOptions } from "./fill.ts";
 import { formatTensor } from "./format.ts";
 import {
+  broadcastStrides,
+  diagonalLayout,
   keptShape,
   positionOf,
   reshapeStrides,
@@ -39,9 +41,19 @@ import {
   resolveRange,
   resolveShape,
   spanOf,
+  squeezeAxes,
 } from "./layout.ts";
 import { endedError, endOf, noteEnded, noteMade, noteMoved } from "./lifetime.ts";
-import { make, makeFrom, makeFull, makeNormal } from "./make.ts";
+import {
+  make,
+  makeArange,
+  makeEye,
+  makeFrom,
+  makeFull,
+  makeLinspace,
+  makeNormal,
+  type SequenceDType,
+} from "./make.ts";
 import { nest, type Nested, type Source } from "./nested.ts";
 import { checkPlace, noDataError, notNumericError, Part, type SliceOptions } from "./part.ts";
 import { countWrite, PackedCopy, type Packer } from "./packed_copy.ts";
@@ -225,6 +237,72 @@ export class Tensor<D extends DType = DType> implements Scoped {
     return makeFrom(values, dtype);
   }
 
+  /**
+   * The numbers from `start`, `step` apart, before `stop`, as NumPy's `arange`. Of one
+   * number alone: those from 0 before it.
+   *
+   * @param start The first.
+   * @param stop What the last comes before.
+   * @param step The distance, not 0; 1 when left out.
+   * @param dtype Any but bool and the quantised; float32 when left out.
+   * @returns A vector; an empty one when there is none between.
+   * @throws {RangeError} When a number is not finite or, for integers, no integer that fits.
+   *
+   * @example
+   * ```ts
+   * import { Tensor } from "@quern/quern";
+   *
+   * using x = Tensor.arange(3);
+   * using y = Tensor.arange(10, 0, -4, "int32");
+   * console.log(x.toArray(), y.toArray()); // [0, 1, 2] [10, 6, 2]
+   * ```
+   */
+  static arange<D extends SequenceDType = "float32">(
+    start: number,
+    stop?: number,
+    step?: number,
+    dtype?: D,
+  ): Tensor<D> {
+    return stop === undefined
+      ? makeArange(0, start, step ?? 1, dtype)
+      : makeArange(start, stop, step ?? 1, dtype);
+  }
+
+  /**
+   * Numbers at equal distances, the first and the last of which are given.
+   *
+   * @param start The first.
+   * @param stop The last.
+   * @param count How many.
+   * @param dtype A floating-point dtype; float32 when left out.
+   * @returns A vector.
+   * @throws {RangeError} When a number is not finite, or the count is no size.
+   */
+  static linspace<D extends "float32" | "float64" | "float16" | "bfloat16" = "float32">(
+    start: number,
+    stop: number,
+    count: number,
+    dtype?: D,
+  ): Tensor<D> {
+    return makeLinspace(start, stop, count, dtype);
+  }
+
+  /**
+   * A matrix with 1 on its diagonal and 0 elsewhere.
+   *
+   * @param rows How many rows.
+   * @param cols How many columns; as many as rows when left out.
+   * @param dtype The element type; float32 when left out.
+   * @returns A new tensor.
+   */
+  static eye<D extends PlainDType = "float32">(
+    rows: number,
+    cols?: number,
+    dtype?: D,
+  ): Tensor<D> {
+    return makeEye(rows, cols ?? rows, dtype);
+  }
+
   /** The number of elements. */
   get size(): number {
     return sizeOf(this.shape);
@@ -355,6 +433,75 @@ export class Tensor<D extends DType = DType> implements Scoped {
     const order = resolveAxes(axes, this.shape.length, "Tensor.transpose");
     const { strides } = this;
     return this.#view(0, order.map((axis) => this.shape[axis]), order.map((axis) => strides[axis]));
+  }
+
+  /**
+   * The same elements with one more axis, of size 1.
+   *
+   * @param axis Where it is in the result; counted from the end when negative.
+   * @returns A view, to be disposed of by itself.
+   * @throws {RangeError} When there is no such axis.
+   */
+  unsqueeze(axis: number): Tensor<D> {
+    this.#live("Tensor.unsqueeze");
+    const place = resolveIndex(axis, this.shape.length + 1, "Tensor.unsqueeze", "axis");
+    return this.#view(0, this.shape.toSpliced(place, 0, 1), this.strides.toSpliced(place, 0, 1));
+  }
+
+  /**
+   * The same elements without axes of size 1.
+   *
+   * @param axes Which; all of them when left out.
+   * @returns A view, to be disposed of by itself.
+   * @throws {RangeError} When a named axis is not of size 1.
+   */
+  squeeze(...axes: number[]): Tensor<D> {
+    this.#live("Tensor.squeeze");
+    const named = axes.length === 0 ? undefined : axes;
+    const own = { shape: [...this.shape], strides: this.strides };
+    const { shape, strides } = squeezeAxes(own, named, "Tensor.squeeze");
+    return this.#view(0, shape, strides);
+  }
+
+  /**
+   * The elements repeated to fill a larger shape, without a copy, as NumPy broadcasts. A
+   * view that shows an element more than once cannot be written to.
+   *
+   * @param shape The larger shape.
+   * @returns A view, to be disposed of by itself.
+   * @throws {RangeError} When the tensor does not broadcast to it.
+   * @throws {TypeError} When the dtype is quantised.
+   *
+   * @example
+   * ```ts
+   * import { Tensor } from "@quern/quern";
+   *
+   * using column = Tensor.from([[1], [2]]);
+   * using wide = column.broadcastTo([2, 3]);
+   * console.log(wide.toArray()); // [[1, 1, 1], [2, 2, 2]]
+   * ```
+   */
+  broadcastTo(shape: Shape): Tensor<D> {
+    this.#live("Tensor.broadcastTo");
+    const strides = broadcastStrides(shape, this.shape, this.strides, "Tensor.broadcastTo");
+    return this.#view(0, shape, strides);
+  }
+
+  /**
+   * A diagonal of two axes, without a copy: its elements are the last axis of the view.
+   *
+   * @param offset How far right of the main diagonal; left of it when negative.
+   * @param rows The axis of the rows.
+   * @param cols The axis of the columns.
+   * @returns A view, to be disposed of by itself.
+   * @throws {RangeError} When the axes are not two of the tensor's.
+   * @throws {TypeError} When the dtype is quantised.
+   */
+  diagonal(offset = 0, rows = 0, cols = 1): Tensor<D> {
+    this.#live("Tensor.diagonal");
+    const own = { shape: [...this.shape], strides: this.strides };
+    const { shape, strides, start } = diagonalLayout(own, offset, [rows, cols], "Tensor.diagonal");
+    return this.#view(byteLengthOf(this.dtype, start), shape, strides);
   }
 
   /**

@@ -211,6 +211,9 @@ static int32_t ids[16];
 static const uint64_t spread[] = {4, 8, 8, 8, 8, 1, 1, 1}; /* size, strides of three */
 static const uint64_t turned[] = {8, 1, 4, 4, 8, 1}; /* size, stride of y, stride of x */
 
+static const uint64_t beside[] = {4, 1, 1, 8, 2, 0}; /* size, before and behind */
+static const uint64_t looked_up[] = {4, 3, 3, 8, 8, 1, 8, 1, 1, 0}; /* qn_table_field */
+
 /* A function that returns a status, and one that returns a value. */
 #define CALL(name, ...) \
   static int32_t call_##name(void) { return name(__VA_ARGS__); }
@@ -237,6 +240,12 @@ CALL(qn_fill, y, numbers, 4, 8, 4)
 CALL(qn_random_normal, y, 4, 8, 1, 2, 0.0f, 1.0f, QN_F32)
 CALL(qn_copy, y, x, 4, 32)
 CALL(qn_copy_strided, y, x, turned, 2, 4)
+CALL(qn_pad, y, x, beside, 2, numbers, 4, QN_PAD_REFLECT)
+CALL(qn_triangle, y, x, 2, 4, 8, -1, 1, 4)
+CALL(qn_sequence, y, 100, 0.0, 0.5, 49.5, QN_F32)
+CALL(qn_one_hot, y, ids + 8, 4, 8, QN_F32, QN_I32)
+CALL(qn_gather, y, x, ids + 8, looked_up, 2, 0, 4, QN_I32)
+CALL(qn_scatter_add, y, x, ids + 8, looked_up, 2, 0, QN_F32, QN_I32)
 CALL(qn_dequantize_f32, y, stored, 2, 64, QN_Q8_0)
 CALL(qn_cast, y, x, 4, 8, QN_F16, QN_F32)
 CALL(qn_binary, y, x, z, turned, 2, 0, QN_ADD, QN_F32)
@@ -323,6 +332,12 @@ static const entry table[] = {
     ENTRY_SURE(qn_random_normal, nothing),
     ENTRY_SURE(qn_copy, nothing),
     ENTRY_SURE(qn_copy_strided, nothing),
+    ENTRY_SURE(qn_pad, nothing),
+    ENTRY_SURE(qn_triangle, nothing),
+    ENTRY_SURE(qn_sequence, nothing),
+    ENTRY_SURE(qn_one_hot, nothing),
+    ENTRY_SURE(qn_gather, nothing),
+    ENTRY_SURE(qn_scatter_add, nothing),
     ENTRY_SURE(qn_dequantize_f32, nothing),
     ENTRY_SURE(qn_cast, nothing),
     ENTRY_SURE(qn_binary, nothing),

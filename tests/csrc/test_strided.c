@@ -136,6 +136,51 @@ static void test_threads(void) {
   }
 }
 
+/* Axes of x backwards, in every combination, against the same copy forwards of what lies
+ * the other way round. */
+static void test_backwards(void) {
+  static const uint64_t sizes[][3] = {{3, 5, 7}, {2, 33, 40}, {1, 1, 300}, {40, 17, 1}};
+  for (uint32_t s = 0; s < COUNT_OF(sizes); s += 1) {
+    const uint64_t *size = sizes[s];
+    const uint64_t strides[3] = {size[1] * size[2], size[2], 1};
+    const size_t count = size[0] * size[1] * size[2];
+    for (uint32_t item = 1; item <= 8; item *= 2) {
+      for (uint32_t ways = 0; ways < 16; ways += 1) {
+        char *x = guarded_bytes(count * item);
+        char *y = guarded_bytes(count * item);
+        for (size_t i = 0; i < count * item; i += 1) x[i] = (char)test_random(&test_seed);
+        uint64_t layout[9];
+        size_t first = 0;
+        /* With the fourth bit, y is turned as well. */
+        uint64_t y_stride = 1;
+        for (uint32_t i = 0; i < 3; i += 1) {
+          const uint32_t axis = ways & 8 ? i : 2 - i;
+          const bool back = ways >> axis & 1;
+          layout[3 * axis] = size[axis];
+          layout[3 * axis + 1] = y_stride;
+          layout[3 * axis + 2] = back ? 0 - strides[axis] : strides[axis];
+          if (back) first += (size[axis] - 1) * strides[axis];
+          y_stride *= size[axis];
+        }
+        CHECK_EQ(qn_copy_strided(y, x + first * item, layout, 3, item), QN_OK);
+        bool same = true;
+        for (size_t i = 0; i < count; i += 1) {
+          const size_t at[3] = {i / strides[0], i / strides[1] % size[1], i % size[2]};
+          size_t to = 0;
+          size_t from = 0;
+          for (uint32_t axis = 0; axis < 3; axis += 1) {
+            to += at[axis] * layout[3 * axis + 1];
+            from += (ways >> axis & 1 ? size[axis] - 1 - at[axis] : at[axis]) * strides[axis];
+          }
+          same = same && memcmp(y + to * item, x + from * item, item) == 0;
+        }
+        CHECK(same);
+        release_all();
+      }
+    }
+  }
+}
+
 static void test_sixteen_axes(void) {
   struct case_axes axes = {.rank = 16};
   for (uint32_t i = 0; i < 16; i += 1) {
@@ -189,7 +234,7 @@ static void test_bad_arguments(void) {
 int main(int count, char **arguments) {
   test_begin(count, arguments);
   static void (*const tests[])(void) = {
-      test_random_layouts, test_turned, test_sixteen_axes, test_bad_arguments, test_threads,
+      test_random_layouts, test_turned, test_backwards, test_sixteen_axes, test_bad_arguments, test_threads,
   };
   run_on_each_isa(tests, COUNT_OF(tests));
   return test_finish();

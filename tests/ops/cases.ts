@@ -248,6 +248,98 @@ export const cases: Case[] = [
     widens: true,
   },
   {
+    name: "gather",
+    make: () => [f([2, 5]), i([4, -5, 1])],
+    run: ([x, ids], out) => ops.gather(x as Floats, ids as Ids, { axis: 1, out: out as Floats }),
+    shape: [2, 3],
+  },
+  {
+    name: "takeAlongAxis",
+    make: () => [f([5]), i([1, 0, -1, 1])],
+    run: ([x, ids], out) => ops.takeAlongAxis(x as Floats, ids as Ids, { out: out as Floats }),
+    shape: [4],
+  },
+  {
+    name: "indexAdd",
+    make: () => [f([4, 3]), i([3, 0, 3]), f([3, 3])],
+    run: ([x, ids, source], out) =>
+      ops.indexAdd(x as Floats, ids as Ids, source as Floats, { out: out as Floats }),
+    shape: [4, 3],
+    inPlace: [0],
+  },
+  {
+    name: "scatterAdd",
+    make: () => [f([3]), i([2, 0, 2, -1]), f([4])],
+    run: ([x, ids, source], out) =>
+      ops.scatterAdd(x as Floats, ids as Ids, source as Floats, { out: out as Floats }),
+    shape: [3],
+    inPlace: [0],
+  },
+  {
+    name: "oneHot",
+    make: () => [i([2, 0])],
+    run: ([ids], out) => ops.oneHot(ids as Ids, 3, { out: out as Floats }),
+    shape: [2, 3],
+    dtype: "float32",
+  },
+  {
+    name: "concatenate",
+    make: () => [f([2, 3]), f([2, 1])],
+    run: ([a, b], out) =>
+      ops.concatenate([a as Floats, b as Floats], { axis: -1, out: out as Floats }),
+    shape: [2, 4],
+  },
+  {
+    name: "stack",
+    make: () => [f([2, 3]), f([2, 3])],
+    run: ([a, b], out) => ops.stack([a as Floats, b as Floats], { axis: 1, out: out as Floats }),
+    shape: [2, 2, 3],
+  },
+  {
+    name: "pad",
+    make: () => [f([2, 3])],
+    run: ([x], out) => ops.pad(x as Floats, [1, 2], { mode: "reflect", out: out as Floats }),
+    shape: [5, 6],
+  },
+  {
+    name: "flip",
+    make: () => [f([2, 3])],
+    run: ([x], out) => ops.flip(x as Floats, { out: out as Floats }),
+    shape: [2, 3],
+  },
+  {
+    name: "roll",
+    make: () => [f([2, 3])],
+    run: ([x], out) => ops.roll(x as Floats, [1, -1], { axis: [0, 1], out: out as Floats }),
+    shape: [2, 3],
+  },
+  {
+    name: "tile",
+    make: () => [f([2, 3])],
+    run: ([x], out) => ops.tile(x as Floats, [2, 1, 2], { out: out as Floats }),
+    shape: [2, 2, 6],
+  },
+  {
+    name: "repeat",
+    make: () => [f([2, 3])],
+    run: ([x], out) => ops.repeat(x as Floats, 2, { axis: 1, out: out as Floats }),
+    shape: [2, 6],
+  },
+  {
+    name: "tril",
+    make: () => [f([2, 3, 3])],
+    run: ([x], out) => ops.tril(x as Floats, { out: out as Floats }),
+    shape: [2, 3, 3],
+    inPlace: [0],
+  },
+  {
+    name: "triu",
+    make: () => [f([3, 3])],
+    run: ([x], out) => ops.triu(x as Floats, { diagonal: 1, out: out as Floats }),
+    shape: [3, 3],
+    inPlace: [0],
+  },
+  {
     name: "dequantize",
     make: () => [f([2, 3])],
     run: ([x], out) => dequantize(x, { out: out as Floats }),

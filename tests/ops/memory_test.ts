@@ -11,7 +11,7 @@ import { formatShape } from "../../lib/core/shape.ts";
 import { pool, PooledStorage } from "../../lib/memory/mod.ts";
 import * as ops from "../../lib/ops/mod.ts";
 import { Tensor } from "../../lib/tensor/mod.ts";
-import { cases, dispose, f, type Floats } from "./cases.ts";
+import { cases, dispose, f, type Floats, i, type Ids } from "./cases.ts";
 
 /** The same elements with a gap behind each of them. */
 function strided<D extends DType>(tensor: Tensor<D>): Tensor<D> {
@@ -170,6 +170,15 @@ const others: Record<string, Use> = {
       ops.topK(x as Floats, 2, {
         out: { values: values as Floats, indices: indices as Tensor<"int32"> },
       }),
+  },
+  split: { make: () => [f([2, 3])], run: ([x]) => ops.split(x, 2) },
+  indexAddInPlace: {
+    make: () => [f([2, 3]), i([1]), f([1, 3])],
+    run: ([x, ids, source]) => ops.indexAddInPlace(x as Floats, ids as Ids, source as Floats),
+  },
+  scatterAddInPlace: {
+    make: () => [f([2]), i([1]), f([1])],
+    run: ([x, ids, source]) => ops.scatterAddInPlace(x as Floats, ids as Ids, source as Floats),
   },
   ropeTable: {
     make: () => [f([4]), f([3, 4]), f([3, 4])],

@@ -277,3 +277,68 @@ Deno.test(
     assertEquals(flag.toArray(), 1);
   }),
 );
+
+/** `np.arange(…).tolist()` of NumPy 2.4. */
+const ranges: [start: number, stop: number, step: number, expected: number[]][] = [
+  [0, 3, 1, [0, 1, 2]],
+  [1, 2, 0.25, [1, 1.25, 1.5, 1.75]],
+  [5, 0, -2, [5, 3, 1]],
+  [0, 0, 1, []],
+  [3, 0, 1, []],
+  [0, 1, 3, [0]],
+  [-1.5, 1, 0.5, [-1.5, -1, -0.5, 0, 0.5]],
+];
+
+Deno.test(
+  "Tensor.arange() has the numbers before its end, in every dtype",
+  withoutLeaks(() => {
+    for (const [start, stop, step, expected] of ranges) {
+      using x = Tensor.arange(start, stop, step, "float64");
+      assertEquals(x.toArray(), expected);
+    }
+    for (const dtype of ["float32", "float16", "bfloat16", "int32", "uint8"] as const) {
+      using x = Tensor.arange(2, 9, 3, dtype);
+      assertEquals([x.dtype, x.toArray()], [dtype, [2, 5, 8]]);
+    }
+    using wide = Tensor.arange(2 ** 53 - 2, 2 ** 53, 1, "int64");
+    assertEquals(wide.toArray(), [2n ** 53n - 2n, 2n ** 53n - 1n]);
+    using long = Tensor.arange(100_000);
+    assert(long.data.every((value, index) => value === index));
+    using four = Tensor.arange(4);
+    assertEquals(four.toArray(), [0, 1, 2, 3]);
+    assertThrows(() => Tensor.arange(0, 1, 0), RangeError, "Tensor.arange: the step is not 0");
+    assertThrows(() => Tensor.arange(0, Infinity), RangeError, "stop is a finite number");
+    assertThrows(() => Tensor.arange(0, 1, 0.5, "int32"), RangeError, "0.5 is not an integer");
+    assertThrows(() => Tensor.arange(0, 300, 1, "uint8"), RangeError, "299 is not an integer");
+    assertThrows(() => Tensor.arange(0, 2, 1, "bool" as "int32"), TypeError, '"bool"');
+  }),
+);
+
+Deno.test(
+  "Tensor.linspace() ends at its end, and Tensor.eye() has ones on its diagonal",
+  withoutLeaks(() => {
+    using x = Tensor.linspace(0, 1, 5);
+    assertEquals(x.toArray(), [0, 0.25, 0.5, 0.75, 1]);
+    using tenths = Tensor.linspace(0, 0.3, 4, "float64");
+    assertEquals(tenths.toArray(), [0, 0.09999999999999999, 0.19999999999999998, 0.3]);
+    using one = Tensor.linspace(3, 7, 1);
+    using none = Tensor.linspace(3, 7, 0);
+    assertEquals([one.toArray(), none.toArray()], [[3], []]);
+    assertThrows(() => Tensor.linspace(0, 1, -1), RangeError, "Tensor.linspace");
+    assertThrows(() => Tensor.linspace(0, NaN, 2), RangeError, "stop is a finite number");
+    assertThrows(() => Tensor.linspace(0, 1, 2, "int32" as "float32"), TypeError, "not int32");
+    using wide = Tensor.eye(2, 3);
+    assertEquals(wide.toArray(), [[1, 0, 0], [0, 1, 0]]);
+    using tall = Tensor.eye(3, 1, "int64");
+    assertEquals(tall.toArray(), [[1n], [0n], [0n]]);
+    using square = Tensor.eye(40, 40, "bool");
+    assertEquals(
+      square.toArray(),
+      Array.from({ length: 40 }, (_, i) => {
+        return Array.from({ length: 40 }, (_, j) => i === j ? 1 : 0);
+      }),
+    );
+    using empty = Tensor.eye(0);
+    assertEquals(empty.shape, [0, 0]);
+  }),
+);

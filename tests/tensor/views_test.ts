@@ -6,6 +6,7 @@ import { assert, assertEquals, assertStringIncludes, assertThrows } from "@std/a
 import { withoutLeaks } from "../support/native.ts";
 import { Random } from "../../lib/core/random.ts";
 import { pool } from "../../lib/memory/mod.ts";
+import { add, addInPlace, fill } from "../../lib/ops/mod.ts";
 import { type NestedNumbers, Tensor } from "../../lib/tensor/mod.ts";
 
 /** What a tensor should be: a shape, and a number for each index. */
@@ -302,5 +303,96 @@ Deno.test(
     using moved = part.move();
     assertEquals([part.size, copy.byteLength, copy.data.length, moved.data.length], [2, 8, 2, 2]);
     assertEquals(moved.toArray(), [0, 0]);
+  }),
+);
+
+Deno.test(
+  "unsqueeze() and squeeze() add and leave out axes of size 1, of views too",
+  withoutLeaks(() => {
+    using x = Tensor.from([[1, 2, 3], [4, 5, 6]]);
+    using turned = x.transpose();
+    for (const [axis, shape] of [[0, [1, 3, 2]], [1, [3, 1, 2]], [-1, [3, 2, 1]]] as const) {
+      using more = turned.unsqueeze(axis);
+      assertEquals([more.shape, more.get(...shape.map((extent) => extent - 1))], [shape, 6]);
+      using less = more.squeeze();
+      using named = more.squeeze(axis);
+      assertEquals([less.toArray(), named.toArray()], [turned.toArray(), turned.toArray()]);
+    }
+    assertThrows(() => x.unsqueeze(3), RangeError, "axis 3 is out of range for 3 axes");
+    assertThrows(() => x.squeeze(0), RangeError, "axis 0 of [2, 3] has 2 elements, not 1");
+    using one = Tensor.ones([1, 1]);
+    using scalar = one.squeeze();
+    assertEquals(scalar.shape, []);
+  }),
+);
+
+Deno.test(
+  "broadcastTo() repeats elements without a copy, and is never written to",
+  withoutLeaks(() => {
+    using column = Tensor.from([[1], [2]]);
+    using wide = column.broadcastTo([2, 2, 3]);
+    assertEquals([wide.strides, wide.isContiguous], [[0, 1, 0], false]);
+    assertEquals(wide.toArray(), [[[1, 1, 1], [2, 2, 2]], [[1, 1, 1], [2, 2, 2]]]);
+    using copy = wide.clone();
+    assertEquals(copy.toArray(), wide.toArray());
+    using flat = wide.reshape([12]);
+    assertEquals(flat.toArray(), [1, 1, 1, 2, 2, 2, 1, 1, 1, 2, 2, 2]);
+    using part = wide.slice(1, 2, { axis: 1 });
+    using turned = part.transpose();
+    assertEquals(turned.toArray(), [[[2, 2]], [[2, 2]], [[2, 2]]]);
+    using other = Tensor.zeros([2, 2, 3]);
+    for (
+      const write of [
+        () => wide.copyFrom(other),
+        () => addInPlace(wide, other),
+        () => addInPlace(wide, 1),
+        () => fill(wide, 0),
+        () => add(other, 1, { out: wide }),
+      ]
+    ) {
+      assertThrows(write, TypeError);
+    }
+    assertThrows(() => wide.data, TypeError);
+    assertEquals(column.toArray(), [[1], [2]]);
+    addInPlace(other, wide);
+    assertEquals(other.toArray(), wide.toArray());
+    assertThrows(() => column.broadcastTo([3, 3]), RangeError, "[2, 1] does not broadcast to");
+    assertThrows(() => column.broadcastTo([2]), RangeError, "[2, 1] does not broadcast to [2]");
+    using same = column.broadcastTo([2, 1]);
+    assert(same.isContiguous);
+    using none = column.broadcastTo([0, 2, 4]);
+    assertEquals(none.toArray(), []);
+  }),
+);
+
+Deno.test(
+  "diagonal() walks along two axes at once, and can be written to",
+  withoutLeaks(() => {
+    const shape = [3, 4, 5];
+    using x = Tensor.arange(60);
+    using cube = x.reshape(shape);
+    for (const [rows, cols] of [[0, 1], [1, 0], [0, 2], [-1, 1]]) {
+      const [down, across] = [rows, cols].map((axis) => (axis + 3) % 3);
+      const rest = 3 - down - across;
+      for (let offset = -6; offset <= 6; offset++) {
+        using view = cube.diagonal(offset, rows, cols);
+        const [skip, right] = [Math.max(-offset, 0), Math.max(offset, 0)];
+        const extent = Math.max(Math.min(shape[down] - skip, shape[across] - right), 0);
+        assertEquals(view.shape, [shape[rest], extent]);
+        for (let i = 0; i < shape[rest]; i++) {
+          for (let j = 0; j < extent; j++) {
+            const place = [i, i, i].with(down, j + skip).with(across, j + right);
+            assertEquals(view.get(i, j), cube.get(...place));
+          }
+        }
+      }
+    }
+    using square = Tensor.zeros([2, 3]);
+    using diagonal = square.diagonal(1);
+    fill(diagonal, 1);
+    assertEquals(square.toArray(), [[0, 1, 0], [0, 0, 1]]);
+    assertThrows(() => square.diagonal(0, 1, 1), RangeError, "of two axes, not of axis 1 alone");
+    assertThrows(() => square.diagonal(0, 0, 2), RangeError, "axis 2");
+    assertThrows(() => square.diagonal(0.5), RangeError, "the offset is an integer");
   }),
 );

@@ -1,0 +1,106 @@
+/*
+ * kernels/scatter_add.c: elements, or whole slices, added to a table by their indices.
+ *
+ * Contract: dispatch/kernels.inc. Rows go one after the other, and the columns of a row
+ * too, so that what goes to one place is added in the order of the indices.
+ */
+#include <stdbool.h>
+
+#include "base/half.h"
+#include "dispatch/kernel_table.h"
+#include "kernels/table.h"
+
+/* One element of y += one of x. Halves are added as floats, and each sum is rounded. */
+QN_INLINE void add_f32(char *y, const char *x) {
+  float a, b;
+  memcpy(&a, y, sizeof a);
+  memcpy(&b, x, sizeof b);
+  a += b;
+  memcpy(y, &a, sizeof a);
+}
+
+QN_INLINE void add_f64(char *y, const char *x) {
+  double a, b;
+  memcpy(&a, y, sizeof a);
+  memcpy(&b, x, sizeof b);
+  a += b;
+  memcpy(y, &a, sizeof a);
+}
+
+QN_INLINE void add_i32(char *y, const char *x) {
+  uint32_t a, b;
+  memcpy(&a, y, sizeof a);
+  memcpy(&b, x, sizeof b);
+  a += b;
+  memcpy(y, &a, sizeof a);
+}
+
+QN_INLINE void add_i64(char *y, const char *x) {
+  uint64_t a, b;
+  memcpy(&a, y, sizeof a);
+  memcpy(&b, x, sizeof b);
+  a += b;
+  memcpy(y, &a, sizeof a);
+}
+
+QN_INLINE void add_f16(char *y, const char *x) {
+  uint16_t a, b;
+  memcpy(&a, y, sizeof a);
+  memcpy(&b, x, sizeof b);
+  a = qn_f16_from_f32(qn_f32_from_f16(a) + qn_f32_from_f16(b));
+  memcpy(y, &a, sizeof a);
+}
+
+QN_INLINE void add_bf16(char *y, const char *x) {
+  uint16_t a, b;
+  memcpy(&a, y, sizeof a);
+  memcpy(&b, x, sizeof b);
+  a = qn_bf16_from_f32(qn_f32_from_bf16(a) + qn_f32_from_bf16(b));
+  memcpy(y, &a, sizeof a);
+}
+
+/* Slices of elements side by side: a loop that becomes vectors, as x is not y. */
+QN_INLINE void add_slice(char *restrict y, const char *restrict x, size_t count, size_t item,
+                         void (*add)(char *y, const char *x)) {
+  for (size_t i = 0; i < count; i += 1) add(y + i * item, x + i * item);
+}
+
+QN_INLINE void add_all(char *y, const char *x, const struct table *table, size_t item, int wide,
+                       void (*add)(char *y, const char *x)) {
+  const size_t x_col = table->strides[DENSE_SIDE][1];
+  const size_t y_col = table->strides[TABLE_SIDE][1];
+  const size_t index_col = table->strides[INDEX_SIDE][1];
+  const bool slices = index_col == 0 && x_col == item && y_col == item;
+  for (size_t r = 0; r < table->rows; r += 1) {
+    const char *from = x + r * table->strides[DENSE_SIDE][0];
+    char *to = y + r * table->strides[TABLE_SIDE][0];
+    const size_t at = r * table->strides[INDEX_SIDE][0];
+    if (slices) {
+      add_slice(to + step_of(table, at, wide), from, table->cols, item, add);
+      continue;
+    }
+    for (size_t c = 0; c < table->cols; c += 1) {
+      add(to + c * y_col + step_of(table, at + c * index_col, wide), from + c * x_col);
+    }
+  }
+}
+
+QN_INLINE void add_any(char *y, const char *x, const struct table *table, int32_t dtype,
+                       int wide) {
+  switch (dtype) {
+    case QN_F32: add_all(y, x, table, 4, wide, add_f32); return;
+    case QN_F64: add_all(y, x, table, 8, wide, add_f64); return;
+    case QN_F16: add_all(y, x, table, 2, wide, add_f16); return;
+    case QN_BF16: add_all(y, x, table, 2, wide, add_bf16); return;
+    case QN_I32: add_all(y, x, table, 4, wide, add_i32); return;
+    default: add_all(y, x, table, 8, wide, add_i64); return;
+  }
+}
+
+void QN_VARIANT(scatter_add)(char *y, const char *x, const void *indices, size_t rows, size_t cols,
+                             const size_t strides[3][2], size_t slice, size_t extent,
+                             int32_t dtype, int32_t index_dtype) {
+  const struct table table = {indices, rows, cols, strides, slice, extent};
+  if (index_dtype == QN_I64) add_any(y, x, &table, dtype, 1);
+  else add_any(y, x, &table, dtype, 0);
+}

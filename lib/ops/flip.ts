@@ -1,0 +1,141 @@
+/**
+ * Elements in another order along axes: backwards, or moved on.
+ */
+import type { DType, PlainDType } from "../core/dtype.ts";
+import { formatShape, type Shape, stridesOf } from "../core/shape.ts";
+import { Status } from "../ffi/mod.ts";
+import { copyElements, resolveIndex, type Tensor } from "../tensor/mod.ts";
+import { checkApart, checkPlainOperand, refuse, resultTensor } from "./operands.ts";
+
+/** How an operation along one axis or several gives its result. */
+export interface AlongAxesOptions<D extends DType> {
+  /** The axis, or several; negative ones count from the end. */
+  axis?: number | readonly number[];
+  /** Where to write the result, which must be contiguous; a new tensor when left out. */
+  out?: Tensor<D>;
+}
+
+/**
+ * The elements backwards.
+ *
+ * @param x Any dtype but the quantised.
+ * @param options The axes, all of them when left out, and where to write the result, apart
+ *   from `x`.
+ * @returns The shape of `x`.
+ * @throws {RangeError} When there is no such axis.
+ *
+ * @example
+ * ```ts
+ * import { flip, Tensor } from "@quern/quern";
+ *
+ * using x = Tensor.from([[1, 2], [3, 4]]);
+ * using y = flip(x, { axis: 1 });
+ * console.log(y.toArray()); // [[2, 1], [4, 3]]
+ * ```
+ */
+export function flip<D extends PlainDType>(
+  x: Tensor<D>,
+  options: AlongAxesOptions<D> = {},
+): Tensor<D> {
+  const itemBytes = checkPlainOperand("flip", "x", x);
+  const axes = axesOf("flip", x.shape, options.axis ?? [...x.shape.keys()]);
+  const y = resultTensor<DType>("flip", options.out, x.shape, x.dtype) as Tensor<D>;
+  checkApart("flip", options.out, "x", x);
+  if (y.size === 0) return y;
+  const strides = x.strides;
+  let first = 0;
+  for (const axis of axes) {
+    first += (x.shape[axis] - 1) * strides[axis];
+    strides[axis] = -strides[axis];
+  }
+  const from = x.address + BigInt(first * itemBytes);
+  const status = copyElements(y.address, stridesOf(x.shape), from, strides, x.shape, itemBytes);
+  return status === Status.OK ? y : refuse("flip", status, y, options.out, { x });
+}
+
+/**
+ * The elements moved on along axes; those that leave at one end come in at the other.
+ *
+ * @param x Any dtype but the quantised.
+ * @param shift How far, towards the end, or towards the start when negative; one number, or one
+ *   for each axis.
+ * @param options The axes, the first when left out, and where to write the result, apart
+ *   from `x`.
+ * @returns The shape of `x`.
+ * @throws {RangeError} When there is no such axis, or a shift is no integer.
+ *
+ * @example
+ * ```ts
+ * import { roll, Tensor } from "@quern/quern";
+ *
+ * using x = Tensor.from([1, 2, 3, 4]);
+ * using y = roll(x, 1);
+ * console.log(y.toArray()); // [4, 1, 2, 3]
+ * ```
+ */
+export function roll<D extends PlainDType>(
+  x: Tensor<D>,
+  shift: number | readonly number[],
+  options: AlongAxesOptions<D> = {},
+): Tensor<D> {
+  const itemBytes = checkPlainOperand("roll", "x", x);
+  const axes = axesOf("roll", x.shape, options.axis ?? 0);
+  const shifts = typeof shift === "number" ? axes.map(() => shift) : shift;
+  if (!Array.isArray(shifts) || shifts.length !== axes.length || !shifts.every(Number.isInteger)) {
+    throw new RangeError(
+      `roll: shift ${JSON.stringify(shift)} is not an integer for each of axes ` +
+        formatShape(axes),
+    );
+  }
+  const y = resultTensor<DType>("roll", options.out, x.shape, x.dtype) as Tensor<D>;
+  checkApart("roll", options.out, "x", x);
+  if (y.size === 0) return y;
+  const strides = stridesOf(x.shape);
+  for (const { shape, from, to } of piecesOf(x, strides, axes, shifts)) {
+    const [target, source] = [y.address + BigInt(to * itemBytes), BigInt(from * itemBytes)];
+    const status = copyElements(
+      target,
+      strides,
+      x.address + source,
+      x.strides,
+      shape,
+      itemBytes,
+    );
+    if (status !== Status.OK) return refuse("roll", status, y, options.out, { x });
+  }
+  return y;
+}
+
+/** A part of a tensor that moves as one; places are in elements from the first. */
+interface Piece {
+  readonly shape: Shape;
+  readonly from: number;
+  readonly to: number;
+}
+
+/** Each axis that is rolled cuts all pieces in two: what stays before its end, and what leaves. */
+function piecesOf(
+  x: Tensor,
+  strides: readonly number[],
+  axes: readonly number[],
+  shifts: readonly number[],
+): Piece[] {
+  let pieces: Piece[] = [{ shape: x.shape, from: 0, to: 0 }];
+  axes.forEach((axis, index) => {
+    const extent = x.shape[axis];
+    const shift = ((shifts[index] % extent) + extent) % extent;
+    if (shift === 0) return;
+    pieces = pieces.flatMap(({ shape, from, to }) => [
+      { shape: shape.with(axis, extent - shift), from, to: to + shift * strides[axis] },
+      { shape: shape.with(axis, shift), from: from + (extent - shift) * x.strides[axis], to },
+    ]);
+  });
+  return pieces;
+}
+
+function axesOf(operation: string, shape: Shape, axis: number | readonly number[]): number[] {
+  const given = typeof axis === "number" ? [axis] : axis;
+  const axes = given.map((one) => resolveIndex(one, shape.length, operation, "axis"));
+  if (new Set(axes).size === axes.length) return axes;
+  throw new RangeError(`${operation}: axes ${formatShape(given)} name an axis twice`);
+}

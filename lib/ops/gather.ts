@@ -1,0 +1,122 @@
+/**
+ * Elements of a tensor by their indices along an axis.
+ */
+import type { DType, PlainDType } from "../core/dtype.ts";
+import { type Shape, sizeOf, stridesOf } from "../core/shape.ts";
+import { native, Status } from "../ffi/mod.ts";
+import type { Tensor } from "../tensor/mod.ts";
+import { checkApart, checkPlainOperand, dtypeCodes, resultTensor, withDense } from "./operands.ts";
+import {
+  type AlongAxisOptions,
+  checkIndices,
+  type Indices,
+  refuseIndices,
+  repeatedStrides,
+  shapeAlong,
+  type TableStrides,
+  writeTableLayout,
+} from "./table.ts";
+
+/**
+ * Whole slices of a tensor along an axis: `take` of NumPy, `index_select` of PyTorch.
+ *
+ * @param x Any dtype but the quantised.
+ * @param indices int32 or int64, of any shape; negative ones count from the end.
+ * @param options The axis, and where to write the result, apart from the operands.
+ * @returns The shape of `x` with that of the indices in place of the axis.
+ * @throws {RangeError} When an index is out of range; nothing is written then.
+ *
+ * @example
+ * ```ts
+ * import { gather, Tensor } from "@quern/quern";
+ *
+ * using x = Tensor.from([[1, 2, 3], [4, 5, 6]]);
+ * using last = Tensor.from([-1, 0], "int32");
+ * using y = gather(x, last, { axis: 1 });
+ * console.log(y.toArray()); // [[3, 1], [6, 4]]
+ * ```
+ */
+export function gather<D extends PlainDType>(
+  x: Tensor<D>,
+  indices: Indices,
+  options: AlongAxisOptions<D> = {},
+): Tensor<D> {
+  checkPlainOperand("gather", "x", x);
+  const axis = checkIndices("gather", x, indices, options.axis ?? 0);
+  if (!indices.isContiguous) return withDense([x, indices], gather<D>, options);
+  const { shape, strides } = x;
+  const result = [...shape.slice(0, axis), ...indices.shape, ...shape.slice(axis + 1)];
+  const walked = shape.with(axis, indices.size);
+  const still = shape.map((_, index) => index === axis ? 1 : 0);
+  const all = { dense: stridesOf(walked), table: strides, indices: still };
+  return readTable("gather", x, indices, axis, result, walked, all, options.out);
+}
+
+/**
+ * One element for each index, along an axis: `take_along_axis` of NumPy, `gather` of PyTorch.
+ * `y[i][j] = x[i][indices[i][j]]` for axis 1 of two.
+ *
+ * @param x Any dtype but the quantised.
+ * @param indices int32 or int64, with as many axes as `x`, which are broadcast to each other but
+ *   for the axis; negative ones count from the end.
+ * @param options The axis, and where to write the result, apart from the operands.
+ * @returns The shape of the indices.
+ * @throws {RangeError} When an index is out of range, or the shapes do not fit each other.
+ *
+ * @example
+ * ```ts
+ * import { takeAlongAxis, Tensor } from "@quern/quern";
+ *
+ * using x = Tensor.from([[1, 2, 3], [4, 5, 6]]);
+ * using best = Tensor.from([[2], [0]], "int32");
+ * using y = takeAlongAxis(x, best, { axis: 1 });
+ * console.log(y.toArray()); // [[3], [4]]
+ * ```
+ */
+export function takeAlongAxis<D extends PlainDType>(
+  x: Tensor<D>,
+  indices: Indices,
+  options: AlongAxisOptions<D> = {},
+): Tensor<D> {
+  const name = "takeAlongAxis";
+  checkPlainOperand(name, "x", x);
+  const axis = checkIndices(name, x, indices, options.axis ?? 0);
+  const shape = shapeAlong(name, x, indices, axis);
+  if (!indices.isContiguous) return withDense([x, indices], takeAlongAxis<D>, options);
+  const all = {
+    dense: stridesOf(shape),
+    table: repeatedStrides(x, shape).with(axis, x.strides[axis]),
+    indices: repeatedStrides(indices, shape),
+  };
+  return readTable(name, x, indices, axis, shape, shape, all, options.out);
+}
+
+/** Makes the result and the native call; `walked` is the result's shape, axis for axis of `x`. */
+function readTable<D extends PlainDType>(
+  name: string,
+  x: Tensor<D>,
+  indices: Indices,
+  axis: number,
+  shape: Shape,
+  walked: Shape,
+  strides: TableStrides,
+  out: Tensor<D> | undefined,
+): Tensor<D> {
+  const y = resultTensor<DType>(name, out, shape, x.dtype) as Tensor<D>;
+  checkApart(name, out, "x", x);
+  checkApart(name, out, "indices", indices);
+  const extent = x.shape[axis];
+  const itemBytes = y.size === 0 ? 1 : y.byteLength / sizeOf(shape);
+  const status = native().symbols.qn_gather(
+    y.address,
+    x.address,
+    indices.address,
+    writeTableLayout(extent, indices.size, walked, strides),
+    walked.length,
+    axis,
+    itemBytes,
+    dtypeCodes[indices.dtype],
+  );
+  if (status === Status.OK) return y;
+  return refuseIndices(name, status, y, out, { x, indices }, indices, [-extent, extent]);
+}

@@ -1,0 +1,279 @@
+/**
+ * Additions to elements that are named by indices along an axis. What goes to one element
+ * is added in the order of the indices, whatever the number of threads.
+ */
+import type { DType } from "../core/dtype.ts";
+import { broadcastShapes, formatShape, sameShape, type Shape, stridesOf } from "../core/shape.ts";
+import { native, Status } from "../ffi/mod.ts";
+import { noteWrite, type Tensor } from "../tensor/mod.ts";
+import { type Arithmetic, numbers } from "./binary.ts";
+import {
+  checkApart,
+  checkInPlace,
+  checkOperand,
+  checkShapeIs,
+  checkWritable,
+  dtypeCodes,
+  resultTensor,
+  withDense,
+} from "./operands.ts";
+import {
+  type AlongAxisOptions,
+  type AxisOption,
+  checkIndices,
+  type Indices,
+  refuseIndices,
+  repeatedStrides,
+  shapeAlong,
+  writeTableLayout,
+} from "./table.ts";
+
+/** How elements of the source, and indices, are matched with axes of `x`. */
+interface Match {
+  /** The sizes of the axes; along the indexed one, how many indices an element of it has. */
+  readonly shape: Shape;
+  /** The strides of the source. */
+  readonly source: readonly number[];
+  /** The strides of the indices. */
+  readonly indices: readonly number[];
+}
+
+/** What both operations differ in: how operands match. Throws where they do not. */
+type Matcher = (
+  name: string,
+  x: Tensor,
+  indices: Tensor,
+  source: Tensor,
+  axis: number,
+) => Match;
+
+/**
+ * `x` with whole slices added along an axis: `index_add` of PyTorch, the gradient of `gather`.
+ *
+ * @param x Any dtype but uint8, bool and the quantised.
+ * @param indices int32 or int64, of any shape; negative ones count from the end.
+ * @param source The same dtype, with the shape of `gather(x, indices)`.
+ * @param options The axis; `out` may be `x`.
+ * @returns The shape of `x`.
+ * @throws {RangeError} When an index is out of range, or the source has another shape.
+ *
+ * @example
+ * ```ts
+ * import { indexAdd, Tensor } from "@quern/quern";
+ *
+ * using x = Tensor.zeros([3, 2]);
+ * using rows = Tensor.from([2, 0, 2], "int32");
+ * using source = Tensor.from([[1, 2], [3, 4], [5, 6]]);
+ * using y = indexAdd(x, rows, source);
+ * console.log(y.toArray()); // [[3, 4], [0, 0], [6, 8]]
+ * ```
+ */
+export function indexAdd<D extends Arithmetic>(
+  x: Tensor<D>,
+  indices: Indices,
+  source: Tensor<D>,
+  options: AlongAxisOptions<D> = {},
+): Tensor<D> {
+  return addToCopy(indices, source, "indexAdd", x, options, matchSlices);
+}
+
+/**
+ * Adds whole slices to `x`, contiguous or not, as {@linkcode indexAdd}.
+ *
+ * @param x Any dtype but uint8, bool and the quantised; changed. Halves are rounded after each
+ *   addition.
+ * @param indices int32 or int64, of any shape; negative ones count from the end.
+ * @param source The same dtype, with the shape of `gather(x, indices)`.
+ * @param options The axis.
+ * @returns `x`.
+ * @throws {RangeError} When an index is out of range; nothing is written then.
+ */
+export function indexAddInPlace<D extends Arithmetic>(
+  x: Tensor<D>,
+  indices: Indices,
+  source: Tensor<D>,
+  options: AxisOption = {},
+): Tensor<D> {
+  return addInto(indices, source, "indexAddInPlace", x, options, matchSlices);
+}
+
+/**
+ * `x` with one element added for each index along an axis: `scatter_add` of PyTorch, the
+ * gradient of `takeAlongAxis`. `y[i][indices[i][j]] += source[i][j]` for axis 1 of two.
+ *
+ * @param x Any dtype but uint8, bool and the quantised.
+ * @param indices int32 or int64, with as many axes as `x`; negative ones count from the end.
+ * @param source The same dtype and number of axes. Source and indices are broadcast to each other;
+ *   together they have the sizes of `x` but for the axis.
+ * @param options The axis; `out` may be `x`.
+ * @returns The shape of `x`.
+ * @throws {RangeError} When an index is out of range, or the shapes do not fit each other.
+ *
+ * @example
+ * ```ts
+ * import { scatterAdd, Tensor } from "@quern/quern";
+ *
+ * using x = Tensor.zeros([2, 3]);
+ * using places = Tensor.from([[2, 2], [0, 1]], "int32");
+ * using source = Tensor.from([[1, 2], [3, 4]]);
+ * using y = scatterAdd(x, places, source, { axis: 1 });
+ * console.log(y.toArray()); // [[0, 0, 3], [3, 4, 0]]
+ * ```
+ */
+export function scatterAdd<D extends Arithmetic>(
+  x: Tensor<D>,
+  indices: Indices,
+  source: Tensor<D>,
+  options: AlongAxisOptions<D> = {},
+): Tensor<D> {
+  return addToCopy(indices, source, "scatterAdd", x, options, matchElements);
+}
+
+/**
+ * Adds one element for each index to `x`, contiguous or not, as {@linkcode scatterAdd}.
+ *
+ * @param x Any dtype but uint8, bool and the quantised; changed. Halves are rounded after each
+ *   addition.
+ * @param indices int32 or int64, with as many axes as `x`; negative ones count from the end.
+ * @param source The same dtype and number of axes.
+ * @param options The axis.
+ * @returns `x`.
+ * @throws {RangeError} When an index is out of range; nothing is written then.
+ */
+export function scatterAddInPlace<D extends Arithmetic>(
+  x: Tensor<D>,
+  indices: Indices,
+  source: Tensor<D>,
+  options: AxisOption = {},
+): Tensor<D> {
+  return addInto(indices, source, "scatterAddInPlace", x, options, matchElements);
+}
+
+/** The axes of the indices take the place of the indexed one in the source. */
+function matchSlices(
+  name: string,
+  x: Tensor,
+  indices: Tensor,
+  source: Tensor,
+  axis: number,
+): Match {
+  const before = x.shape.slice(0, axis);
+  const after = x.shape.slice(axis + 1);
+  checkShapeIs(name, "source", source, [...before, ...indices.shape, ...after]);
+  const shape = x.shape.with(axis, indices.size);
+  return {
+    shape,
+    source: indices.shape.length === 1 ? source.strides : stridesOf(shape),
+    indices: shape.map((_, index) => index === axis ? 1 : 0),
+  };
+}
+
+function matchElements(
+  name: string,
+  x: Tensor,
+  indices: Tensor,
+  source: Tensor,
+  axis: number,
+): Match {
+  const along = shapeAlong(name, x, indices, axis);
+  const shape = source.shape.length === x.shape.length
+    ? broadcastShapes(source.shape, along)
+    : undefined;
+  if (shape === undefined || !sameShape(shape.with(axis, 0), x.shape.with(axis, 0))) {
+    throw new RangeError(
+      `${name}: source ${formatShape(source.shape)} does not fit indices ` +
+        `${formatShape(indices.shape)} and x ${formatShape(x.shape)} along axis ${axis}`,
+    );
+  }
+  const [from, at] = [repeatedStrides(source, shape), repeatedStrides(indices, shape)];
+  return { shape, source: from, indices: at };
+}
+
+function checkOperands(
+  name: string,
+  x: Tensor,
+  indices: Tensor,
+  source: Tensor,
+  axis = 0,
+): number {
+  checkOperand(name, "x", x);
+  if (!numbers.some((dtype) => dtype === x.dtype)) {
+    throw new TypeError(`${name}: x is ${x.dtype}, expected ${numbers.join(", ")}`);
+  }
+  const place = checkIndices(name, x, indices, axis);
+  checkOperand(name, "source", source, x.dtype);
+  return place;
+}
+
+/** Whether strides say where all elements are: those of one axis of indices always do. */
+function mustCopy(indices: Tensor, source: Tensor): boolean {
+  return !indices.isContiguous || (indices.shape.length !== 1 && !source.isContiguous);
+}
+
+function addToCopy<D extends Arithmetic>(
+  indices: Indices,
+  source: Tensor<D>,
+  name: string,
+  x: Tensor<D>,
+  options: AlongAxisOptions<D>,
+  match: Matcher,
+): Tensor<D> {
+  const axis = checkOperands(name, x, indices, source, options.axis);
+  const matched = match(name, x, indices, source, axis);
+  if (mustCopy(indices, source)) {
+    return withDense([indices, source], addToCopy<D>, name, x, options, match);
+  }
+  const { out } = options;
+  const y = resultTensor<DType>(name, out, x.shape, x.dtype) as Tensor<D>;
+  checkInPlace(name, out, "x", x);
+  checkApart(name, out, "indices", indices);
+  checkApart(name, out, "source", source);
+  y.copyFrom(x);
+  return addAt(name, y, out, indices, source, axis, matched);
+}
+
+function addInto<D extends Arithmetic>(
+  indices: Indices,
+  source: Tensor<D>,
+  name: string,
+  x: Tensor<D>,
+  options: AxisOption,
+  match: Matcher,
+): Tensor<D> {
+  const axis = checkOperands(name, x, indices, source, options.axis);
+  const matched = match(name, x, indices, source, axis);
+  checkWritable(name, "x", x);
+  checkApart(name, x, "indices", indices, "x");
+  checkApart(name, x, "source", source, "x");
+  if (mustCopy(indices, source)) {
+    return withDense([indices, source], addInto<D>, name, x, options, match);
+  }
+  noteWrite(x);
+  return addAt(name, x, x, indices, source, axis, matched);
+}
+
+function addAt<D extends Arithmetic>(
+  name: string,
+  y: Tensor<D>,
+  out: Tensor | undefined,
+  indices: Indices,
+  source: Tensor<D>,
+  axis: number,
+  matched: Match,
+): Tensor<D> {
+  const extent = y.shape[axis];
+  const strides = { dense: matched.source, table: y.strides, indices: matched.indices };
+  const status = native().symbols.qn_scatter_add(
+    y.address,
+    source.address,
+    indices.address,
+    writeTableLayout(extent, indices.size, matched.shape, strides),
+    y.shape.length,
+    axis,
+    dtypeCodes[y.dtype],
+    dtypeCodes[indices.dtype],
+  );
+  if (status === Status.OK) return y;
+  const operands = { x: y, indices, source };
+  return refuseIndices(name, status, y, out, operands, indices, [-extent, extent]);
+}

@@ -9,6 +9,7 @@
  */
 import { MARKS, REMOVED } from "./bert_characters.ts";
 
+const PRINTABLE_ASCII = /^[ -~]*$/;
 const IDEOGRAPH = new RegExp(
   "[\u4E00-\u9FFF\u3400-\u4DBF\u{20000}-\u{2A6DF}\u{2A700}-\u{2B73F}\u{2B740}-\u{2B81F}" +
     "\u{2B920}-\u{2CEAF}\uF900-\uFAFF\u{2F800}-\u{2FA1F}]",
@@ -23,6 +24,8 @@ const IDEOGRAPH = new RegExp(
  * @returns The text, its words still to be split.
  */
 export function normalizeBert(text: string, lowercase: boolean, stripAccents: boolean): string {
+  // Of printable ASCII only the case can change.
+  if (PRINTABLE_ASCII.test(text)) return lowercase ? text.toLowerCase() : text;
   let result = text.replace(REMOVED, "").replace(/\p{White_Space}/gu, " ");
   result = result.replace(IDEOGRAPH, " $& ");
   if (stripAccents) result = result.normalize("NFD").replace(MARKS, "");

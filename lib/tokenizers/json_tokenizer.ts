@@ -14,6 +14,7 @@ import { SpecialSplitter } from "./special_tokens.ts";
 import { WindowDecoder } from "./token_decoder.ts";
 import { checkId, checkMaxTokens } from "./token_limits.ts";
 import {
+  type AddedToken,
   isObject,
   maxTokensOf,
   namedToken,
@@ -77,7 +78,10 @@ class FileTokenizer implements PairTokenizer {
   readonly endIds: ReadonlySet<number>;
   readonly chatTemplate: string | undefined;
   readonly #json: TokenizerJson;
+  /** Of BERT's tokenizer, its vocabulary excepted. */
   readonly #library: JsonTokenizer;
+  readonly #words: WordPiece | undefined;
+  #spellings: string[] | undefined;
   readonly #single: SequenceTemplate;
   readonly #pair: SequenceTemplate;
   readonly #lowercase: boolean;
@@ -88,16 +92,20 @@ class FileTokenizer implements PairTokenizer {
 
   constructor(json: TokenizerJson, files: TokenizerFiles) {
     this.#json = json;
-    const library = this.#library = makeLibraryTokenizer(json.object);
-    this.#single = new SequenceTemplate(library, 1);
-    this.#pair = new SequenceTemplate(library, 2);
+    this.#words = wordPieceOf(json);
+    const library = this.#library = makeLibraryTokenizer(
+      this.#words === undefined ? json.object : withoutVocabulary(json),
+    );
+    const idOf = (token: string) => json.ids.get(token) ?? library.token_to_id(token);
+    this.#single = new SequenceTemplate(library.post_processor, 1, idOf);
+    this.#pair = new SequenceTemplate(library.post_processor, 2, idOf);
     this.vocabularySize = json.vocabularySize;
     this.maxTokens = maxTokensOf(files);
     const { sentenceBertConfig: sentence, tokenizerConfig } = files;
     this.#lowercase = isObject(sentence) && sentence.do_lower_case === true;
     this.#special = new Set(json.added.filter(({ special }) => special).map(({ id }) => id));
     const named = (...parts: string[]) =>
-      parts.map((part) => library.token_to_id(namedToken(files, part) ?? "")).find(
+      parts.map((part) => idOf(namedToken(files, part) ?? "")).find(
         Number.isInteger,
       );
     this.bosId = this.#single.prefix[0] ?? named("bos_token", "cls_token");
@@ -105,7 +113,7 @@ class FileTokenizer implements PairTokenizer {
     this.endIds = new Set(this.eosId === undefined ? [] : [this.eosId]);
     const template = isObject(tokenizerConfig) ? tokenizerConfig.chat_template : undefined;
     this.chatTemplate = typeof template === "string" ? template : undefined;
-    this.#encodeAll = textEncoding(json, library, true);
+    this.#encodeAll = this.#textEncoding(true);
   }
 
   encode(text: string, options: EncodeOptions = {}): Int32Array {
@@ -137,9 +145,7 @@ class FileTokenizer implements PairTokenizer {
   #textIds(text: string, limit: number, { parseSpecial = true }: EncodeOptions): number[] {
     const ids: number[] = [];
     const cased = this.#lowercase ? text.toLowerCase() : text;
-    const encode = parseSpecial
-      ? this.#encodeAll
-      : this.#encodePlain ??= textEncoding(this.#json, this.#library, false);
+    const encode = parseSpecial ? this.#encodeAll : this.#encodePlain ??= this.#textEncoding(false);
     encode(cased.toWellFormed(), ids, limit);
     return ids;
   }
@@ -151,7 +157,12 @@ class FileTokenizer implements PairTokenizer {
       if (options.skipSpecial !== true || !this.#special.has(id)) kept.push(id);
     }
     if (kept.length === 0) return "";
-    return this.#library.decode(kept, { clean_up_tokenization_spaces: false });
+    const library = this.#library;
+    if (this.#words === undefined) {
+      return library.decode(kept, { clean_up_tokenization_spaces: false });
+    }
+    const tokens = kept.map((id) => this.tokenText(id));
+    return library.decoder === null ? tokens.join(" ") : library.decoder.decode(tokens);
   }
 
   createDecoder(options: DecoderOptions = {}): TokenDecoder {
@@ -166,8 +177,29 @@ class FileTokenizer implements PairTokenizer {
 
   tokenText(id: number): string {
     checkId(id, this.vocabularySize);
-    return this.#library.id_to_token(id) ?? "";
+    if (this.#words === undefined) return this.#library.id_to_token(id) ?? "";
+    this.#spellings ??= spellingsOf(this.#json);
+    return this.#spellings[id] ?? "";
   }
+
+  #textEncoding(parseSpecial: boolean): TextEncoding {
+    const json = this.#json;
+    const added = parseSpecial ? json.added : json.added.filter(({ special }) => !special);
+    if (this.#words !== undefined) return wordPieceEncoding(this.#words, added);
+    if (parseSpecial) return (text, out) => encodeByLibrary(this.#library, text, out);
+    const library = makeLibraryTokenizer({ ...json.object, added_tokens: plainTokens(json) });
+    return (text, out) => encodeByLibrary(library, text, out);
+  }
+}
+
+function spellingsOf({ ids, vocabularySize }: TokenizerJson): string[] {
+  const spellings = new Array<string>(vocabularySize);
+  for (const [token, id] of ids) spellings[id] = token;
+  return spellings;
+}
+
+function withoutVocabulary({ object, model }: TokenizerJson): object {
+  return { ...object, model: { ...model, vocab: {} } };
 }
 
 /** Hands an object to the library, and bounds what long words cost it. */
@@ -178,28 +210,16 @@ function makeLibraryTokenizer(object: object): JsonTokenizer {
   return library;
 }
 
-function textEncoding(
-  json: TokenizerJson,
-  library: JsonTokenizer,
-  parseSpecial: boolean,
-): TextEncoding {
-  const added = parseSpecial ? json.added : json.added.filter(({ special }) => !special);
-  const words = wordPieceOf(json);
-  if (words !== undefined && added.every((token) => !token.normalized && !token.singleWord)) {
-    const ids = new Map(added.map(({ content, id }) => [content, id]));
-    const splitter = new SpecialSplitter([...ids.keys()], (text) => ids.get(text), new Set());
-    return (text, out, limit) => {
-      for (const fragment of splitter.split(text)) {
-        if (out.length >= limit) return;
-        if (typeof fragment === "number") out.push(fragment);
-        else words.encode(fragment, out, limit);
-      }
-    };
-  }
-  const encoder = parseSpecial
-    ? library
-    : makeLibraryTokenizer({ ...json.object, added_tokens: plainTokens(json) });
-  return (text, out) => encodeByLibrary(encoder, text, out);
+function wordPieceEncoding(words: WordPiece, added: readonly AddedToken[]): TextEncoding {
+  const ids = new Map(added.map(({ content, id }) => [content, id]));
+  const splitter = new SpecialSplitter([...ids.keys()], (text) => ids.get(text), new Set());
+  return (text, out, limit) => {
+    for (const fragment of splitter.split(text)) {
+      if (out.length >= limit) return;
+      if (typeof fragment === "number") out.push(fragment);
+      else words.encode(fragment, out, limit);
+    }
+  };
 }
 
 function plainTokens(json: TokenizerJson): unknown[] {
@@ -238,17 +258,18 @@ function checkUnigram(library: JsonTokenizer, text: string): void {
 }
 
 /** BERT's tokenizer where all of it is as BERT has it; undefined for any other. */
-function wordPieceOf({ object, model }: TokenizerJson): WordPiece | undefined {
+function wordPieceOf({ object, model, added, ids }: TokenizerJson): WordPiece | undefined {
   const { normalizer, pre_tokenizer: splitter } = object;
   if (!isObject(normalizer) || !isObject(splitter) || !isObject(model.vocab)) return undefined;
   const prefix = model.continuing_subword_prefix;
   const unknown = model.unk_token;
   const cleans = normalizer.clean_text !== false && normalizer.handle_chinese_chars !== false;
-  const isBert = model.type === "WordPiece" && normalizer.type === "BertNormalizer" && cleans &&
+  const whole = added.every((token) => !token.normalized && !token.singleWord);
+  const isBert = whole && model.type === "WordPiece" && normalizer.type === "BertNormalizer" &&
+    cleans &&
     splitter.type === "BertPreTokenizer" && typeof prefix === "string" &&
     typeof unknown === "string";
   if (!isBert) return undefined;
-  const ids = new Map(Object.entries(model.vocab as Record<string, number>));
   const unknownId = ids.get(unknown);
   if (unknownId === undefined) {
     throw new TypeError(`the vocabulary has no ${JSON.stringify(unknown)}`);

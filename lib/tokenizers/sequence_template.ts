@@ -22,6 +22,9 @@ export interface TemplatedSequence {
   readonly typeIds: Uint8Array;
 }
 
+type PostProcessor = JsonTokenizer["post_processor"];
+type IdOf = (token: string) => number | undefined;
+
 /** No token is spelled so: noncharacters are never written. */
 const MARKS = ["\uFDD0", "\uFDD1"];
 
@@ -33,12 +36,13 @@ export class SequenceTemplate {
 
   /**
    * Asks the library's post-processor.
-   * @param tokenizer The library's tokenizer.
+   * @param processor The library's; null where nothing is added.
    * @param texts 1, or 2 for a pair.
+   * @param idOf The id of a token.
    * @throws {TypeError} Where the post-processor adds a token that is not in the vocabulary.
    */
-  constructor(tokenizer: JsonTokenizer, texts: 1 | 2) {
-    this.#items = itemsOf(tokenizer, texts);
+  constructor(processor: PostProcessor, texts: 1 | 2, idOf: IdOf) {
+    this.#items = itemsOf(processor, texts, idOf);
     this.added = this.#items.filter((item) => "id" in item).length;
   }
 
@@ -79,20 +83,20 @@ export class SequenceTemplate {
   }
 }
 
-function itemsOf(tokenizer: JsonTokenizer, texts: 1 | 2): Item[] {
+function itemsOf(processor: PostProcessor, texts: 1 | 2, idOf: IdOf): Item[] {
   const plain: Item[] = [{ text: 0, type: 0 }, { text: 1, type: 0 }];
-  if (tokenizer.post_processor === null) return plain.slice(0, texts);
+  if (processor === null) return plain.slice(0, texts);
   const pair = texts === 2 ? [MARKS[1]] : null;
-  const { tokens, token_type_ids: types = [], tokens_pair: rest } = tokenizer.post_processor
+  const { tokens, token_type_ids: types = [], tokens_pair: rest } = processor
     .post_process([MARKS[0]], pair, true);
   // RoBERTa knows one segment only, whatever the library says.
-  const single = tokenizer.post_processor.config.type === "RobertaProcessing";
+  const single = processor.config.type === "RobertaProcessing";
   // A post-processor that adds nothing hands the pair back beside the text.
   return [...tokens, ...rest ?? []].map((token, i) => {
     const type = single ? 0 : types[i] ?? 0;
     const text = MARKS.indexOf(token);
     if (text === 0 || text === 1) return { text, type };
-    const id = tokenizer.token_to_id(token);
+    const id = idOf(token);
     if (id !== undefined) return { id, type };
     throw new TypeError(`the token ${JSON.stringify(token)} around texts is not in the vocabulary`);
   });

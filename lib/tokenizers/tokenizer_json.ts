@@ -42,6 +42,8 @@ export interface TokenizerJson {
   readonly model: JsonObject;
   /** Its `added_tokens`. */
   readonly added: readonly AddedToken[];
+  /** The id of each token; only of the added ones where the model's vocabulary is a list. */
+  readonly ids: ReadonlyMap<string, number>;
   /** Ids are 0 … vocabularySize - 1. */
   readonly vocabularySize: number;
 }
@@ -78,27 +80,33 @@ export function readTokenizerJson(value: unknown): TokenizerJson {
       throw new TypeError(`tokenizer.json has a ${step} that is not an object`);
     }
   }
-  const largest = added.reduce((most, { id }) => Math.max(most, id), largestId(model));
-  return { object, model, added, vocabularySize: largest + 1 };
+  const { ids, size } = readVocabulary(model);
+  for (const { content, id } of added) ids.set(content, id);
+  const vocabularySize = added.reduce((most, { id }) => Math.max(most, id + 1), size);
+  return { object, model, added, ids, vocabularySize };
 }
 
-/** The largest id of a vocabulary, all of whose ids are checked. */
-function largestId({ vocab }: JsonObject): number {
+/** The ids of a vocabulary, all checked, and the first that there is not. */
+function readVocabulary({ vocab }: JsonObject): { ids: Map<string, number>; size: number } {
+  const ids = new Map<string, number>();
   if (Array.isArray(vocab)) {
     // Unigram's: spellings with their scores, the id is the place.
     const wrong = vocab.findIndex((pair) =>
       !Array.isArray(pair) || typeof pair[0] !== "string" || typeof pair[1] !== "number"
     );
     if (wrong >= 0) throw new TypeError(`vocab[${wrong}] is not a token with its score`);
-    return vocab.length - 1;
+    return { ids, size: vocab.length };
   }
   if (!isObject(vocab)) throw new TypeError("tokenizer.json's model has no vocab");
-  let largest = -1;
-  for (const [token, id] of Object.entries(vocab)) {
+  let size = 0;
+  // Half of a tokenizer's start is spent here; entries() would make it twice as long.
+  for (const token of Object.keys(vocab)) {
+    const id = vocab[token];
     checkId(id, token);
-    largest = Math.max(largest, id);
+    ids.set(token, id);
+    if (id >= size) size = id + 1;
   }
-  return largest;
+  return { ids, size };
 }
 
 function checkId(id: unknown, token: string): asserts id is number {

@@ -18,8 +18,6 @@ QN_INLINE qn_vf qn_vexp(qn_vf x) { return qn_veach(x, exp); }
 QN_INLINE qn_vf qn_vexp2(qn_vf x) { return qn_veach(x, exp2); }
 QN_INLINE qn_vf qn_vexpm1(qn_vf x) { return qn_veach(x, expm1); }
 QN_INLINE qn_vf qn_vlog(qn_vf x) { return qn_veach(x, log); }
-QN_INLINE qn_vf qn_vlog2(qn_vf x) { return qn_veach(x, log2); }
-QN_INLINE qn_vf qn_vlog10(qn_vf x) { return qn_veach(x, log10); }
 QN_INLINE qn_vf qn_vlog1p(qn_vf x) { return qn_veach(x, log1p); }
 QN_INLINE qn_vf qn_vsin(qn_vf x) { return qn_veach(x, sin); }
 QN_INLINE qn_vf qn_vcos(qn_vf x) { return qn_veach(x, cos); }
@@ -27,6 +25,27 @@ QN_INLINE qn_vf qn_vtan(qn_vf x) { return qn_veach(x, tan); }
 QN_INLINE qn_vf qn_vatan(qn_vf x) { return qn_veach(x, atan); }
 QN_INLINE qn_vf qn_vtanh(qn_vf x) { return qn_veach(x, tanh); }
 QN_INLINE qn_vf qn_verf(qn_vf x) { return qn_veach(x, erf); }
+
+/* Through log, since some systems' log2 and log10 are right to 2^-30 alone. x = 2^k m with m
+ * between the roots of 1/2 and 2, so that powers of 2 are exact; 1 / ln 10 in two parts. */
+static inline double qn_log2_double(double x) {
+  int k;
+  double m = frexp(x, &k);
+  if (!(m > 0.0 && m < 1.0)) return log(x);
+  if (m < 0.70710678118654752440) {
+    m += m;
+    k -= 1;
+  }
+  return (double)k + log(m) * 1.44269504088896340736;
+}
+
+static inline double qn_log10_double(double x) {
+  double y = log(x);
+  return isinf(y) ? y : y * 0x1.bcb7b1526e50ep-2 + y * 0x1.95355baaafad3p-57;
+}
+
+QN_INLINE qn_vf qn_vlog2(qn_vf x) { return qn_veach(x, qn_log2_double); }
+QN_INLINE qn_vf qn_vlog10(qn_vf x) { return qn_veach(x, qn_log10_double); }
 
 QN_INLINE qn_vf qn_vgelu_erf(qn_vf x) {
   return x * 0.5 * qn_veach(x * -0.70710678118654752440, erfc);

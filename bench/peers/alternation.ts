@@ -80,7 +80,7 @@ interface Answer {
 
 /** Processor seconds that others may take in a turn; the system counts in hundredths. */
 const MOST_OF_OTHERS = 0.025;
-const MOST_ATTEMPTS = 20;
+const MOST_ATTEMPTS = 6;
 /** Milliseconds after which a disturbed turn is taken again. */
 const RECOVERY_MS = 250;
 

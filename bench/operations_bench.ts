@@ -16,6 +16,7 @@ import {
   cast,
   ceil,
   clamp,
+  concatenate,
   cos,
   countNonZero,
   crossEntropy,
@@ -30,12 +31,16 @@ import {
   exp,
   exp2,
   expm1,
+  flip,
   floor,
+  gather,
   geglu,
   gelu,
   greater,
   greaterEqual,
   groupNorm,
+  indexAdd,
+  indexAddInPlace,
   layerNorm,
   layerNormResidual,
   less,
@@ -61,33 +66,45 @@ import {
   negative,
   norm,
   notEqual,
+  oneHot,
+  pad,
   pow,
   prod,
   reciprocal,
   relu,
+  repeat,
   rmsNorm,
   rmsNormResidual,
+  roll,
   rope,
   ropeTable,
   round,
   rsqrt,
   sample,
   scaleInPlace,
+  scatterAdd,
+  scatterAddInPlace,
   sigmoid,
   sign,
   silu,
   sin,
   softmax,
+  split,
   sqrt,
+  stack,
   std,
   sub,
   subInPlace,
   sum,
   swiglu,
+  takeAlongAxis,
   tan,
   tanh,
   Tensor,
+  tile,
   topK,
+  tril,
+  triu,
   variance,
   where,
 } from "@quern/quern";
@@ -380,4 +397,33 @@ for (const axis of [1, 0]) {
   for (const [name, run] of Object.entries({ cumsum, cumprod })) {
     Deno.bench(`${name} 1024x1024, axis ${axis}`, { group }, () => void run(x, { axis, out: y }));
   }
+}
+
+const table = Tensor.randn([4096, 256]);
+const picked = Tensor.from(Array.from({ length: 1024 }, (_, i) => i * 37 % 4096), "int32");
+const taken = Tensor.zeros([1024, 256]);
+const places = Tensor.zeros([1024, 256], "int32");
+const moved = Tensor.empty([4096, 256]);
+const joined = Tensor.empty([8192, 256]);
+const moving: Record<string, () => unknown> = {
+  gather: () => gather(table, picked, { axis: 0, out: taken }),
+  takeAlongAxis: () => takeAlongAxis(table, places, { axis: 0, out: taken }),
+  indexAdd: () => indexAdd(table, picked, taken, { axis: 0, out: moved }),
+  indexAddInPlace: () => indexAddInPlace(moved, picked, taken, { axis: 0 }),
+  scatterAdd: () => scatterAdd(table, places, taken, { axis: 0, out: moved }),
+  scatterAddInPlace: () => scatterAddInPlace(moved, places, taken, { axis: 0 }),
+  oneHot: () => oneHot(picked, 4096).dispose(),
+  concatenate: () => concatenate([table, table], { axis: 0, out: joined }),
+  stack: () => stack([table, table], { axis: 0 }).dispose(),
+  split: () => split(table, 4, { axis: 0 }).forEach((part) => part.dispose()),
+  pad: () => pad(table, 1).dispose(),
+  repeat: () => repeat(table, 2, { axis: 0, out: joined }),
+  tile: () => tile(table, [2, 1], { out: joined }),
+  flip: () => flip(table, { out: moved }),
+  roll: () => roll(table, 100, { out: moved }),
+  tril: () => tril(table, { out: moved }),
+  triu: () => triu(table, { out: moved }),
+};
+for (const [name, run] of Object.entries(moving)) {
+  Deno.bench(`${name} 4096x256`, { group: "moving elements" }, () => void run());
 }

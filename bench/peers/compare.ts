@@ -224,7 +224,8 @@ async function run(wish: Wish): Promise<Results> {
     await delay(50, interrupt.signal);
     throw error;
   } finally {
-    if (wish.writes) await runProgram([Deno.execPath(), "fmt", "-q", fileURLToPath(DOCUMENT)]);
+    const written = [DOCUMENT, PICTURE].map((file) => fileURLToPath(file));
+    if (wish.writes) await runProgram([Deno.execPath(), "fmt", "-q", ...written]);
   }
   return all!;
 }

@@ -69,6 +69,7 @@ export const functions: Readonly<Record<string, Result>> = {
   dequantize: operation(1),
   div: operation(2),
   divInPlace: inPlace,
+  einsum: operation(2),
   embedding: operation(2),
   equal: operation(2),
   erf: operation(1),

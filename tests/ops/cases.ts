@@ -254,6 +254,13 @@ export const cases: Case[] = [
     shape: [2, 3],
   },
   {
+    name: "einsum",
+    make: () => [f([2, 3]), f([3, 4])],
+    run: ([a, b], out) =>
+      ops.einsum("ij,jk->ki", [a as Floats, b as Floats], { out: out as Floats }),
+    shape: [4, 2],
+  },
+  {
     name: "takeAlongAxis",
     make: () => [f([5]), i([1, 0, -1, 1])],
     run: ([x, ids], out) => ops.takeAlongAxis(x as Floats, ids as Ids, { out: out as Floats }),

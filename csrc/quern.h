@@ -173,6 +173,28 @@ typedef enum qn_gemm_field {
   QN_GEMM_BATCH = 8, /* four values for each axis of the batch: its size, the strides of C, A, B */
 } qn_gemm_field;
 
+/* Positions of what qn_attention_f32 reads; strides in elements. */
+typedef enum qn_attention_field {
+  QN_ATTENTION_TOKENS = 0,    /* queries */
+  QN_ATTENTION_KEYS = 1,      /* those in use */
+  QN_ATTENTION_HEADS = 2,
+  QN_ATTENTION_KV_HEADS = 3,
+  QN_ATTENTION_HEAD_SIZE = 4,
+  QN_ATTENTION_CAUSAL = 5,    /* 0 or 1 */
+  QN_ATTENTION_WINDOW = 6,    /* 0: none */
+  QN_ATTENTION_SEGMENTS = 7,  /* 0: none */
+  QN_ATTENTION_MASK_DTYPE = 8,
+  QN_ATTENTION_Q_TOKEN = 9,   /* from a token to the next */
+  QN_ATTENTION_Q_HEAD = 10,
+  QN_ATTENTION_K_TOKEN = 11,
+  QN_ATTENTION_K_HEAD = 12,
+  QN_ATTENTION_V_TOKEN = 13,
+  QN_ATTENTION_V_HEAD = 14,
+  QN_ATTENTION_MASK_TOKEN = 15,
+  QN_ATTENTION_MASK_HEAD = 16,
+  QN_ATTENTION_BATCH = 17, /* five values for each axis: its size, the strides of q, k, v, the mask */
+} qn_attention_field;
+
 /* Which pairs of a head's elements a rotary embedding turns together. */
 typedef enum qn_rope_layout {
   QN_ROPE_INTERLEAVED = 0, /* (0,1), (2,3), ... */
@@ -599,14 +621,30 @@ QN_API int32_t qn_rope(void *y, const void *x, const void *cosines, const void *
 QN_API int32_t qn_linear_f32(float *y, const float *x, const void *weight, uint32_t rows,
                              uint32_t outputs, uint32_t inputs, int32_t dtype, int32_t precision);
 
-/* Scaled dot-product attention with grouped queries:
- * y, q: [q_tokens, heads, head_size]; k, v: [kv_tokens, kv_heads, head_size];
- * heads is a multiple of kv_heads; head_size is at most 512. With causal != 0, query i
- * sees keys 0 .. kv_tokens - q_tokens + i, and kv_tokens >= q_tokens. */
+/* y = softmax(scale * q k^T + mask) v, head by head; each key-value head serves
+ * heads / kv_heads query heads:
+ * y, q: [..., tokens, heads, head_size]; k, v: [..., keys, kv_heads, head_size], where ...
+ * are `axes` axes of a batch, 0 to 13; y is dense. `layout` holds QN_ATTENTION_BATCH +
+ * 5 * axes values. The elements of a head lie side by side; head_size is at most 512.
+ *
+ * The mask, which may be null, is [..., heads, tokens, keys] with the keys side by side:
+ * of QN_F32, it is added, and -inf leaves a key out; of QN_BOOL or QN_I32, 0 leaves out.
+ *
+ * `lengths` is null or, for each sequence of the batch, how many keys are in use, from
+ * the first. The last query is at the position of the last key in use; where there are
+ * more queries than that, the first is at the first. With causal, a query sees no key
+ * behind its own position; with window, at most that many keys: with its own the last if
+ * causal, in the middle if not.
+ *
+ * With segments, `lengths` holds that number + 1 of ascending offsets, from 0 to tokens:
+ * sequences lie end to end, and each sees itself alone. Then tokens and keys are equal, and
+ * there is no batch.
+ *
+ * A key that a row does not see does not touch it, not even as 0 * NaN. A row that sees no
+ * key is 0. QN_BAD_INDEX when lengths are out of range. */
 QN_API int32_t qn_attention_f32(float *y, const float *q, const float *k, const float *v,
-                                uint32_t q_tokens, uint32_t kv_tokens, uint32_t heads,
-                                uint32_t kv_heads, uint32_t head_size, float scale,
-                                int32_t causal);
+                                const void *mask, const int32_t *lengths,
+                                QN_BUFFER const uint64_t *layout, uint32_t axes, float scale);
 
 /* Draws one index from logits[cols]. In this order: tokens in history[count]
  * are made less likely (a positive logit is divided by repeat_penalty, a negative one

@@ -1,6 +1,6 @@
 /*
  * api/transformer.c: the functions of quern.h that only transformers need, but
- * for the matrix product (api/linear.c).
+ * for the matrix product (api/linear.c) and attention (api/attention.c).
  *
  * Each checks its arguments, then splits tokens, heads or pairs among the
  * threads; a sum is never split.
@@ -126,82 +126,6 @@ int32_t qn_rope(void *y, const void *x, const void *cosines, const void *sines, 
   QN_TRY(qn_check_reals(real, sines, tokens, heads == 0 ? 0 : pairs, 1));
   if (heads == 0 || head_size == 0) return QN_OK;
   qn_parallel_rows(tokens, qn_grain_rows((size_t)heads * head_size), rope_tokens, &task);
-  return QN_OK;
-}
-
-struct attention {
-  float *y;
-  const float *q;
-  const float *k;
-  const float *v;
-  size_t q_tokens;
-  size_t kv_tokens;
-  size_t heads;
-  size_t kv_heads;
-  size_t head_size;
-  float scale;
-  int32_t causal;
-  size_t rows;     /* of a key-value head */
-  size_t task_rows; /* computed together */
-};
-
-static void attention_task(void *context, size_t task_index, uint32_t worker) {
-  (void)worker;
-  const struct attention *task = context;
-  const size_t tasks_per_head = (task->rows + task->task_rows - 1) / task->task_rows;
-  /* From the last rows to the first: with a causal mask those have the most keys,
-   * and what is short is best left for the end. */
-  const size_t block = tasks_per_head - 1 - task_index / task->kv_heads;
-  const size_t first = block * task->task_rows;
-  const size_t last = first + task->task_rows;
-  qn_kernels->attention_f32(task->y, task->q, task->k, task->v, task->q_tokens, task->kv_tokens,
-                            task->heads, task->kv_heads, task->head_size, task->scale,
-                            task->causal, task_index % task->kv_heads, first,
-                            last < task->rows ? last : task->rows);
-}
-
-/* Rows that share the reading of their keys, fewer where threads would be idle.
- * No row's result depends on this. */
-static size_t attention_task_rows(const struct attention *task) {
-  size_t rows = 16;
-  const size_t wanted = qn_thread_count();
-  while (rows > 1 && (task->rows + rows - 1) / rows * task->kv_heads < wanted) rows /= 2;
-  return rows;
-}
-
-static qn_status check_attention(const struct attention *task) {
-  if (task->kv_heads == 0 || task->heads % task->kv_heads != 0) return QN_BAD_SIZE;
-  if (task->head_size > 512 || task->kv_tokens == 0) return QN_BAD_SIZE;
-  if (task->causal && task->kv_tokens < task->q_tokens) return QN_BAD_SIZE;
-  if (!isfinite(task->scale)) return QN_BAD_ARGUMENT;
-  QN_TRY(qn_check_words(task->y, task->q_tokens, task->heads, task->head_size));
-  QN_TRY(qn_check_words(task->q, task->q_tokens, task->heads, task->head_size));
-  QN_TRY(qn_check_words(task->k, task->kv_tokens, task->kv_heads, task->head_size));
-  QN_TRY(qn_check_words(task->v, task->kv_tokens, task->kv_heads, task->head_size));
-  return QN_OK;
-}
-
-/* There is at least one key if there is a query; the scale is finite. */
-int32_t qn_attention_f32(float *y, const float *q, const float *k, const float *v,
-                         uint32_t q_tokens, uint32_t kv_tokens, uint32_t heads, uint32_t kv_heads,
-                         uint32_t head_size, float scale, int32_t causal) {
-  if (q_tokens == 0 || heads == 0 || head_size == 0) return QN_OK;
-  struct attention task = {.y = y,
-                           .q = q,
-                           .k = k,
-                           .v = v,
-                           .q_tokens = q_tokens,
-                           .kv_tokens = kv_tokens,
-                           .heads = heads,
-                           .kv_heads = kv_heads,
-                           .head_size = head_size,
-                           .scale = scale,
-                           .causal = causal};
-  QN_TRY(check_attention(&task));
-  task.rows = (size_t)q_tokens * (heads / kv_heads);
-  task.task_rows = attention_task_rows(&task);
-  const size_t tasks_per_head = (task.rows + task.task_rows - 1) / task.task_rows;
-  qn_parallel_for(tasks_per_head * kv_heads, attention_task, &task);
   return QN_OK;
 }
 

@@ -16,6 +16,7 @@
 
 #include "quern.h"
 
+struct qn_attention; /* kernels/attention.h */
 struct qn_folds;
 struct qn_reduction;
 

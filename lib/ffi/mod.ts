@@ -13,6 +13,7 @@ export { Words } from "./words.ts";
 export { environment } from "./environment.ts";
 export {
   Activation as NativeActivation,
+  AttentionField,
   GemmField,
   NativeDType,
   PadMode,

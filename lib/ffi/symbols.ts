@@ -9,7 +9,7 @@
  */
 
 /** FNV-1a (64 bit) of the header's bytes; `qn_header_hash()` of a library that fits. */
-export const headerHash = 0x25b3f205041c895cn;
+export const headerHash = 0xd3bd20ad822fdcean;
 
 /**
  * What went wrong. The text of each is in base/status.c.
@@ -265,6 +265,42 @@ export const GemmField = {
 
 /** A value of {@linkcode GemmField}. */
 export type GemmField = (typeof GemmField)[keyof typeof GemmField];
+
+/**
+ * Positions of what qn_attention_f32 reads; strides in elements.
+ *
+ * `enum qn_attention_field`
+ */
+export const AttentionField = {
+  /** queries */
+  TOKENS: 0,
+  /** those in use */
+  KEYS: 1,
+  HEADS: 2,
+  KV_HEADS: 3,
+  HEAD_SIZE: 4,
+  /** 0 or 1 */
+  CAUSAL: 5,
+  /** 0: none */
+  WINDOW: 6,
+  /** 0: none */
+  SEGMENTS: 7,
+  MASK_DTYPE: 8,
+  /** from a token to the next */
+  Q_TOKEN: 9,
+  Q_HEAD: 10,
+  K_TOKEN: 11,
+  K_HEAD: 12,
+  V_TOKEN: 13,
+  V_HEAD: 14,
+  MASK_TOKEN: 15,
+  MASK_HEAD: 16,
+  /** five values for each axis: its size, the strides of q, k, v, the mask */
+  BATCH: 17,
+} as const;
+
+/** A value of {@linkcode AttentionField}. */
+export type AttentionField = (typeof AttentionField)[keyof typeof AttentionField];
 
 /**
  * Which pairs of a head's elements a rotary embedding turns together.
@@ -1521,12 +1557,29 @@ export const symbols = {
   },
 
   /**
-   * Scaled dot-product attention with grouped queries:
-   * y, q: [q_tokens, heads, head_size]; k, v: [kv_tokens, kv_heads, head_size];
-   * heads is a multiple of kv_heads; head_size is at most 512. With causal != 0, query i
-   * sees keys 0 .. kv_tokens - q_tokens + i, and kv_tokens >= q_tokens.
+   * y = softmax(scale * q k^T + mask) v, head by head; each key-value head serves
+   * heads / kv_heads query heads:
+   * y, q: [..., tokens, heads, head_size]; k, v: [..., keys, kv_heads, head_size], where ...
+   * are `axes` axes of a batch, 0 to 13; y is dense. `layout` holds QN_ATTENTION_BATCH +
+   * 5 * axes values. The elements of a head lie side by side; head_size is at most 512.
    *
-   * `int32_t qn_attention_f32(float *y, const float *q, const float *k, const float *v, uint32_t q_tokens, uint32_t kv_tokens, uint32_t heads, uint32_t kv_heads, uint32_t head_size, float scale, int32_t causal)`
+   * The mask, which may be null, is [..., heads, tokens, keys] with the keys side by side:
+   * of QN_F32, it is added, and -inf leaves a key out; of QN_BOOL or QN_I32, 0 leaves out.
+   *
+   * `lengths` is null or, for each sequence of the batch, how many keys are in use, from
+   * the first. The last query is at the position of the last key in use; where there are
+   * more queries than that, the first is at the first. With causal, a query sees no key
+   * behind its own position; with window, at most that many keys: with its own the last if
+   * causal, in the middle if not.
+   *
+   * With segments, `lengths` holds that number + 1 of ascending offsets, from 0 to tokens:
+   * sequences lie end to end, and each sees itself alone. Then tokens and keys are equal, and
+   * there is no batch.
+   *
+   * A key that a row does not see does not touch it, not even as 0 * NaN. A row that sees no
+   * key is 0. QN_BAD_INDEX when lengths are out of range.
+   *
+   * `int32_t qn_attention_f32(float *y, const float *q, const float *k, const float *v, const void *mask, const int32_t *lengths, QN_BUFFER const uint64_t *layout, uint32_t axes, float scale)`
    */
   qn_attention_f32: {
     parameters: [
@@ -1534,13 +1587,11 @@ export const symbols = {
       "usize", // const float *q
       "usize", // const float *k
       "usize", // const float *v
-      "u32", // uint32_t q_tokens
-      "u32", // uint32_t kv_tokens
-      "u32", // uint32_t heads
-      "u32", // uint32_t kv_heads
-      "u32", // uint32_t head_size
+      "usize", // const void *mask
+      "usize", // const int32_t *lengths
+      "buffer", // const uint64_t *layout
+      "u32", // uint32_t axes
       "f32", // float scale
-      "i32", // int32_t causal
     ],
     result: "i32",
   },

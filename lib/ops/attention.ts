@@ -1,15 +1,17 @@
 /**
  * Scaled dot-product attention with grouped queries (Vaswani et al., 2017;
- * Ainslie et al., 2023). Scores are worked through block by block with a
- * running maximum (Milakov and Gimelshein, 2018), so they are never stored.
+ * Ainslie et al., 2023). Scores are worked through block by block (Milakov and
+ * Gimelshein, 2018; Dao et al., 2022), so they are never stored.
  */
-import { formatShape } from "../core/shape.ts";
-import { native, Status } from "../ffi/mod.ts";
-import type { Tensor } from "../tensor/mod.ts";
+import { broadcastShapes, formatShape, sameShape, type Shape } from "../core/shape.ts";
+import { AttentionField, native, Status, Words } from "../ffi/mod.ts";
+import { Tensor } from "../tensor/mod.ts";
+import { add } from "./arithmetic.ts";
+import { logicalOr } from "./comparison.ts";
 import {
-  areDense,
   checkApart,
   checkOperand,
+  dtypeCodes,
   type OutOption,
   refuse,
   resultTensor,
@@ -20,24 +22,54 @@ import {
 export interface AttentionOptions extends OutOption {
   /** Whether a query sees only keys up to its own position; false when left out. */
   causal?: boolean;
+  /**
+   * The most keys that a query sees, its own included: with `causal` they end with its
+   * own, else its own is in the middle, after the middle of an even number. All when left out.
+   */
+  window?: number;
   /** What scores are multiplied by; 1 / √headSize when left out. */
   scale?: number;
-  /** How many of the keys are in use, counted from the first; all when left out. */
-  keyTokens?: number;
+  /**
+   * How many of the keys are in use, counted from the first; all when left out. A tensor
+   * has the shape of the batch, and a number for each of its sequences.
+   */
+  keyTokens?: number | Tensor<"int32">;
+  /**
+   * What each key is worth to each query: float32 is added after the scale, -Infinity
+   * leaves out; of bool or int32, keys where it is 0 are left out. It is broadcast to
+   * `[…, heads, tokens, keys]`.
+   */
+  mask?: Tensor<"float32"> | Tensor<"bool"> | Tensor<"int32">;
+  /**
+   * Where sequences begin that lie end to end, without a batch: ascending offsets from
+   * 0 to `tokens`, one more than there are sequences. Each sees only itself.
+   */
+  segments?: Tensor<"int32">;
 }
 
+type Floats = Tensor<"float32">;
+
 /**
- * `softmax(q · kᵀ · scale) · v`, head by head; each key head serves
- * heads / keyHeads query heads. With `causal`, the last query is at the
- * position of the last key: query i sees keys 0 … keyTokens - tokens + i.
+ * `softmax(q · kᵀ · scale + mask) · v`, head by head; each key head serves
+ * heads / keyHeads query heads. The last query is at the position of the last key in
+ * use, and so query i at keyTokens - tokens + i; where a sequence has fewer keys in use
+ * than queries, query i is at position i.
  *
- * @param q `[tokens, heads, headSize]`, float32; headSize is at most 512.
- * @param k `[keys, keyHeads, headSize]`, float32.
+ * A key that a query does not see does not touch it, whatever it holds. A query that
+ * sees no key at all has the result 0, as an empty sum, so that what was padded stays
+ * finite; a NaN would spread through every later layer. A row's bits do not depend on
+ * the rows, sequences and segments beside it.
+ *
+ * Operands are read where they lie as long as the elements of a head lie side by side,
+ * so parts of one projection and `[heads, tokens, headSize]` by `transpose()` cost no copy.
+ *
+ * @param q `[…, tokens, heads, headSize]`, float32; headSize is at most 512.
+ * @param k `[…, keys, keyHeads, headSize]`, float32; the batch is broadcast with that of `q`.
  * @param v The shape of `k`, float32.
- * @param options Masking, scale and how many keys are in use; `out` must share no memory with
+ * @param options Masks, scale and how many keys are in use; `out` must share no memory with
  * the operands.
- * @returns `[tokens, heads, headSize]`, float32.
- * @throws {RangeError} When the shapes do not fit.
+ * @returns `[…, tokens, heads, headSize]`, float32.
+ * @throws {RangeError} When the shapes do not fit, or lengths are out of range.
  *
  * @example
  * ```ts
@@ -48,57 +80,224 @@ export interface AttentionOptions extends OutOption {
  * using v = Tensor.randn([4, 2, 64]);
  * using y = attention(q, k, v, { causal: true });
  * console.log(y.shape); // [4, 8, 64]
+ *
+ * // Two sentences, of one and three tokens, packed end to end.
+ * using segments = Tensor.from([0, 1, 4], "int32");
+ * using packed = attention(q, k, v, { segments });
+ * console.log(packed.shape); // [4, 8, 64]
  * ```
  */
 export function attention(
-  q: Tensor<"float32">,
-  k: Tensor<"float32">,
-  v: Tensor<"float32">,
+  q: Floats,
+  k: Floats,
+  v: Floats,
   options: AttentionOptions = {},
-): Tensor<"float32"> {
+): Floats {
   checkOperand("attention", "q", q, "float32");
   checkOperand("attention", "k", k, "float32");
   checkOperand("attention", "v", v, "float32");
-  const keyTokens = options.keyTokens ?? k.shape[0];
-  checkAttentionShapes(q, k, v, keyTokens);
-  if (!areDense(q, k, v)) return withDense([q, k, v], attention, options);
-  const { out } = options;
-  const [tokens, heads, headSize] = q.shape;
-  const scale = options.scale ?? 1 / Math.sqrt(headSize);
-  const y = resultTensor("attention", out, q.shape);
+  const shape = resultShape(q.shape, k.shape, v.shape);
+  checkNumbers(q, k, options);
+  const { out, mask, scale = 1 / Math.sqrt(q.shape[q.shape.length - 1]) } = options;
+  checkMask(mask, shape, k.shape);
+  const lengths = checkLengths(shape, k.shape, options);
+  if (
+    !(isReadable(q) && isReadable(k) && isReadable(v) && isReadable(mask, k)) ||
+    lengths?.isContiguous === false
+  ) return withCopies(q, k, v, options);
+  const y = resultTensor("attention", out, shape);
   checkApart("attention", out, "q", q);
   checkApart("attention", out, "k", k);
   checkApart("attention", out, "v", v);
+  checkApart("attention", out, "mask", mask);
+  checkApart("attention", out, "lengths", lengths);
+  const axes = writeLayout(q, k, v, shape, options);
   const status = native().symbols.qn_attention_f32(
     y.address,
     q.address,
     k.address,
     v.address,
-    tokens,
-    keyTokens,
-    heads,
-    k.shape[1],
-    headSize,
+    mask === undefined ? 0n : mask.address,
+    lengths === undefined ? 0n : lengths.address,
+    layout.array,
+    axes,
     scale,
-    options.causal ? 1 : 0,
   );
   if (status === Status.OK) return y;
-  return refuse("attention", status, y, out, { q, k, v }, { keyTokens, scale });
+  const { segments } = options;
+  const operands = { q, k, v, mask, keyTokens: segments ? undefined : lengths, segments };
+  return refuse("attention", status, y, out, operands, { scale });
 }
 
-function checkAttentionShapes(q: Tensor, k: Tensor, v: Tensor, keyTokens: number): void {
-  const [keys, keyHeads, headSize] = k.shape;
-  const fits = q.shape.length === 3 && k.shape.length === 3 && v.shape.length === 3 &&
-    v.shape[0] === keys && v.shape[1] === keyHeads && v.shape[2] === headSize &&
-    q.shape[2] === headSize && q.shape[1] % keyHeads === 0;
-  if (!fits) {
+/** Whether kernels can read rows of the last axis; of a mask, whether that has all keys. */
+function isReadable(tensor: Tensor | undefined, keys?: Tensor): boolean {
+  if (tensor === undefined) return true;
+  const size = tensor.shape[tensor.shape.length - 1];
+  if (keys !== undefined && size !== keys.shape[keys.shape.length - 3]) return false;
+  return size <= 1 || tensor.isContiguous || tensor.strides[tensor.strides.length - 1] === 1;
+}
+
+/** The same with copies of the operands that cannot be read. */
+function withCopies(q: Floats, k: Floats, v: Floats, options: AttentionOptions): Floats {
+  const { mask, keyTokens, segments } = options;
+  const keys = k.shape[k.shape.length - 3];
+  if (mask !== undefined && mask.shape[mask.shape.length - 1] !== keys) {
+    using zeros = Tensor.zeros([keys], mask.dtype);
+    using spread = mask.dtype === "bool"
+      ? logicalOr(mask as Tensor<"bool">, zeros as Tensor<"bool">)
+      : add(mask as Floats, zeros as Floats);
+    return attention(q, k, v, { ...options, mask: spread });
+  }
+  const lengths = segments ?? (typeof keyTokens === "number" ? undefined : keyTokens);
+  const others: AttentionOptions = { ...options };
+  return withDense(
+    [unread(q), unread(k), unread(v), unread<Tensor>(mask), lengths],
+    (denseQ, denseK, denseV, denseMask, denseLengths) => {
+      if (denseMask !== undefined) others.mask = denseMask as Floats;
+      if (denseLengths !== undefined) others[segments ? "segments" : "keyTokens"] = denseLengths;
+      return attention(denseQ ?? q, denseK ?? k, denseV ?? v, others);
+    },
+  );
+}
+
+/** The tensor, if it cannot be read where it is. */
+function unread<T extends Tensor>(tensor: T | undefined): T | undefined {
+  return isReadable(tensor) ? undefined : tensor;
+}
+
+/** The shape of the result; throws where operands do not fit each other. */
+function resultShape(q: Shape, k: Shape, v: Shape): Shape {
+  const [rank, keyRank] = [q.length, k.length];
+  const fits = rank >= 3 && keyRank >= 3 && sameShape(k, v) &&
+    q[rank - 1] === k[keyRank - 1] && q[rank - 2] % k[keyRank - 2] === 0;
+  if (fits && rank === 3 && keyRank === 3) return q;
+  const batch = fits ? broadcastShapes(q.slice(0, -3), k.slice(0, -3)) : undefined;
+  if (batch !== undefined) return [...batch, ...q.slice(-3)];
+  throw new RangeError(
+    `attention: q ${formatShape(q)} is […, tokens, heads, headSize]; k ${formatShape(k)} and ` +
+      `v ${formatShape(v)} are […, keys, keyHeads, headSize] with heads a multiple of keyHeads`,
+  );
+}
+
+function checkNumbers(q: Tensor, k: Tensor, options: AttentionOptions): void {
+  const { causal, window, keyTokens, scale = 1 } = options;
+  const [tokens, keys] = [q.shape[q.shape.length - 3], k.shape[k.shape.length - 3]];
+  if (window !== undefined && !(Number.isInteger(window) && window >= 1 && window < 2 ** 32)) {
+    throw new RangeError(`attention: window is an integer from 1, not ${window}`);
+  }
+  if (!Number.isFinite(Math.fround(scale))) {
+    throw new RangeError(`attention: scale is a finite number, not ${scale}`);
+  }
+  const used = typeof keyTokens === "number" ? keyTokens : keys;
+  if (!Number.isInteger(used) || used < 0 || used > keys) {
+    throw new RangeError(`attention: keyTokens is an integer from 0 to ${keys}, not ${used}`);
+  }
+  if (causal && used < tokens) {
     throw new RangeError(
-      `attention: q ${formatShape(q.shape)} is [tokens, heads, headSize]; k ` +
-        `${formatShape(k.shape)} and v ${formatShape(v.shape)} are [keys, keyHeads, headSize] ` +
-        `with heads a multiple of keyHeads`,
+      `attention: causal needs as many keys as queries, and there are ${used} for ${tokens}`,
     );
   }
-  if (!Number.isInteger(keyTokens) || keyTokens < 0 || keyTokens > keys) {
-    throw new RangeError(`attention: keyTokens is an integer from 0 to ${keys}, not ${keyTokens}`);
+}
+
+function checkMask(mask: Tensor | undefined, shape: Shape, k: Shape): void {
+  if (mask === undefined) return;
+  checkOperand("attention", "mask", mask);
+  if (mask.dtype !== "float32" && mask.dtype !== "bool" && mask.dtype !== "int32") {
+    throw new TypeError(`attention: mask is ${mask.dtype}, expected float32, bool or int32`);
   }
+  const rank = shape.length;
+  const scores = [...shape.slice(0, -3), shape[rank - 2], shape[rank - 3], k[k.length - 3]];
+  const missing = rank - mask.shape.length;
+  const fits = missing >= 0 && mask.shape.length > 0 &&
+    mask.shape.every((size, axis) => size === scores[axis + missing] || size === 1);
+  if (fits) return;
+  throw new RangeError(
+    `attention: mask ${formatShape(mask.shape)} does not broadcast to ${formatShape(scores)}, ` +
+      "[…, heads, tokens, keys]",
+  );
+}
+
+/** The tensor of numbers of keys, or of segments; throws where it does not fit. */
+function checkLengths(
+  shape: Shape,
+  k: Shape,
+  { keyTokens, segments }: AttentionOptions,
+): Tensor | undefined {
+  if (segments === undefined) {
+    if (keyTokens === undefined || typeof keyTokens === "number") return undefined;
+    checkOperand("attention", "keyTokens", keyTokens, "int32");
+    const batch = shape.slice(0, -3);
+    if (sameShape(keyTokens.shape, batch)) return keyTokens;
+    throw new RangeError(
+      `attention: keyTokens is ${formatShape(keyTokens.shape)}, and the batch ${
+        formatShape(batch)
+      }`,
+    );
+  }
+  checkOperand("attention", "segments", segments, "int32");
+  if (keyTokens !== undefined) {
+    throw new RangeError("attention: segments say how many keys there are; leave keyTokens out");
+  }
+  if (shape.length === 3 && k.length === 3 && k[0] === shape[0]) {
+    if (segments.shape.length === 1 && segments.shape[0] >= 2) return segments;
+  }
+  throw new RangeError(
+    `attention: segments ${formatShape(segments.shape)} are two offsets or more, for q ` +
+      `${formatShape(shape)} and k ${formatShape(k)} without a batch and of the same length`,
+  );
+}
+
+const layout = new Words(AttentionField.BATCH + 5 * 13);
+
+/** Writes the sizes and strides of a call; returns how many axes its batch has. */
+function writeLayout(
+  q: Tensor,
+  k: Tensor,
+  v: Tensor,
+  shape: Shape,
+  options: AttentionOptions,
+): number {
+  const { causal, window, keyTokens, segments, mask } = options;
+  const [qRank, kRank, rank] = [q.shape.length, k.shape.length, shape.length];
+  const [qStrides, kStrides, vStrides] = [q.strides, k.strides, v.strides];
+  const keys = typeof keyTokens === "number" ? keyTokens : k.shape[kRank - 3];
+  layout.set(AttentionField.TOKENS, q.shape[qRank - 3]);
+  layout.set(AttentionField.KEYS, keys);
+  layout.set(AttentionField.HEADS, q.shape[qRank - 2]);
+  layout.set(AttentionField.KV_HEADS, k.shape[kRank - 2]);
+  layout.set(AttentionField.HEAD_SIZE, q.shape[qRank - 1]);
+  layout.set(AttentionField.CAUSAL, causal ? 1 : 0);
+  layout.set(AttentionField.WINDOW, window ?? 0);
+  layout.set(AttentionField.SEGMENTS, segments === undefined ? 0 : segments.shape[0] - 1);
+  layout.set(AttentionField.MASK_DTYPE, dtypeCodes[mask?.dtype ?? "float32"]);
+  layout.set(AttentionField.Q_TOKEN, qStrides[qRank - 3]);
+  layout.set(AttentionField.Q_HEAD, qStrides[qRank - 2]);
+  layout.set(AttentionField.K_TOKEN, kStrides[kRank - 3]);
+  layout.set(AttentionField.K_HEAD, kStrides[kRank - 2]);
+  layout.set(AttentionField.V_TOKEN, vStrides[kRank - 3]);
+  layout.set(AttentionField.V_HEAD, vStrides[kRank - 2]);
+  const maskStrides = mask?.strides;
+  layout.set(AttentionField.MASK_TOKEN, strideFromEnd(mask, maskStrides, 2));
+  layout.set(AttentionField.MASK_HEAD, strideFromEnd(mask, maskStrides, 3));
+  for (let axis = 0; axis < rank - 3; axis++) {
+    const field = AttentionField.BATCH + 5 * axis;
+    const fromEnd = rank - axis;
+    layout.set(field, shape[axis]);
+    layout.set(field + 1, strideFromEnd(q, qStrides, fromEnd));
+    layout.set(field + 2, strideFromEnd(k, kStrides, fromEnd));
+    layout.set(field + 3, strideFromEnd(v, vStrides, fromEnd));
+    layout.set(field + 4, strideFromEnd(mask, maskStrides, fromEnd));
+  }
+  return rank - 3;
+}
+
+/** The stride of an axis that may be missing or broadcast: then it is 0. */
+function strideFromEnd(
+  tensor: Tensor | undefined,
+  strides: readonly number[] | undefined,
+  fromEnd: number,
+): number {
+  if (tensor === undefined || strides === undefined) return 0;
+  const axis = strides.length - fromEnd;
+  return axis < 0 || tensor.shape[axis] === 1 ? 0 : strides[axis];
 }

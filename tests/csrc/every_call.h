@@ -269,7 +269,12 @@ CALL(qn_cross_entropy, y, x, ids + 8, 4, 8, 0, -100, QN_F32)
 CALL(qn_embedding, y, stored, ids + 8, 2, 4, 64, QN_Q8_0)
 CALL(qn_rope_table, y, z, NULL, 4, 4, 0, 10000.0, 1.0, QN_F32)
 CALL(qn_rope, y, x, z, w, 4, 2, 8, 4, QN_ROPE_HALVES, QN_F32)
-CALL(qn_attention_f32, y, x, z, w, 4, 4, 2, 1, 8, 1.0f, 1)
+
+/* Two segments, whose list of tasks is scratch. */
+static const uint64_t attended[] = {4, 4, 2, 1, 8, 1, 0, 2, 0, 16, 8, 8, 0, 8, 0, 0, 0};
+static const int32_t segments[] = {0, 1, 4};
+
+CALL(qn_attention_f32, y, x, z, w, NULL, segments, attended, 0, 1.0f)
 CALL(qn_sample_f32, ids, x, ids + 8, 100, 1, 1.0f, 5, 0.9f, 0.05f, 1.1f, 0.5)
 
 /* Both ways of treating quantised weights, whose scratch differs. */
@@ -362,7 +367,7 @@ static const entry table[] = {
     ENTRY_SURE(qn_rope_table, nothing),
     ENTRY_SURE(qn_rope, nothing),
     ENTRY(qn_linear_f32),
-    ENTRY_SURE(qn_attention_f32, nothing),
+    ENTRY(qn_attention_f32),
     ENTRY(qn_sample_f32),
     ENTRY(qn_matmul),
     ENTRY_SURE(qn_gemm_pack_bytes, nothing),

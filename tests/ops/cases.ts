@@ -374,6 +374,18 @@ export const cases: Case[] = [
     dtypes: ["float32"],
   },
   {
+    name: "attention",
+    make: () => [f([2, 3, 4, 8]), f([2, 5, 2, 8]), f([2, 5, 2, 8]), f([4, 1, 5]), i([5, 2])],
+    run: ([q, k, v, mask, keyTokens], out) =>
+      attention(q as Floats, k as Floats, v as Floats, {
+        mask: mask as Floats,
+        keyTokens: keyTokens as Ids,
+        out: out as Floats,
+      }),
+    shape: [2, 3, 4, 8],
+    dtypes: ["float32"],
+  },
+  {
     name: "geglu",
     make: () => [f([2, 3]), f([2, 3])],
     run: ([gate, up], out) => geglu(gate as Floats, up as Floats, { out: out as Floats }),

@@ -4,6 +4,7 @@
  * @module
  */
 
+import { attentionFamily } from "./attention_cases.ts";
 import { blockFamily } from "./block_cases.ts";
 import { geluFamily } from "./gelu_cases.ts";
 import { matmulFamily } from "./matmul_cases.ts";
@@ -18,5 +19,6 @@ export const FAMILIES: Readonly<Record<string, OperationFamily>> = {
   layernorm: normFamily,
   softmax: softmaxFamily,
   reduce: reduceFamily,
+  attention: attentionFamily,
   block: blockFamily,
 };

@@ -332,6 +332,11 @@ QN_API const char *qn_isa_name(uint32_t index);
 QN_API int32_t qn_isa_supported(uint32_t index);
 QN_API uint32_t qn_isa_selected(void);
 
+/* Bytes of a data cache, from which the sizes of pieces of work follow: level 1 and 2
+ * of a core, 3 the last one; 0 for any other level. What the processor does not say is
+ * what most have. */
+QN_API size_t qn_cache_bytes(uint32_t level);
+
 /* A short name for a status, or null for a code that does not exist. */
 QN_API const char *qn_status_text(int32_t status);
 

@@ -76,6 +76,7 @@ static qn_status read_layout(struct qn_gemm *p, const uint64_t *layout, uint32_t
   p->b_row = (size_t)layout[QN_GEMM_B_ROW];
   p->b_col = (size_t)layout[QN_GEMM_B_COL];
   p->c_row = (size_t)layout[QN_GEMM_C_ROW];
+  p->c_col = 1;
   return read_batch(p, layout + QN_GEMM_BATCH, axes, &spans[0], &spans[1], &spans[2]);
 }
 
@@ -109,10 +110,10 @@ int32_t qn_matmul(void *c, const void *a, const void *b, const uint64_t *layout,
 }
 
 size_t qn_gemm_pack_bytes(uint32_t outputs, uint32_t inputs) {
-  const uint64_t panels = ((uint64_t)outputs + QN_PANEL - 1) / QN_PANEL;
-  const uint64_t panel_bytes = (uint64_t)inputs * QN_PANEL * sizeof(float);
+  const uint64_t stripes = ((uint64_t)outputs + QN_STRIPE - 1) / QN_STRIPE;
+  const uint64_t stripe_bytes = (uint64_t)inputs * QN_STRIPE * sizeof(float);
   uint64_t bytes;
-  if (__builtin_mul_overflow(panels, panel_bytes, &bytes) || bytes > PTRDIFF_MAX) return 0;
+  if (__builtin_mul_overflow(stripes, stripe_bytes, &bytes) || bytes > PTRDIFF_MAX) return 0;
   return (size_t)bytes;
 }
 
@@ -148,7 +149,7 @@ int32_t qn_linear_packed_f32(float *y, const float *x, const float *packed, cons
   const struct qn_gemm product = {
       .c = y, .a = inputs == 0 ? y : x, .b = inputs == 0 ? y : packed,
       .rows = rows, .cols = outputs, .inner = inputs,
-      .a_row = inputs, .a_col = 1, .c_row = outputs,
+      .a_row = inputs, .a_col = 1, .c_row = outputs, .c_col = 1,
       .alpha = 1.0f, .beta = residual == NULL ? 0.0f : 1.0f,
       .packed = 1, .residual = residual, .bias = bias, .activation = activation,
   };

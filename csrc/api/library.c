@@ -1,6 +1,7 @@
 /*
  * api/library.c: the functions of quern.h that concern the library itself.
  */
+#include "base/cpu.h"
 #include "base/status.h"
 #include "base/threads.h"
 #include "dispatch/dispatch.h"
@@ -21,6 +22,16 @@ int32_t qn_isa_supported(uint32_t index) {
 }
 
 uint32_t qn_isa_selected(void) { return qn_dispatch_selected(); }
+
+size_t qn_cache_bytes(uint32_t level) {
+  const struct qn_caches *caches = qn_cpu_caches();
+  switch (level) {
+    case 1: return caches->first;
+    case 2: return caches->second;
+    case 3: return caches->last;
+    default: return 0;
+  }
+}
 
 const char *qn_status_text(int32_t status) { return qn_status_name(status); }
 

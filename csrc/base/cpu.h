@@ -8,6 +8,7 @@
 #define QN_BASE_CPU_H
 
 #include <stdbool.h>
+#include <stddef.h>
 
 struct qn_cpu {
   bool avx2;       /* all of x86-64-v3: AVX2, FMA, F16C, BMI1, BMI2, LZCNT, MOVBE */
@@ -18,5 +19,14 @@ struct qn_cpu {
 
 /* Asks the processor. Cheap enough to be called when needed, not in a loop. */
 struct qn_cpu qn_cpu_detect(void);
+
+/* Data caches, in bytes. What the processor does not say is what most have. */
+struct qn_caches {
+  size_t first, second; /* of a core */
+  size_t last;          /* the third; where there is none, eight times the second */
+};
+
+/* Found once, when the library is loaded. */
+const struct qn_caches *qn_cpu_caches(void);
 
 #endif

@@ -19,7 +19,7 @@ struct qn_gemm {
   const float *a;
   const float *b; /* [inner, cols], or as kernels/panel.h packs it */
   size_t rows, cols, inner;
-  size_t a_row, a_col, b_row, b_col, c_row;
+  size_t a_row, a_col, b_row, b_col, c_row, c_col;
   float alpha, beta;
   int packed;            /* whether b is; then there is no batch */
   const float *residual; /* null, or what c begins as, [rows, cols] with rows c_row apart */

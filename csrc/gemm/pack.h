@@ -6,8 +6,8 @@
 
 #include <stddef.h>
 
-/* packed[depth, QN_PANEL] = b[depth, cols], zero beyond its columns; cols is 1 to
- * QN_PANEL, the strides of b are in elements. */
+/* packed: b[depth, cols] in stripes of kernels/panel.h, [depth][QN_STRIPE] each; cols is
+ * 1 or more, the strides of b are in elements. */
 void qn_pack_panel(float *packed, const float *b, size_t depth, size_t cols, size_t row_stride,
                    size_t col_stride);
 

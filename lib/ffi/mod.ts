@@ -51,6 +51,15 @@ export function selectInstructionSet(name?: string): void {
 }
 
 /**
+ * The bytes of the processor's data caches, as the kernels take them to be.
+ *
+ * @returns The first and second of a core, and the last one.
+ */
+export function cacheSizes(): number[] {
+  return [1, 2, 3].map((level) => Number(native().symbols.qn_cache_bytes(level)));
+}
+
+/**
  * The number of threads that kernels use.
  *
  * @returns At least 1, the calling thread included.

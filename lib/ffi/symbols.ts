@@ -9,7 +9,7 @@
  */
 
 /** FNV-1a (64 bit) of the header's bytes; `qn_header_hash()` of a library that fits. */
-export const headerHash = 0xd3bd20ad822fdcean;
+export const headerHash = 0xcf3fe72c987a9918n;
 
 /**
  * What went wrong. The text of each is in base/status.c.
@@ -597,6 +597,20 @@ export const symbols = {
   qn_isa_selected: {
     parameters: [],
     result: "u32",
+  },
+
+  /**
+   * Bytes of a data cache, from which the sizes of pieces of work follow: level 1 and 2
+   * of a core, 3 the last one; 0 for any other level. What the processor does not say is
+   * what most have.
+   *
+   * `size_t qn_cache_bytes(uint32_t level)`
+   */
+  qn_cache_bytes: {
+    parameters: [
+      "u32", // uint32_t level
+    ],
+    result: "usize",
   },
 
   /**

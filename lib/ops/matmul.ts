@@ -16,19 +16,31 @@ import {
   resultTensor,
 } from "./operands.ts";
 
+/** Options of {@linkcode matmul}. */
+export interface MatmulOptions<D extends Floating = "float32"> extends ResultOption<D> {
+  /** What the product is multiplied with; 1 when left out. */
+  alpha?: number;
+  /**
+   * What the elements of `out` are multiplied with before the product is added to them; 0 when
+   * left out: then they are not read, and may be NaN.
+   */
+  beta?: number;
+}
+
 /**
- * Multiplies matrices: `a · b`. The last two axes are those of matrices; the axes
- * before them are batches, which are broadcast as NumPy does. A vector `a` is one
- * row and a vector `b` one column, and that axis is left out of the result. Views
- * of any strides are read where they lie. An element is summed in an order that
- * depends on the inner size alone, so a row's result has the same bits however
+ * Multiplies matrices: `alpha · a · b + beta · out`. The last two axes are those of
+ * matrices; the axes before them are batches, which are broadcast as NumPy does. A
+ * vector `a` is one row and a vector `b` one column, and that axis is left out of the
+ * result. Views of any strides are read where they lie. An element is summed in an order
+ * that depends on the inner size alone, so a row's result has the same bits however
  * many rows there are.
  *
  * @param a `[…, rows, inner]` or `[inner]`, of a floating-point dtype.
  * @param b `[…, inner, cols]` or `[inner]`, in the dtype of `a`.
- * @param options `out` must share no memory with the operands.
+ * @param options `alpha`, `beta`; `out` must share no memory with the operands.
  * @returns `[…, rows, cols]`, in the same dtype.
  * @throws {RangeError} When the inner sizes differ, or the batches cannot be broadcast.
+ * @throws {TypeError} When there is a `beta` but no `out`, or one of the factors is no number.
  * @throws {OutOfMemoryError} When there is no memory for the result or for scratch.
  *
  * @example
@@ -38,34 +50,52 @@ import {
  * using a = Tensor.from([[1, 2], [3, 4]]);
  * using b = Tensor.from([[0, 1], [1, 0]]);
  * using y = matmul(a, b);
- * console.log(y.toArray()); // [[2, 1], [4, 3]]
+ * matmul(a, a, { beta: 10, out: y });
+ * console.log(y.toArray()); // [[27, 20], [55, 52]]
  * ```
  */
 export function matmul<D extends Floating>(
   a: Tensor<D>,
   b: Tensor<D>,
-  options: ResultOption<D> = {},
+  options: MatmulOptions<D> = {},
 ): Tensor<D> {
   checkFloating("matmul", "a", a);
   const { dtype } = a;
   checkOperand("matmul", "b", b, dtype);
   const shape = productShape(a.shape, b.shape);
-  const { out } = options;
+  const { out, alpha = 1, beta = 0 } = options;
+  checkFactors(alpha, beta, out);
   if (isHalf(dtype)) {
-    return withFloat32({ operation: "matmul", shape, dtype, out }, [a, b], (a, b) => matmul(a, b));
+    if (beta !== 0) throw new TypeError(`matmul: beta goes with float32 and float64, not ${dtype}`);
+    const call = { operation: "matmul", shape, dtype, out };
+    return withFloat32(call, [a, b], (a, b) => matmul(a, b, { alpha }));
   }
   const y = resultTensor<D>("matmul", out, shape, dtype);
   checkApart("matmul", out, "a", a);
   checkApart("matmul", out, "b", b);
   const axes = writeLayout(a, b, shape);
   const status = native().symbols
-    .qn_matmul(y.address, a.address, b.address, layout.array, axes, 1, 0, dtypeCodes[dtype]);
+    .qn_matmul(y.address, a.address, b.address, layout.array, axes, alpha, beta, dtypeCodes[dtype]);
   return status === Status.OK ? y : refuse("matmul", status, y, out, { a, b });
+}
+
+function checkFactors(alpha: number, beta: number, out: Tensor | undefined): void {
+  if (typeof alpha !== "number" || typeof beta !== "number") {
+    throw new TypeError(
+      `matmul: alpha and beta are numbers, not ${String(alpha)} and ${String(beta)}`,
+    );
+  }
+  if (beta !== 0 && out === undefined) {
+    throw new TypeError(
+      `matmul: beta ${beta} multiplies the elements of out, which was left out: pass out`,
+    );
+  }
 }
 
 /** The shape of a product; throws where there is none. */
 function productShape(a: Shape, b: Shape): number[] {
   const inner = a[a.length - 1];
+  if (a.length === 2 && b.length === 2 && b[0] === inner) return [a[0], b[1]];
   const [rowAxes, colAxes] = [a.length > 1 ? 1 : 0, b.length > 1 ? 1 : 0];
   if (a.length === 0 || b.length === 0 || b[b.length - 1 - colAxes] !== inner) {
     throw misfit(a, b, "a is […, rows, inner], b is […, inner, cols]");
@@ -90,18 +120,26 @@ const layout = new Words(GemmField.BATCH + 4 * 16);
 /** Writes the layout of a product of the shape `shape`; returns how many axes its batch has. */
 function writeLayout(a: Tensor, b: Tensor, shape: Shape): number {
   const [aRank, bRank] = [a.shape.length, b.shape.length];
-  const [aStrides, bStrides] = [a.strides, b.strides];
   const rows = aRank > 1 ? a.shape[aRank - 2] : 1;
   const cols = bRank > 1 ? b.shape[bRank - 1] : 1;
   layout.set(GemmField.ROWS, rows);
   layout.set(GemmField.COLS, cols);
   layout.set(GemmField.INNER, a.shape[aRank - 1]);
+  layout.set(GemmField.C_ROW, cols);
+  const axes = shape.length - (aRank > 1 ? 1 : 0) - (bRank > 1 ? 1 : 0);
+  // Dense matrices need no arrays of strides, which would cost more than all else here.
+  if (axes === 0 && a.isContiguous && b.isContiguous) {
+    layout.set(GemmField.A_ROW, a.shape[aRank - 1]);
+    layout.set(GemmField.A_COL, 1);
+    layout.set(GemmField.B_ROW, cols);
+    layout.set(GemmField.B_COL, 1);
+    return 0;
+  }
+  const [aStrides, bStrides] = [a.strides, b.strides];
   layout.set(GemmField.A_ROW, aRank > 1 ? aStrides[aRank - 2] : 0);
   layout.set(GemmField.A_COL, aStrides[aRank - 1]);
   layout.set(GemmField.B_ROW, bRank > 1 ? bStrides[bRank - 2] : bStrides[0]);
   layout.set(GemmField.B_COL, bRank > 1 ? bStrides[bRank - 1] : 1);
-  layout.set(GemmField.C_ROW, cols);
-  const axes = shape.length - (aRank > 1 ? 1 : 0) - (bRank > 1 ? 1 : 0);
   let step = rows * cols;
   for (let axis = axes - 1; axis >= 0; axis--) {
     const field = GemmField.BATCH + 4 * axis;

@@ -49,7 +49,7 @@ export {
   type LayerNormResidualOptions,
 } from "./layer_norm.ts";
 export { type Activation, linear, type LinearOptions, type Precision } from "./linear.ts";
-export { matmul } from "./matmul.ts";
+export { matmul, type MatmulOptions } from "./matmul.ts";
 export { logSoftmax, type LogSoftmaxOptions } from "./log_softmax.ts";
 export { logSumExp, norm, type NormOptions } from "./norm.ts";
 export type { SumOption } from "./norm_operands.ts";

@@ -226,6 +226,7 @@ CALL_VALUE(qn_isa_count)
 CALL_VALUE(qn_isa_name, 0)
 CALL_VALUE(qn_isa_supported, 0)
 CALL_VALUE(qn_isa_selected)
+CALL_VALUE(qn_cache_bytes, 2)
 CALL_VALUE(qn_status_text, QN_STALE)
 CALL(qn_threads_set, 2)
 CALL_VALUE(qn_threads)
@@ -311,6 +312,7 @@ static const entry table[] = {
     ENTRY_SURE(qn_isa_name, nothing),
     ENTRY_SURE(qn_isa_supported, nothing),
     ENTRY_SURE(qn_isa_selected, nothing),
+    ENTRY_SURE(qn_cache_bytes, nothing),
     ENTRY_SURE(qn_status_text, nothing),
     ENTRY_SURE(qn_threads_set, nothing),
     ENTRY_SURE(qn_threads, nothing),

@@ -16,7 +16,7 @@
 static const uint32_t test_lengths[] = {0,  1,  2,  3,  4,  5,  7,  8,  9,   15,  16,
                                         17, 31, 32, 33, 47, 63, 64, 65, 127, 129, 1000};
 
-static const uint32_t test_thread_counts[] = {1, 2, 4, 7};
+static const uint32_t test_thread_counts[] = {1, 2, 4, 7, 8};
 
 static uint64_t test_seed = 1;
 

@@ -114,6 +114,40 @@ static void test_edges(void) {
   }
 }
 
+/* Few rows, or few columns, have kernels of their own: heights and widths at the edges of
+ * vectors and of what they take, depths at those of a cache line, beta and strides of C. */
+static void test_skinny(void) {
+  static const uint32_t few[] = {1, 2, 3, 4, 5, 7, 8, 9};
+  static const uint32_t many[] = {1, 4, 15, 16, 17, 33, 63, 64, 65, 80, 130};
+  static const uint32_t depths[] = {1, 3, 4, 15, 16, 21, 40};
+  for (uint32_t i = 0; i < COUNT_OF(few); i += 1) {
+    for (uint32_t j = 0; j < COUNT_OF(many); j += 1) {
+      for (uint32_t q = 0; q < COUNT_OF(depths); q += 1) {
+        if (test_is_slow() && (i + j + q) % 7 != 0) continue;
+        for (uint32_t turned = 0; turned < 8; turned += 1) {
+          const bool tall = turned & 4;
+          struct product p = dense(tall ? many[j] : few[i], tall ? few[i] : many[j], depths[q],
+                                   turned % 4);
+          if ((i + j + q) % 3 == 0) p.c_row += 5;
+          p.alpha = q % 2 == 0 ? 1.0f : -1.5f;
+          p.beta = j % 2 == 0 ? 0.0f : 0.75f;
+          check_product(&p);
+        }
+      }
+    }
+  }
+  static const struct product long_ones[] = {
+      {.m = 1, .n = 2100, .k = 20}, {.m = 2, .n = 2100, .k = 9},  {.m = 2100, .n = 1, .k = 20},
+      {.m = 1, .n = 20, .k = 2049}, {.m = 40, .n = 2, .k = 1030}, {.m = 3, .n = 33, .k = 1100},
+  };
+  for (uint32_t i = 0; i < COUNT_OF(long_ones); i += 1) {
+    for (uint32_t turned = 0; turned < (test_is_slow() ? 1u : 4u); turned += 1) {
+      const struct product p = dense(long_ones[i].m, long_ones[i].n, long_ones[i].k, turned);
+      check_product(&p);
+    }
+  }
+}
+
 /* Both sides of a block of K, and of the rows and sizes that choose another way. */
 static void test_blocks(void) {
   static const struct product shapes[] = {
@@ -148,6 +182,17 @@ static void test_strides(void) {
   for (uint32_t i = 0; i < COUNT_OF(shapes); i += 1) check_product(&shapes[i]);
 }
 
+/* Whether each `step`th element is exact, as sums of small integers are. */
+static bool is_exact(const struct product *p, const float *c, const float *a, const float *b,
+                     size_t step) {
+  for (size_t at = 0; at < (size_t)p->m * p->n; at += step) {
+    double value, bound;
+    reference_of(p, a, b, 0, at / p->n, at % p->n, &value, &bound);
+    if ((double)c[at] != value) return false;
+  }
+  return true;
+}
+
 /* Copies of A and B that are too large for one piece of scratch memory. */
 static void test_several_parts(void) {
   if (test_is_slow()) return;
@@ -160,23 +205,11 @@ static void test_several_parts(void) {
   uint64_t layout[QN_GEMM_BATCH];
   write_layout(layout, &wide);
   CHECK_EQ(qn_matmul(c, a, b, layout, 0, 1, 0, QN_F32), QN_OK);
-  bool same = true; /* small integers: every sum is exact */
-  for (size_t at = 0; at < (size_t)wide.m * wide.n; at += 977) {
-    double value, bound;
-    reference_of(&wide, a, b, 0, at / wide.n, at % wide.n, &value, &bound);
-    same = same && (double)c[at] == value;
-  }
-  CHECK(same);
+  CHECK(is_exact(&wide, c, a, b, 977));
   struct product tall = dense(9000, 9, 500, 1);
   write_layout(layout, &tall);
   CHECK_EQ(qn_matmul(c, b, a, layout, 0, 1, 0, QN_F32), QN_OK);
-  same = true;
-  for (size_t at = 0; at < (size_t)tall.m * tall.n; at += 97) {
-    double value, bound;
-    reference_of(&tall, b, a, 0, at / tall.n, at % tall.n, &value, &bound);
-    same = same && (double)c[at] == value;
-  }
-  CHECK(same);
+  CHECK(is_exact(&tall, c, b, a, 97));
 }
 
 /* Batches of two axes: A has its own matrices, or one for all, B likewise. */
@@ -203,7 +236,7 @@ static void test_batches(void) {
   }
 }
 
-/* The same bits for any number of threads, and for a row by itself. */
+/* The same bits for any number of threads, and for a row, or a column, by itself. */
 static void test_threads_and_rows(void) {
   static const uint32_t shapes[][3] = {{65, 200, 300}, {13, 130, 1100}, {130, 70, 200},
                                        {600, 150, 40}, {5, 700, 300}};
@@ -229,6 +262,45 @@ static void test_threads_and_rows(void) {
         CHECK_EQ(qn_matmul(c, a + first * p.a_row, b, layout, 0, 1, 0, QN_F32), QN_OK);
         CHECK(same_bits(c, expected + (size_t)first * p.n, (size_t)rows * p.n));
       }
+      layout[QN_GEMM_ROWS] = p.m;
+      for (uint32_t cols = 1; cols < 10; cols += 1) {
+        const uint32_t first = p.n - cols;
+        layout[QN_GEMM_COLS] = cols;
+        layout[QN_GEMM_C_ROW] = cols;
+        CHECK_EQ(qn_matmul(c, a, b + first * p.b_col, layout, 0, 1, 0, QN_F32), QN_OK);
+        bool same = true;
+        for (uint32_t r = 0; r < p.m; r += 1) {
+          same = same && same_bits(c + (size_t)r * cols, expected + (size_t)r * p.n + first, cols);
+        }
+        CHECK(same);
+      }
+      release_all();
+    }
+  }
+}
+
+/* The same bits each time. */
+static void test_repetitions(void) {
+  static const uint32_t shapes[][3] = {{64, 64, 64}, {1, 300, 200}, {6, 200, 90}, {70, 3, 200}};
+  const uint32_t times = test_is_slow() ? 3 : 100;
+  for (uint32_t s = 0; s < COUNT_OF(shapes); s += 1) {
+    for (uint32_t turned = 0; turned < 4; turned += 3) {
+      const struct product p = dense(shapes[s][0], shapes[s][1], shapes[s][2], turned);
+      const size_t size = (size_t)p.m * p.n;
+      const float *a = random_floats((size_t)p.m * p.k, -1, 1);
+      const float *b = random_floats((size_t)p.k * p.n, -1, 1);
+      float *expected = guarded_floats(size);
+      float *c = guarded_floats(size);
+      uint64_t layout[QN_GEMM_BATCH];
+      bool same = true;
+      write_layout(layout, &p);
+      CHECK_EQ(qn_matmul(expected, a, b, layout, 0, 1, 0, QN_F32), QN_OK);
+      for (uint32_t i = 0; i < times; i += 1) {
+        CHECK_EQ(qn_threads_set(test_thread_counts[i % COUNT_OF(test_thread_counts)]), QN_OK);
+        CHECK_EQ(qn_matmul(c, a, b, layout, 0, 1, 0, QN_F32), QN_OK);
+        same = same && same_bits(c, expected, size);
+      }
+      CHECK(same);
       release_all();
     }
   }
@@ -236,32 +308,41 @@ static void test_threads_and_rows(void) {
 
 /* NaN and infinity of A and B pass through; those of C do not, with beta 0; and
  * neither do those of other rows and columns. */
-static void test_special_values(void) {
-  struct product p = dense(9, 70, 20, 0);
-  float *a = random_floats(9 * 20, 1, 2);
-  float *b = random_floats(20 * 70, 1, 2);
-  float *c = guarded_floats(9 * 70);
-  for (size_t i = 0; i < 9 * 70; i += 1) c[i] = NAN;
-  a[3 * 20 + 5] = NAN;
-  a[4 * 20 + 19] = INFINITY;
-  b[7 * 70 + 69] = -INFINITY;
+static void check_special_values(uint32_t m, uint32_t n, uint32_t turned) {
+  const uint32_t k = 20;
+  const struct product p = dense(m, n, k, turned);
+  float *a = random_floats((size_t)m * k, 1, 2);
+  float *b = random_floats((size_t)k * n, 1, 2), *c = guarded_floats((size_t)m * n);
+  for (size_t i = 0; i < (size_t)m * n; i += 1) c[i] = NAN;
+  const uint32_t bad = m - 1, large = m > 1 ? m - 2 : m; /* the rows with NaN and infinity */
+  a[bad * p.a_row + 5 * p.a_col] = NAN;
+  if (large < m) a[large * p.a_row + 19 * p.a_col] = INFINITY;
+  b[7 * p.b_row + (n - 1) * p.b_col] = -INFINITY;
   uint64_t layout[QN_GEMM_BATCH];
   write_layout(layout, &p);
   CHECK_EQ(qn_matmul(c, a, b, layout, 0, 1, 0, QN_F32), QN_OK);
   bool right = true;
-  for (size_t i = 0; i < 9; i += 1) {
-    for (size_t j = 0; j < 70; j += 1) {
-      const float v = c[i * 70 + j];
-      if (i == 3 || (i == 4 && j == 69)) {
+  for (size_t i = 0; i < m; i += 1) {
+    for (size_t j = 0; j < n; j += 1) {
+      const float v = c[i * n + j];
+      if (i == bad || (i == large && j == n - 1)) {
         right = right && isnan(v);
-      } else if (i == 4) {
+      } else if (i == large) {
         right = right && v == INFINITY;
       } else {
-        right = right && (j == 69 ? v == -INFINITY : isfinite(v));
+        right = right && (j == n - 1 ? v == -INFINITY : isfinite(v));
       }
     }
   }
   CHECK(right);
+  release_all();
+}
+
+static void test_special_values(void) {
+  static const uint32_t sizes[][2] = {{9, 70}, {1, 70}, {2, 40}, {6, 33}, {40, 1}, {40, 6}};
+  for (uint32_t i = 0; i < 4 * COUNT_OF(sizes); i += 1) {
+    check_special_values(sizes[i / 4][0], sizes[i / 4][1], i % 4);
+  }
 }
 
 /* ---- Packed weights ----------------------------------------------------------- */
@@ -330,7 +411,7 @@ static void test_packing(void) {
     for (size_t i = 0; i < inputs; i += 1) turned[i * outputs + o] = w[o * inputs + i];
   }
   const size_t bytes = qn_gemm_pack_bytes(outputs, inputs);
-  CHECK_EQ(bytes, 192 * 1200 * sizeof(float));
+  CHECK_EQ(bytes, 160 * 1200 * sizeof(float));
   float *packed = guarded_bytes(bytes);
   float *other = guarded_bytes(bytes);
   CHECK_EQ(qn_gemm_pack_f32(packed, w, outputs, inputs, inputs, 1), QN_OK);
@@ -409,9 +490,9 @@ static void test_no_memory(void) {
 
 int main(int count, char **arguments) {
   static void (*const tests[])(void) = {
-      test_edges,   test_blocks,           test_strides,        test_several_parts,
-      test_batches, test_threads_and_rows, test_special_values, test_linear,
-      test_packing, test_bad_arguments,    test_no_memory,
+      test_edges,   test_skinny,        test_blocks,           test_strides,
+      test_batches, test_several_parts, test_threads_and_rows, test_repetitions,
+      test_linear,  test_packing,       test_special_values,   test_bad_arguments, test_no_memory,
   };
   test_begin(count, arguments);
   run_on_each_isa(tests, COUNT_OF(tests));

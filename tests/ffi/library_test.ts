@@ -8,6 +8,7 @@ import {
 import "../support/native.ts";
 import { OutOfMemoryError } from "../../lib/core/errors.ts";
 import {
+  cacheSizes,
   instructionSets,
   native,
   selectInstructionSet,
@@ -20,6 +21,12 @@ import { headerHash } from "../../lib/ffi/symbols.ts";
 
 Deno.test("the library was built from the header of this checkout", () => {
   assertEquals(native().symbols.qn_header_hash(), headerHash);
+});
+
+Deno.test("cacheSizes() has three data caches, each at least as large as the one before", () => {
+  const sizes = cacheSizes();
+  assertEquals(sizes.length, 3);
+  assert(sizes[0] >= 4096 && sizes[0] < sizes[1] && sizes[1] <= sizes[2], `${sizes}`);
 });
 
 Deno.test("instructionSets() has generic first and exactly one that is selected", () => {

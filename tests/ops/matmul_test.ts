@@ -51,6 +51,43 @@ for (const [a, b, shape, values] of products) {
 }
 
 Deno.test(
+  "matmul() multiplies the product by alpha, and adds what out was times beta",
+  withoutLeaks(() => {
+    using a = Tensor.from([[1, 2], [3, 4]]);
+    using b = Tensor.from([[0, 1], [1, 0]]);
+    using column = Tensor.from([1, -1]);
+    using y = Tensor.from([[1, 2], [3, 4]]);
+    matmul(a, b, { alpha: 2, beta: 10, out: y });
+    assertEquals(y.toArray(), [[14, 22], [38, 46]]);
+    using sums = Tensor.from([4, 8]);
+    matmul(a, column, { alpha: -1, beta: 0.5, out: sums });
+    assertEquals(sums.toArray(), [3, 5]);
+    using scaled = matmul(a, b, { alpha: 3 });
+    assertEquals(scaled.toArray(), [[6, 3], [12, 9]]);
+  }),
+);
+
+Deno.test(
+  "matmul() does not read out when beta is 0",
+  withoutLeaks(() => {
+    using a = Tensor.from([[1, 2], [3, 4]]);
+    using out = Tensor.full([2, 2], NaN);
+    matmul(a, a, { beta: 0, out });
+    assertEquals(out.toArray(), [[7, 10], [15, 22]]);
+  }),
+);
+
+Deno.test(
+  "matmul() throws TypeError for beta without out, and for factors that are no numbers",
+  withoutLeaks(() => {
+    using a = Tensor.from([[1, 2], [3, 4]]);
+    assertThrows(() => matmul(a, a, { beta: 1 }), TypeError, "matmul: beta 1 multiplies");
+    // @ts-expect-error: a string is no factor.
+    assertThrows(() => matmul(a, a, { alpha: "2" }), TypeError, "matmul: alpha and beta are num");
+  }),
+);
+
+Deno.test(
   "matmul() reads transposed, sliced and repeated views without copying them",
   withoutLeaks(() => {
     using x = f([6, 20]);

@@ -7,7 +7,7 @@
  */
 
 import { formatBytes } from "../../core/sizes.ts";
-import { instructionSets, native, threads } from "../../ffi/mod.ts";
+import { cacheSizes, instructionSets, native, threads } from "../../ffi/mod.ts";
 import { cacheFolder, knownModels } from "../../hub/mod.ts";
 import { pool } from "../../memory/mod.ts";
 import { type Command, SHARED_OPTIONS } from "../command.ts";
@@ -45,6 +45,7 @@ async function run(options: ParsedOptions): Promise<void> {
     problem: problem === undefined ? null : oneLine(problem.message),
     instructionSets: problem === undefined ? instructionSets() : [],
     threads: problem === undefined ? threads() : null,
+    caches: problem === undefined ? cacheSizes() : [],
     pool: problem === undefined ? poolFacts() : null,
   };
   if (options.flag("json")) writeJson(facts);
@@ -77,6 +78,7 @@ function describe(facts: {
   problem: string | null;
   instructionSets: readonly { name: string; supported: boolean; selected: boolean }[];
   threads: number | null;
+  caches: readonly number[];
   pool: Facts | null;
 }): string {
   const { platform, pool } = facts;
@@ -90,7 +92,11 @@ function describe(facts: {
     ["library", facts.library ?? `missing: ${facts.problem}`],
   ];
   if (facts.library !== null) {
-    rows.push(["instruction sets", sets.join(", ")], ["threads", `${facts.threads}`]);
+    rows.push(
+      ["instruction sets", sets.join(", ")],
+      ["threads", `${facts.threads}`],
+      ["data caches", facts.caches.map(formatBytes).join(", ")],
+    );
   }
   if (pool !== null) {
     const budget = pool.budgetBytes === null ? "none" : formatBytes(pool.budgetBytes);

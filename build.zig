@@ -7,7 +7,9 @@
 //!     for each instruction set (`variants` below), with `QN_ISA` naming it and
 //!     `csrc/isa/<name>` on the include path, so that `<vec.h>` means its own;
 //!   - `csrc/kernels/real/*.c` and `csrc/dispatch/real_table.c` likewise, and once
-//!     more for each variant of float64, whose `<vec.h>` has vectors of doubles.
+//!     more for each variant of float64, whose `<vec.h>` has vectors of doubles;
+//!   - `csrc/kernels/dot/*.c` and `csrc/dispatch/dot_table.c` likewise, but not for
+//!     float64; some variants have nothing else.
 //!
 //! Invariants: a common file never sees an instruction set beyond the baseline;
 //! floating-point contraction is off everywhere, so that a result does not
@@ -57,8 +59,9 @@ const Variant = struct {
     name: []const u8,
     /// The folder of `csrc/isa` whose headers stand in for those it has no own form of.
     parent: ?[]const u8 = null,
-    /// Whether it has the kernels of `csrc/kernels/real` alone, with doubles.
-    float64: bool = false,
+    /// Which kernels it has: all, those of `csrc/kernels/real` with doubles, or those of
+    /// `csrc/kernels/dot`.
+    kernels: enum { all, real, dot } = .all,
     model: ?*const Target.Cpu.Model = null,
     add: Target.Cpu.Feature.Set = .empty,
     sub: Target.Cpu.Feature.Set = .empty,
@@ -72,21 +75,22 @@ const x86_variants = [_]Variant{
     .{
         .name = "avx512vnni",
         .parent = "avx512",
+        .kernels = .dot,
         .model = &x86.cpu.x86_64_v4,
         .add = x86.featureSet(&.{.avx512vnni}),
         .sub = x86.featureSet(&.{.prefer_256_bit}),
     },
-    .{ .name = "float64", .float64 = true },
-    .{ .name = "float64_avx2", .parent = "float64", .model = &x86.cpu.x86_64_v3, .float64 = true },
+    .{ .name = "float64", .kernels = .real },
+    .{ .name = "float64_avx2", .parent = "float64", .model = &x86.cpu.x86_64_v3, .kernels = .real },
 };
 const arm_variants = [_]Variant{
     .{ .name = "generic" },
     .{ .name = "neon", .add = Target.aarch64.featureSet(&.{ .dotprod, .fullfp16 }) },
-    .{ .name = "float64", .float64 = true },
+    .{ .name = "float64", .kernels = .real },
 };
 const other_variants = [_]Variant{
     .{ .name = "generic" },
-    .{ .name = "float64", .float64 = true },
+    .{ .name = "float64", .kernels = .real },
 };
 
 /// The instruction sets of an architecture; `csrc/dispatch/dispatch.c` has the same list.
@@ -119,29 +123,36 @@ const Sources = struct {
     kernels: []const []const u8,
     /// Of float32 and of float64.
     real_kernels: []const []const u8,
+    /// On integer dot products.
+    dot_kernels: []const []const u8,
     tests: []const []const u8,
     header_hash: u64,
 
     const table = "csrc/dispatch/kernel_table.c";
     const real_table = "csrc/dispatch/real_table.c";
+    const dot_table = "csrc/dispatch/dot_table.c";
 
     fn find(b: *Build) Sources {
         var common: std.ArrayList([]const u8) = .empty;
         var kernels: std.ArrayList([]const u8) = .empty;
         var real_kernels: std.ArrayList([]const u8) = .empty;
+        var dot_kernels: std.ArrayList([]const u8) = .empty;
         var tests: std.ArrayList([]const u8) = .empty;
         for ([_][]const u8{ "base", "memory", "dispatch", "gemm", "api" }) |folder| {
             list(b, &common, b.fmt("csrc/{s}", .{folder}), "");
         }
         list(b, &kernels, "csrc/kernels", "");
         list(b, &real_kernels, "csrc/kernels/real", "");
+        list(b, &dot_kernels, "csrc/kernels/dot", "");
         list(b, &tests, "tests/csrc", "test_");
         move(b, table, &common, &kernels);
         move(b, real_table, &common, &real_kernels);
+        move(b, dot_table, &common, &dot_kernels);
         return .{
             .common = common.items,
             .kernels = kernels.items,
             .real_kernels = real_kernels.items,
+            .dot_kernels = dot_kernels.items,
             .tests = tests.items,
             .header_hash = hashHeader(b),
         };
@@ -235,8 +246,9 @@ fn variantLibrary(b: *Build, variant: Variant, sources: Sources, mode: Mode) *Bu
     m.addIncludePath(b.path(b.fmt("csrc/isa/{s}", .{variant.name})));
     if (variant.parent) |parent| m.addIncludePath(b.path(b.fmt("csrc/isa/{s}", .{parent})));
     const isa = b.fmt("-DQN_ISA={s}", .{variant.name});
-    m.addCSourceFiles(.{ .files = sources.real_kernels, .flags = &(flags ++ .{isa}) });
-    if (!variant.float64) m.addCSourceFiles(.{ .files = sources.kernels, .flags = &(flags ++ .{isa}) });
+    if (variant.kernels != .dot) m.addCSourceFiles(.{ .files = sources.real_kernels, .flags = &(flags ++ .{isa}) });
+    if (variant.kernels != .real) m.addCSourceFiles(.{ .files = sources.dot_kernels, .flags = &(flags ++ .{isa}) });
+    if (variant.kernels == .all) m.addCSourceFiles(.{ .files = sources.kernels, .flags = &(flags ++ .{isa}) });
     return b.addLibrary(.{ .name = b.fmt("kernels_{s}", .{variant.name}), .linkage = .static, .root_module = m });
 }
 

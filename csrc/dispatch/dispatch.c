@@ -7,30 +7,39 @@
 
 #include "base/cpu.h"
 
-/* Of float64 there are fewer variants: it is for reference, not for speed. */
+/* Of float64 there are fewer variants: it is for reference, not for speed. Those with
+ * VNNI differ in integer dot products alone. */
 struct isa {
   const char *name;
   const struct qn_kernels *kernels;
+  const struct qn_dot_kernels *dots;
   const struct qn_real_kernels *float32;
   const struct qn_real_kernels *float64;
 };
 
 extern const struct qn_kernels qn_kernels__generic;
+extern const struct qn_dot_kernels qn_dot_kernels__generic;
 extern const struct qn_real_kernels qn_real_kernels__generic, qn_real_kernels__float64;
+
+static const struct isa generic = {"generic", &qn_kernels__generic, &qn_dot_kernels__generic,
+                                   &qn_real_kernels__generic, &qn_real_kernels__float64};
 
 /* Worst first; build.zig has the same list. */
 #if defined(__x86_64__)
-extern const struct qn_kernels qn_kernels__avx2, qn_kernels__avx512, qn_kernels__avx512vnni;
+extern const struct qn_kernels qn_kernels__avx2, qn_kernels__avx512;
+extern const struct qn_dot_kernels qn_dot_kernels__avx2, qn_dot_kernels__avx512,
+    qn_dot_kernels__avx512vnni;
 extern const struct qn_real_kernels qn_real_kernels__avx2, qn_real_kernels__avx512,
-    qn_real_kernels__avx512vnni, qn_real_kernels__float64_avx2;
+    qn_real_kernels__float64_avx2;
 
-static const struct isa isas[] = {
-    {"generic", &qn_kernels__generic, &qn_real_kernels__generic, &qn_real_kernels__float64},
-    {"avx2", &qn_kernels__avx2, &qn_real_kernels__avx2, &qn_real_kernels__float64_avx2},
-    {"avx512", &qn_kernels__avx512, &qn_real_kernels__avx512, &qn_real_kernels__float64_avx2},
-    {"avx512vnni", &qn_kernels__avx512vnni, &qn_real_kernels__avx512vnni,
-     &qn_real_kernels__float64_avx2},
-};
+static const struct isa avx2 = {"avx2", &qn_kernels__avx2, &qn_dot_kernels__avx2,
+                                &qn_real_kernels__avx2, &qn_real_kernels__float64_avx2};
+static const struct isa avx512 = {"avx512", &qn_kernels__avx512, &qn_dot_kernels__avx512,
+                                  &qn_real_kernels__avx512, &qn_real_kernels__float64_avx2};
+static const struct isa avx512vnni = {"avx512vnni", &qn_kernels__avx512,
+                                      &qn_dot_kernels__avx512vnni, &qn_real_kernels__avx512,
+                                      &qn_real_kernels__float64_avx2};
+static const struct isa *const isas[] = {&generic, &avx2, &avx512, &avx512vnni};
 
 static bool cpu_has(struct qn_cpu cpu, uint32_t index) {
   const bool has[] = {true, cpu.avx2, cpu.avx512, cpu.avx512vnni};
@@ -38,18 +47,16 @@ static bool cpu_has(struct qn_cpu cpu, uint32_t index) {
 }
 #elif defined(__aarch64__)
 extern const struct qn_kernels qn_kernels__neon;
+extern const struct qn_dot_kernels qn_dot_kernels__neon;
 extern const struct qn_real_kernels qn_real_kernels__neon;
 
-static const struct isa isas[] = {
-    {"generic", &qn_kernels__generic, &qn_real_kernels__generic, &qn_real_kernels__float64},
-    {"neon", &qn_kernels__neon, &qn_real_kernels__neon, &qn_real_kernels__float64},
-};
+static const struct isa neon = {"neon", &qn_kernels__neon, &qn_dot_kernels__neon,
+                                &qn_real_kernels__neon, &qn_real_kernels__float64};
+static const struct isa *const isas[] = {&generic, &neon};
 
 static bool cpu_has(struct qn_cpu cpu, uint32_t index) { return index == 0 || cpu.neon_dot; }
 #else
-static const struct isa isas[] = {
-    {"generic", &qn_kernels__generic, &qn_real_kernels__generic, &qn_real_kernels__float64},
-};
+static const struct isa *const isas[] = {&generic};
 
 static bool cpu_has(struct qn_cpu cpu, uint32_t index) {
   (void)cpu;
@@ -60,11 +67,13 @@ static bool cpu_has(struct qn_cpu cpu, uint32_t index) {
 #define ISA_COUNT ((uint32_t)(sizeof(isas) / sizeof(isas[0])))
 
 const struct qn_kernels *qn_kernels = &qn_kernels__generic;
+const struct qn_dot_kernels *qn_dot_kernels = &qn_dot_kernels__generic;
 static uint32_t selected = 0;
 
 static void use(uint32_t index) {
   selected = index;
-  qn_kernels = isas[index].kernels;
+  qn_kernels = isas[index]->kernels;
+  qn_dot_kernels = isas[index]->dots;
 }
 
 static uint32_t best(void) {
@@ -79,15 +88,15 @@ __attribute__((constructor)) static void select_best_at_load(void) { use(best())
 
 const struct qn_real_kernels *qn_real_kernels(int32_t dtype) {
   switch (dtype) {
-    case QN_F32: return isas[selected].float32;
-    case QN_F64: return isas[selected].float64;
+    case QN_F32: return isas[selected]->float32;
+    case QN_F64: return isas[selected]->float64;
     default: return NULL;
   }
 }
 
 uint32_t qn_dispatch_count(void) { return ISA_COUNT; }
 
-const char *qn_dispatch_name(uint32_t index) { return isas[index].name; }
+const char *qn_dispatch_name(uint32_t index) { return isas[index]->name; }
 
 bool qn_dispatch_supported(uint32_t index) { return cpu_has(qn_cpu_detect(), index); }
 
@@ -99,7 +108,7 @@ qn_status qn_dispatch_select(const char *name) {
     return QN_OK;
   }
   for (uint32_t index = 0; index < ISA_COUNT; index += 1) {
-    if (strcmp(isas[index].name, name) != 0) continue;
+    if (strcmp(isas[index]->name, name) != 0) continue;
     if (!qn_dispatch_supported(index)) return QN_UNSUPPORTED_ISA;
     use(index);
     return QN_OK;

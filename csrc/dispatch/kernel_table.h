@@ -18,6 +18,7 @@
 #define QN_KERNEL(type, name, arguments) type QN_VARIANT(name) arguments;
 #include "dispatch/kernels.inc"
 #include "dispatch/real_kernels.inc"
+#include "dispatch/dot_kernels.inc"
 #undef QN_KERNEL
 
 #endif

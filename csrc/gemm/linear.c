@@ -107,7 +107,7 @@ static void quantize_rows(void *context, size_t begin, size_t end, uint32_t work
   (void)worker;
   for (size_t r = begin; r < end; r++) {
     float *sums = l->sums ? l->sums + r * l->padded : NULL;
-    qn_kernels->quantize_activations(l->activations + r * l->blocks, sums, l->x + r * l->inputs,
+    qn_dot_kernels->quantize_activations(l->activations + r * l->blocks, sums, l->x + r * l->inputs,
                                      l->inputs, l->dtype);
   }
 }
@@ -145,7 +145,7 @@ static bool take_scratch(struct linear *l, float **scratch, void **rented, uint3
 }
 
 static void fast_range(const struct linear *l, struct range at, float *scratch) {
-  qn_kernels->linear_fast(l->y + at.row * l->outputs + at.output,
+  qn_dot_kernels->linear_fast(l->y + at.row * l->outputs + at.output,
                           l->activations + at.row * l->blocks,
                           l->sums ? l->sums + at.row * l->padded : NULL,
                           l->weight + at.output * qn_weight_row_bytes(l->inputs, l->dtype), scratch,

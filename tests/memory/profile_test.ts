@@ -48,7 +48,7 @@ Deno.test(
       using _buffer = pool.rent(7);
     });
     assertEquals(byOperation.map(({ name, allocations, bytes }) => [name, allocations, bytes]), [
-      ["linear", 2, 64 + 64 * 8 * 4], // the result, and the weight packed: one panel of 64
+      ["linear", 2, 64 + 16 * 8 * 4], // the result, and the weight packed: one stripe of 16
       ["add", 3, 384],
       ["Tensor.ones", 1, 128],
       ["softmax", 1, 64],

@@ -1,5 +1,5 @@
 /*
- * kernels/quantize.c: activations rounded to 8 bits, for integer dot products.
+ * kernels/dot/quantize.c: activations rounded to 8 bits, for integer dot products.
  *
  * The layout is that of kernels/activations.h. A scale is max|x| / 127 over four
  * consecutive elements, and q = x / scale rounded to the nearest integer, ties to

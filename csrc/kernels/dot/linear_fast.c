@@ -1,5 +1,5 @@
 /*
- * kernels/linear_fast.c: products of quantised activations with quantised rows.
+ * kernels/dot/linear_fast.c: products of quantised activations with quantised rows.
  *
  * A tile is QN_DOT_ROWS x QN_STRIP dot products, each in eight float lanes of
  * its own. For each block of 32 inputs, in natural order:
@@ -7,7 +7,7 @@
  *   sum[lane] += (integer dot product)[lane] * scale of x[lane] * scale of w
  *
  * Integer products are exact; the only roundings are those of the activations
- * (kernels/quantize.c) and of float32. Every output is computed by the same
+ * (kernels/dot/quantize.c) and of float32. Every output is computed by the same
  * operations whatever the tile it falls in, so its bits depend on its own two
  * rows alone.
  *

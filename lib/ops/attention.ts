@@ -88,11 +88,11 @@ type Floats = Tensor<"float32">;
  * ```
  */
 export function attention(
-  q: Floats,
-  k: Floats,
-  v: Floats,
+  q: Tensor<"float32">,
+  k: Tensor<"float32">,
+  v: Tensor<"float32">,
   options: AttentionOptions = {},
-): Floats {
+): Tensor<"float32"> {
   checkOperand("attention", "q", q, "float32");
   checkOperand("attention", "k", k, "float32");
   checkOperand("attention", "v", v, "float32");

@@ -1,5 +1,6 @@
 /**
- * The operations as one table, for tests of what they have in common.
+ * The operations as one table, for tests of what they have in common. The file is as long
+ * as the list of operations, none of which may be missing.
  */
 import * as ops from "../../lib/ops/mod.ts";
 import {

@@ -26,6 +26,7 @@ const COMMANDS: Readonly<Record<string, () => Promise<{ command: Command }>>> = 
   info: () => import("./commands/info.ts"),
   inspect: () => import("./commands/inspect.ts"),
   tokenize: () => import("./commands/tokenize.ts"),
+  embed: () => import("./commands/embed.ts"),
   logits: () => import("./commands/logits.ts"),
   perplexity: () => import("./commands/perplexity.ts"),
   bench: () => import("./commands/bench.ts"),

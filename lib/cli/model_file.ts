@@ -5,7 +5,7 @@
  */
 
 import { MappedStorage } from "../memory/mod.ts";
-import { type LanguageModel, loadModel } from "../runtime/mod.ts";
+import { Embedder, type LanguageModel, loadModel } from "../runtime/mod.ts";
 import { parseGguf } from "../formats/mod.ts";
 import { resolveModel } from "../hub/mod.ts";
 import { type Tokenizer, tokenizerFromFolder, tokenizerFromGguf } from "../tokenizers/mod.ts";
@@ -22,6 +22,19 @@ export async function loadWithProgress(
   using display = await ProgressDisplay.create();
   try {
     return await loadModel(source, { signal, onProgress: display.report, onPull: writeLog });
+  } catch (error) {
+    throw fileError(source, error);
+  }
+}
+
+/** Loads an embedder, pulling it first with a progress bar where it is not there yet. */
+export async function loadEmbedderWithProgress(
+  source: string,
+  signal: AbortSignal,
+): Promise<Embedder> {
+  using display = await ProgressDisplay.create();
+  try {
+    return await Embedder.load(source, { signal, onProgress: display.report, onPull: writeLog });
   } catch (error) {
     throw fileError(source, error);
   }

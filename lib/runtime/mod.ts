@@ -1,9 +1,12 @@
 /**
- * Running models: loading, sessions, generation.
+ * Running models: loading, sessions, generation, vectors of texts.
  */
+export { Embedder, type EmbedderConfig, type EmbedOptions } from "./embedder.ts";
+export { Embeddings } from "./embeddings.ts";
 export type { Generation, GenerationSummary, Piece, StopReason } from "./generation.ts";
 export type { LanguageModel } from "./language_model.ts";
 export { loadModel, type LoadModelOptions } from "./load_model.ts";
+export type { Pooling } from "./pooling.ts";
 export type { SamplerOptions } from "./sampler.ts";
 export type {
   GenerateOptions,

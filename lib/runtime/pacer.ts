@@ -28,11 +28,14 @@ export class Pacer {
    * Drives work to its end, pausing where it may pause.
    *
    * @param work A generator that yields between native calls.
+   * @returns What the work returns at its end.
    * @throws The signal's reason, once it is aborted.
    */
-  async drive(work: Generator<void, void, void>): Promise<void> {
+  async drive<T>(work: Generator<void, T, void>): Promise<T> {
     this.#signal?.throwIfAborted();
-    for (const _ of work) {
+    for (;;) {
+      const { done, value } = work.next();
+      if (done) return value;
       if (performance.now() >= this.#turnEnds) await this.#giveTurn();
       this.#signal?.throwIfAborted();
     }

@@ -3,11 +3,9 @@
  *
  * @module
  */
+import { readJsonFile } from "./json_file.ts";
 import { tokenizerFromJson } from "./json_tokenizer.ts";
 import type { PairTokenizer } from "./types.ts";
-
-/** The largest that is known has 35 MB. */
-const MAX_FILE_BYTES = 1 << 28;
 
 /**
  * Reads a folder's tokenizer: `tokenizer.json`, and where they are there `tokenizer_config.json`,
@@ -31,7 +29,7 @@ const MAX_FILE_BYTES = 1 << 28;
  */
 export async function tokenizerFromFolder(folder: string): Promise<PairTokenizer> {
   const path = `${folder}/tokenizer.json`;
-  const tokenizer = await readJson(path);
+  const tokenizer = await readJsonFile(path);
   if (tokenizer === undefined) {
     throw new Deno.errors.NotFound(
       `${path}: no such file; a folder model has a tokenizer.json, which ` +
@@ -40,7 +38,7 @@ export async function tokenizerFromFolder(folder: string): Promise<PairTokenizer
   }
   const [tokenizerConfig, specialTokensMap, sentenceBertConfig, config] = await Promise.all(
     ["tokenizer_config", "special_tokens_map", "sentence_bert_config", "config"]
-      .map((name) => readJson(`${folder}/${name}.json`)),
+      .map((name) => readJsonFile(`${folder}/${name}.json`)),
   );
   const files = { tokenizer, tokenizerConfig, specialTokensMap, sentenceBertConfig, config };
   try {
@@ -48,28 +46,5 @@ export async function tokenizerFromFolder(folder: string): Promise<PairTokenizer
   } catch (cause) {
     if (!(cause instanceof TypeError)) throw cause;
     throw new SyntaxError(`${path}: ${cause.message}`, { cause });
-  }
-}
-
-/** The value in a file; undefined where there is no such file. */
-async function readJson(path: string): Promise<unknown> {
-  let text: string;
-  try {
-    const { size } = await Deno.stat(path);
-    if (size > MAX_FILE_BYTES) {
-      throw new SyntaxError(`${path} has ${size} bytes, more than ${MAX_FILE_BYTES}`);
-    }
-    text = await Deno.readTextFile(path);
-  } catch (error) {
-    if (error instanceof Deno.errors.NotFound) return undefined;
-    throw error;
-  }
-  try {
-    return JSON.parse(text);
-  } catch (cause) {
-    const reason = cause instanceof Error ? cause.message : String(cause);
-    throw new SyntaxError(`${path} is not valid JSON: ${reason}; fetch or make it again`, {
-      cause,
-    });
   }
 }

@@ -1,0 +1,24 @@
+/**
+ * Text that arrives in pieces, line by line.
+ *
+ * @module
+ */
+
+/**
+ * Cuts text at line breaks, `\n` or `\r\n`. What follows the last of them is a line too,
+ * unless it is empty.
+ */
+export function splitLines(): TransformStream<string, string> {
+  let rest = "";
+  const clean = (line: string) => line.endsWith("\r") ? line.slice(0, -1) : line;
+  return new TransformStream({
+    transform(chunk, controller) {
+      const lines = (rest + chunk).split("\n");
+      rest = lines.pop() ?? "";
+      for (const line of lines) controller.enqueue(clean(line));
+    },
+    flush(controller) {
+      if (rest !== "") controller.enqueue(clean(rest));
+    },
+  });
+}

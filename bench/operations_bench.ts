@@ -25,6 +25,7 @@ import {
   dequantize,
   div,
   divInPlace,
+  einsum,
   embedding,
   equal,
   erf,
@@ -423,6 +424,7 @@ const moving: Record<string, () => unknown> = {
   roll: () => roll(table, 100, { out: moved }),
   tril: () => tril(table, { out: moved }),
   triu: () => triu(table, { out: moved }),
+  einsum: () => einsum("ij,kj->ik", [taken, taken]).dispose(),
 };
 for (const [name, run] of Object.entries(moving)) {
   Deno.bench(`${name} 4096x256`, { group: "moving elements" }, () => void run());

@@ -15,6 +15,8 @@ const BY_HEADS = [TOKENS, HEADS, CHANNELS / HEADS];
 
 /** Passes of one run. */
 export const ATTENTION_PASSES = PASSES;
+/** Heads of a pass. */
+export const ATTENTION_HEADS = HEADS;
 
 /** An attention layer with its weights and its workspace. */
 export class AttentionPasses implements Disposable {

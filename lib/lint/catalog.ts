@@ -208,6 +208,11 @@ export const kinds: Readonly<Record<string, Kind>> = {
     },
     ending: ["move"],
   },
+  Embedder: {
+    disposable: true,
+    constructible: true,
+    statics: { load: { kind: "Embedder", ownership: "new", asynchronous: true } },
+  },
   TensorFile: { disposable: true, methods: { open: tensor } },
   TopK: { disposable: false, parts: { indices: "Tensor", values: "Tensor" } },
   Workspace: {

@@ -202,12 +202,7 @@ function converted(
 
 function withNumber(a: Tensor, b: number, operation: Operation, out: Tensor | undefined): Tensor {
   const { name, code, result } = operation;
-  if (isHalf(a.dtype)) {
-    const { shape } = a;
-    const dtype: PlainDType = result ?? a.dtype;
-    const half = { operation: name, shape, dtype, out: out as Tensor<PlainDType> | undefined };
-    return withFloat32(half, [a], (a) => withNumber(a, b, operation, undefined));
-  }
+  if (isHalf(a.dtype)) return halfWithNumber(a, b, operation, out);
   const y = resultTensor<DType>(name, out, a.shape, result ?? a.dtype);
   if (mustCopy(out, a)) {
     return withDense([a], withNumberLast, b, operation, out);
@@ -220,6 +215,22 @@ function withNumber(a: Tensor, b: number, operation: Operation, out: Tensor | un
     .qn_binary(y.address, a.address, 0n, axes, rank, b, code, dtypeCodes[a.dtype]);
   if (status === Status.OK) return y;
   return refuse(name, status, y, out, { a }, { "the second operand": b });
+}
+
+/** Apart, since what a closure holds costs a call's entry. */
+function halfWithNumber(
+  a: Tensor,
+  b: number,
+  operation: Operation,
+  out: Tensor | undefined,
+): Tensor {
+  const result = {
+    operation: operation.name,
+    shape: a.shape,
+    dtype: operation.result ?? a.dtype as PlainDType,
+    out: out as Tensor<PlainDType> | undefined,
+  };
+  return withFloat32(result, [a], (a) => withNumber(a, b, operation, undefined));
 }
 
 function withNumberLast(
@@ -261,11 +272,21 @@ export function binaryInPlace<T extends Tensor>(
       );
     }
   }
-  const { dtype } = x;
-  if (x.isContiguous && (typeof y === "number" || y.dtype === dtype)) {
+  if (x.isContiguous && (typeof y === "number" || y.dtype === x.dtype)) {
     binary(x, y, operation, x, scalar);
     return x;
   }
+  return throughResult(x, y, operation, scalar);
+}
+
+/** The operation in memory of its own, and a copy. Apart, since `using` costs a call's entry. */
+function throughResult<T extends Tensor>(
+  x: T,
+  y: Tensor | number,
+  operation: Operation,
+  scalar: number,
+): T {
+  const { dtype } = x;
   using result = binary(x, y, operation, undefined, scalar);
   if (result.dtype === dtype || !isPlain(dtype)) {
     x.copyFrom(result);

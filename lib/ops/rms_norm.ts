@@ -68,10 +68,7 @@ export function rmsNorm<D extends Floating>(
   const { shape, dtype } = x;
   const cols = colsOf(shape);
   checkScale("rmsNorm", "weight", weight, cols, dtype);
-  if (isHalf(dtype)) {
-    const result = { operation: "rmsNorm", shape, dtype, out };
-    return withFloat32(result, [x, weight], (x, weight) => rmsNorm(x, weight, { epsilon }));
-  }
+  if (isHalf(dtype)) return normaliseHalf(x, weight, epsilon, out);
   if (!areDense(x, weight)) return withDense([x, weight], rmsNorm<D>, options);
   const y = resultTensor<D>("rmsNorm", out, shape, dtype);
   checkInPlace("rmsNorm", out, "x", x);
@@ -87,6 +84,17 @@ export function rmsNorm<D extends Floating>(
   );
   if (status === Status.OK) return y;
   return refuse("rmsNorm", status, y, out, { x, weight }, { epsilon });
+}
+
+/** Apart, since what a closure holds costs a call's entry. */
+function normaliseHalf<D extends Floating>(
+  x: Tensor<D>,
+  weight: Tensor<D> | undefined,
+  epsilon: number,
+  out: Tensor<D> | undefined,
+): Tensor<D> {
+  const result = { operation: "rmsNorm", shape: x.shape, dtype: x.dtype, out };
+  return withFloat32(result, [x, weight], (x, weight) => rmsNorm(x, weight, { epsilon }));
 }
 
 /**

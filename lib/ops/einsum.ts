@@ -1,39 +1,28 @@
 /**
  * Einstein's sum convention: products and sums of tensors whose axes are named by letters.
  *
- * Operands are reduced to what the rest needs (diagonals for a letter that occurs twice,
- * sums over letters that nothing else has), then multiplied pair by pair from left to
- * right. A pair becomes one `matmul`, on views: letters of both that are needed later are
- * its batch, letters of both that are not are its inner axis, and those of one operand
- * its rows or columns. Without an inner axis it is a product element by element.
+ * An equation is planned once for operands of some shapes and strides: as a list of native
+ * calls with their layouts. Later calls with such operands find the plan and follow it, so
+ * that they cost little more than the products that they come to. Plans are kept for the
+ * last equations, a few for each.
  */
-import type { Floating } from "../core/dtype.ts";
-import { formatShape, sameShape, sizeOf } from "../core/shape.ts";
-import { overlaps, type Tensor } from "../tensor/mod.ts";
-import { mul } from "./arithmetic.ts";
-import { matmul } from "./matmul.ts";
+import { dtypeLayout, type Floating, isHalf } from "../core/dtype.ts";
+import { sameShape, type Shape } from "../core/shape.ts";
+import { native, Status } from "../ffi/mod.ts";
+import { BinaryOp, ReduceOp } from "../ffi/symbols.ts";
+import { overlaps, Tensor } from "../tensor/mod.ts";
+import { type Equation, fitEquation, parseEquation, syntax } from "./einsum_equation.ts";
+import { type Plan, planSum, type Step } from "./einsum_plan.ts";
+import { withFloat32 } from "./halves.ts";
 import {
   checkApart,
   checkFloating,
   checkOperand,
+  dtypeCodes,
+  refuse,
   type ResultOption,
   resultTensor,
 } from "./operands.ts";
-import { sum } from "./sums.ts";
-
-/** Letters of each operand, and of the result; `undefined` stands for the ellipsis. */
-interface Equation {
-  readonly inputs: readonly (readonly string[])[];
-  readonly output: readonly string[] | undefined;
-}
-
-/** A tensor and the names of its axes. */
-interface Named {
-  readonly tensor: Tensor<Floating>;
-  readonly names: readonly string[];
-}
-
-const ELLIPSIS = "...";
 
 /**
  * The sum that an equation names: `"ij,jk->ik"` is the product of two matrices.
@@ -42,9 +31,10 @@ const ELLIPSIS = "...";
  *   the result. A letter that the result lacks is summed over; one that an operand has twice
  *   walks along a diagonal. `...` stands for any axes, which are broadcast. Without `->` the
  *   result has the ellipsis and all letters that occur once, in the order of the alphabet.
- * @param operands Floating-point tensors of one dtype, of any strides.
+ * @param operands Floating-point tensors of one dtype, of any strides. Three and more are
+ *   multiplied in the order that takes the fewest multiplications.
  * @param options Where to write the result, apart from the operands.
- * @returns The dtype of the operands.
+ * @returns The dtype of the operands; for halves all is computed in float32, and rounded once.
  * @throws {RangeError} When a letter stands for two sizes, neither of them 1.
  * @throws {SyntaxError} When it is no equation, or not one for these operands.
  *
@@ -64,70 +54,82 @@ export function einsum<D extends Floating>(
   operands: readonly Tensor<D>[],
   options: ResultOption<D> = {},
 ): Tensor<D> {
+  const known = equations.get(equation) ?? learn(equation);
   const { out } = options;
-  const parsed = parse(equation);
-  checkOperands(equation, parsed, operands, out);
-  const inputs = parsed.inputs.map((names, index) => named(equation, names, operands[index]));
-  const output = outputNames(equation, parsed, inputs);
-  const sizes = sizesOf(inputs, operands);
-  const shape = output.map((name) => sizes.get(name)!);
-  if (out !== undefined) resultTensor<Floating>("einsum", out, shape, operands[0].dtype);
-  using held = new DisposableStack();
-  const keep = (tensor: Tensor<Floating>) => held.use(tensor);
-  const rest = inputs.map((names, index) => {
-    return simplify({ tensor: operands[index], names }, sizes, keep);
-  });
-  let result = rest[0];
-  for (let index = 1; index < rest.length; index++) {
-    const needed = new Set([...output, ...rest.slice(index + 1).flatMap(({ names }) => names)]);
-    const isLast = index === rest.length - 1;
-    const direct = isLast ? out : undefined;
-    result = multiply(result, rest[index], needed, isLast ? output : undefined, direct, keep);
-    if (result.tensor === direct) return out!;
+  checkOperands(known.equation, operands, out);
+  const { dtype } = operands[0];
+  const plan = findPlan(known.plans, operands) ?? addPlan(known, operands);
+  if (isHalf(dtype)) return ofHalves(equation, operands, plan.shape, out);
+  const y = resultTensor<D>("einsum", out, plan.shape, dtype);
+  const status = plan.steps.length === 1
+    ? run(plan.steps[0], y, operands[plan.steps[0].a], operands[plan.steps[0].b])
+    : runAll(plan.steps, y, out, operands);
+  if (status === Status.OK) return y;
+  const named = Object.fromEntries(operands.map((operand, index) => [nameOf(index), operand]));
+  return refuse("einsum", status, y, out, named);
+}
+
+/** Apart, since what a closure holds costs a call's entry. */
+function ofHalves<D extends Floating>(
+  equation: string,
+  operands: readonly Tensor<D>[],
+  shape: Shape,
+  out: Tensor<D> | undefined,
+): Tensor<D> {
+  const result = { operation: "einsum", shape, dtype: operands[0].dtype, out };
+  return withFloat32(result, operands, (...wide) => einsum(equation, wide));
+}
+
+/* ---- Plans ----------------------------------------------------------------- */
+
+/** An equation and what was planned for it, the latest plan first. */
+interface Known {
+  readonly equation: Equation;
+  readonly plans: Plan[];
+}
+
+const mostEquations = 64;
+const mostPlans = 8;
+const equations = new Map<string, Known>();
+
+function learn(text: string): Known {
+  const known = { equation: parseEquation(text), plans: [] };
+  if (equations.size === mostEquations) equations.delete(equations.keys().next().value!);
+  equations.set(text, known);
+  return known;
+}
+
+function findPlan(plans: readonly Plan[], operands: readonly Tensor[]): Plan | undefined {
+  for (let index = 0; index < plans.length; index++) {
+    if (fits(plans[index], operands)) return plans[index];
   }
-  result = sumAway(result, new Set(output), keep);
-  return finish(result, output, shape, operands, out, keep) as Tensor<D>;
+  return undefined;
 }
 
-/* ---- Equations ------------------------------------------------------------- */
-
-/** Equations that were read; the oldest goes when there are many. */
-const known = new Map<string, Equation>();
-
-function parse(equation: string): Equation {
-  const found = known.get(equation);
-  if (found !== undefined) return found;
-  const [left, right, more] = String(equation).replaceAll(/\s/g, "").split("->");
-  if (more !== undefined) throw syntax(equation, "has more than one ->");
-  const inputs = left.split(",").map((term) => lettersOf(equation, term));
-  const output = right === undefined ? undefined : lettersOf(equation, right);
-  if (output !== undefined && new Set(output).size !== output.length) {
-    throw syntax(equation, "names an axis of the result twice");
+function fits({ shapes, strides }: Plan, operands: readonly Tensor[]): boolean {
+  for (let index = 0; index < operands.length; index++) {
+    const { shape, isContiguous } = operands[index];
+    if (shape !== shapes[index] && !sameShape(shape, shapes[index])) return false;
+    const planned = strides[index];
+    if (isContiguous !== (planned === undefined)) return false;
+    if (planned !== undefined && !sameShape(operands[index].strides, planned)) return false;
   }
-  const unknown = output?.find((name) => !inputs.some((names) => names.includes(name)));
-  if (unknown !== undefined) throw syntax(equation, `has ${unknown} in the result alone`);
-  if (known.size === 64) known.delete(known.keys().next().value!);
-  known.set(equation, { inputs, output });
-  return { inputs, output };
+  return true;
 }
 
-function lettersOf(equation: string, term: string): string[] {
-  const names = term.match(/\.\.\.|[^]/g) ?? [];
-  const odd = names.find((name) => !/^(?:[A-Za-z]|\.\.\.)$/.test(name));
-  if (odd !== undefined) throw syntax(equation, `has ${JSON.stringify(odd)}`);
-  if (names.filter((name) => name === ELLIPSIS).length > 1) {
-    throw syntax(equation, "has two ellipses in one term");
-  }
-  return names;
+function addPlan({ equation, plans }: Known, operands: readonly Tensor[]): Plan {
+  const shapes = operands.map(({ shape }) => shape);
+  const strides = operands.map((operand) => operand.isContiguous ? undefined : operand.strides);
+  const plan = planSum(fitEquation(equation, shapes), shapes, strides);
+  if (plans.length === mostPlans) plans.pop();
+  plans.unshift(plan);
+  return plan;
 }
 
-function syntax(equation: string, problem: string): SyntaxError {
-  return new SyntaxError(`einsum: ${JSON.stringify(equation)} ${problem}`);
-}
+/* ---- Checks ---------------------------------------------------------------- */
 
 function checkOperands(
-  equation: string,
-  { inputs }: Equation,
+  { text, inputs }: Equation,
   operands: readonly Tensor[],
   out: Tensor | undefined,
 ): void {
@@ -135,236 +137,79 @@ function checkOperands(
     throw new TypeError("einsum: the operands are an array of tensors");
   }
   if (operands.length !== inputs.length) {
-    throw syntax(equation, `is for ${inputs.length} operands, not ${operands.length}`);
+    throw syntax(text, `is for ${inputs.length} operands, not ${operands.length}`);
   }
-  operands.forEach((operand, index) => {
-    if (index === 0) checkFloating("einsum", "operand 0", operand);
-    else checkOperand("einsum", `operand ${index}`, operand, operands[0].dtype);
-  });
+  for (let index = 0; index < operands.length; index++) {
+    const operand = operands[index];
+    if (index === 0) checkFloating("einsum", nameOf(0), operand);
+    else checkOperand("einsum", nameOf(index), operand, operands[0].dtype);
+  }
   if (out === undefined) return;
   checkOperand("einsum", "out", out, operands[0].dtype);
-  operands.forEach((operand, index) => checkApart("einsum", out, `operand ${index}`, operand));
-}
-
-/** The names of an operand's axes; those of the ellipsis are counted from its end. */
-function named(equation: string, names: readonly string[], operand: Tensor): string[] {
-  const { shape } = operand;
-  const at = names.indexOf(ELLIPSIS);
-  const hidden = shape.length - names.length + (at < 0 ? 0 : 1);
-  if (at < 0 ? hidden !== 0 : hidden < 0) {
-    throw new RangeError(
-      `einsum: "${names.join("")}" of ${JSON.stringify(equation)} does not fit an operand ` +
-        formatShape(shape),
-    );
-  }
-  if (at < 0) return [...names];
-  const own = Array.from({ length: hidden }, (_, index) => `.${hidden - index}`);
-  return names.toSpliced(at, 1, ...own);
-}
-
-function outputNames(
-  equation: string,
-  { output }: Equation,
-  inputs: readonly (readonly string[])[],
-): string[] {
-  const all = inputs.flat();
-  const hidden = [...new Set(all.filter((name) => name.startsWith(".")))]
-    .sort((a, b) => Number(b.slice(1)) - Number(a.slice(1)));
-  if (output !== undefined) {
-    if (hidden.length > 0 && !output.includes(ELLIPSIS)) {
-      throw syntax(equation, "lacks the ellipsis in the result");
-    }
-    return output.flatMap((name) => name === ELLIPSIS ? hidden : name);
-  }
-  const once = all.filter((name) => {
-    return !name.startsWith(".") && all.indexOf(name) === all.lastIndexOf(name);
-  });
-  return [...hidden, ...once.sort()];
-}
-
-/** The size of each name; 1 gives way to another. */
-function sizesOf(
-  inputs: readonly (readonly string[])[],
-  operands: readonly Tensor[],
-): Map<string, number> {
-  const sizes = new Map<string, number>();
-  inputs.forEach((names, index) =>
-    names.forEach((name, axis) => {
-      const own = operands[index].shape[axis];
-      const size = sizes.get(name) ?? 1;
-      if (size !== 1 && own !== 1 && own !== size) {
-        const what = name.startsWith(".") ? "an axis of the ellipsis" : `subscript ${name}`;
-        throw new RangeError(`einsum: ${what} stands for both ${size} and ${own} elements`);
-      }
-      sizes.set(name, size === 1 ? own : size);
-    })
-  );
-  return sizes;
-}
-
-/* ---- One operand ----------------------------------------------------------- */
-
-type Keep = (tensor: Tensor<Floating>) => Tensor<Floating>;
-
-/** An operand with each name once, and without axes that are repeated to fit others. */
-function simplify(operand: Named, sizes: Map<string, number>, keep: Keep): Named {
-  let { tensor, names } = operand;
-  const repeated = [...names.keys()].filter((axis) => {
-    return tensor.shape[axis] === 1 && sizes.get(names[axis]) !== 1;
-  });
-  if (repeated.length > 0) {
-    tensor = keep(tensor.squeeze(...repeated));
-    names = names.filter((_, axis) => !repeated.includes(axis));
-  }
-  for (;;) {
-    const second = names.findIndex((name, axis) => names.indexOf(name) < axis);
-    if (second < 0) return { tensor, names };
-    const first = names.indexOf(names[second]);
-    const name = names[second];
-    tensor = keep(tensor.diagonal(0, first, second));
-    names = [...names.filter((other) => other !== name), ...rest(names, name)];
-  }
-}
-
-/** A name as often as it is left once two of its axes became one. */
-function rest(names: readonly string[], name: string): string[] {
-  return names.filter((other) => other === name).slice(1);
-}
-
-/** Sums over what nothing else needs. */
-function sumAway(operand: Named, needed: ReadonlySet<string>, keep: Keep): Named {
-  const { tensor, names } = operand;
-  const axes = [...names.keys()].filter((axis) => !needed.has(names[axis]));
-  if (axes.length === 0) return operand;
-  const result = sum(tensor, { axis: axes }) as Tensor<Floating>;
-  return { tensor: keep(result), names: names.filter((name) => needed.has(name)) };
-}
-
-/* ---- Pairs ----------------------------------------------------------------- */
-
-/** A view with its axes in another order. */
-function ordered({ tensor, names }: Named, order: readonly string[], keep: Keep): Tensor<Floating> {
-  if (order.every((name, index) => name === names[index])) return tensor;
-  return keep(tensor.transpose(...order.map((name) => names.indexOf(name))));
-}
-
-/** Axes joined to one; the others stay. */
-function joined(
-  tensor: Tensor<Floating>,
-  first: number,
-  count: number,
-  keep: Keep,
-): Tensor<Floating> {
-  if (count === 1) return tensor;
-  const { shape } = tensor;
-  const size = sizeOf(shape.slice(first, first + count));
-  return keep(tensor.reshape(shape.toSpliced(first, count, size)));
-}
-
-/** The product of two operands, with the names that are needed. */
-function multiply(
-  left: Named,
-  right: Named,
-  needed: ReadonlySet<string>,
-  output: readonly string[] | undefined,
-  out: Tensor<Floating> | undefined,
-  keep: Keep,
-): Named {
-  const a = sumAway(left, new Set([...needed, ...right.names]), keep);
-  const b = sumAway(right, new Set([...needed, ...left.names]), keep);
-  const shared = a.names.filter((name) => b.names.includes(name));
-  const batch = shared.filter((name) => needed.has(name));
-  const inner = shared.filter((name) => !needed.has(name));
-  const rows = a.names.filter((name) => !shared.includes(name));
-  const cols = b.names.filter((name) => !shared.includes(name));
-  if (inner.length === 0) return spread(a, b, batch, rows, cols, keep);
-  if (output !== undefined) {
-    // The result of the pair in the other order has rows and columns exchanged.
-    batch.sort((x, y) => output.indexOf(x) - output.indexOf(y));
-    const byOutput = (x: string, y: string) => output.indexOf(x) - output.indexOf(y);
-    rows.sort(byOutput);
-    cols.sort(byOutput);
-    const exchanged = [...batch, ...cols, ...rows];
-    if (rows.length > 0 && cols.length > 0 && sameNames(exchanged, output)) {
-      return contract(b, a, batch, cols, inner, rows, output, out, keep);
+  for (let index = 0; index < operands.length; index++) {
+    if (overlaps(out, operands[index])) {
+      checkApart("einsum", out, nameOf(index), operands[index]);
     }
   }
-  return contract(a, b, batch, rows, inner, cols, output, out, keep);
 }
 
-function sameNames(a: readonly string[], b: readonly string[]): boolean {
-  return a.length === b.length && a.every((name, index) => name === b[index]);
+const firstNames = ["operand 0", "operand 1", "operand 2", "operand 3"];
+
+/** The first names are not made anew for each call. */
+function nameOf(index: number): string {
+  return firstNames[index] ?? `operand ${index}`;
 }
 
-/** A pair without an inner axis: each element by each. */
-function spread(
-  a: Named,
-  b: Named,
-  batch: readonly string[],
-  rows: readonly string[],
-  cols: readonly string[],
-  keep: Keep,
-): Named {
-  const x = ordered(a, [...batch, ...rows], keep);
-  const y = ordered(b, [...batch, ...cols], keep);
-  const tall = cols.length === 0
-    ? x
-    : keep(x.reshape([...x.shape, ...new Array<number>(cols.length).fill(1)]));
-  const ones = new Array<number>(rows.length).fill(1);
-  const wide = rows.length === 0 ? y : keep(y.reshape(y.shape.toSpliced(batch.length, 0, ...ones)));
-  return { tensor: keep(mul(tall, wide)), names: [...batch, ...rows, ...cols] };
-}
+/* ---- Steps ----------------------------------------------------------------- */
 
-/** A pair with an inner axis: products of matrices. */
-function contract(
-  a: Named,
-  b: Named,
-  batch: readonly string[],
-  rows: readonly string[],
-  inner: readonly string[],
-  cols: readonly string[],
-  output: readonly string[] | undefined,
-  out: Tensor<Floating> | undefined,
-  keep: Keep,
-): Named {
-  const names = [...batch, ...rows, ...cols];
-  const x = ordered(a, [...batch, ...rows, ...inner], keep);
-  const y = ordered(b, [...batch, ...inner, ...cols], keep);
-  const shape = [...x.shape.slice(0, names.length - cols.length), ...y.shape.slice(-cols.length)];
-  if (cols.length === 0) shape.splice(batch.length + rows.length);
-  const at = batch.length;
-  const lhs = joined(joined(x, at + rows.length, inner.length, keep), at, rows.length, keep);
-  const rhs = joined(joined(y, at + inner.length, cols.length, keep), at, inner.length, keep);
-  const plain = rows.length === 1 && cols.length === 1;
-  if (
-    plain && out !== undefined && out.isContiguous && sameNames(names, output!) &&
-    sameShape(out.shape, shape)
-  ) {
-    return { tensor: matmul(lhs, rhs, { out }), names };
+/** One native call; returns its status. */
+function run(step: Step, y: Tensor, a: Tensor, b: Tensor): number {
+  const { symbols } = native();
+  const { words, axes } = step;
+  const code = dtypeCodes[y.dtype];
+  switch (step.kind) {
+    case "matmul":
+      return symbols.qn_matmul(y.address, a.address, b.address, words, axes, 1, 0, code);
+    case "multiply": {
+      const op = BinaryOp.MULTIPLY;
+      return symbols.qn_binary(y.address, a.address, b.address, words, axes, 0, op, code);
+    }
+    case "sum":
+      return symbols
+        .qn_reduce(y.address, a.address, words, axes, step.reduced, 0, ReduceOp.SUM, code);
+    case "copy":
+      return symbols
+        .qn_copy_strided(y.address, a.address, words, axes, dtypeLayout(y.dtype).blockBytes);
   }
-  const product = keep(matmul(lhs, rhs));
-  return { tensor: plain ? product : keep(product.reshape(shape)), names };
 }
 
-/** The result in the order of the output, as a tensor that nothing else holds. */
-function finish(
-  result: Named,
-  output: readonly string[],
-  shape: readonly number[],
+/** All calls; what they make on the way is in the pool again at the end. */
+function runAll(
+  steps: readonly Step[],
+  y: Tensor,
+  out: Tensor | undefined,
   operands: readonly Tensor[],
-  out: Tensor<Floating> | undefined,
-  keep: Keep,
-): Tensor<Floating> {
-  const present = output.filter((name) => result.names.includes(name));
-  let view = ordered(result, present, keep);
-  if (present.length < output.length || !sameShape(view.shape, shape)) {
-    // Axes that were left out because all operands have one element there.
-    const full = output.map((name) => {
-      return present.includes(name) ? view.shape[present.indexOf(name)] : 1;
-    });
-    view = keep(keep(view.reshape(full)).broadcastTo(shape));
+): number {
+  const made: Tensor[] = [];
+  const at = (index: number) => {
+    return index < operands.length ? operands[index] : made[index - operands.length];
+  };
+  let isDone = false;
+  try {
+    let status: number = Status.OK;
+    for (let index = 0; index < steps.length && status === Status.OK; index++) {
+      const step = steps[index];
+      const target = step.size === undefined ? y : Tensor.empty([step.size], y.dtype);
+      if (target !== y) made.push(target);
+      status = run(step, target, at(step.a), at(step.b));
+      if (step.a >= operands.length) at(step.a).dispose();
+      if (step.b >= operands.length) at(step.b).dispose();
+    }
+    isDone = true;
+    return status;
+  } finally {
+    for (const tensor of made) tensor.dispose();
+    // No memory for a step: nobody saw the result.
+    if (!isDone && y !== out) y.dispose();
   }
-  if (out !== undefined) return out.copyFrom(view);
-  const isOwn = view.isContiguous && !operands.some((operand) => overlaps(operand, view));
-  return isOwn ? view.move() : view.clone();
 }

@@ -80,6 +80,14 @@ const x86_variants = [_]Variant{
         .add = x86.featureSet(&.{.avx512vnni}),
         .sub = x86.featureSet(&.{.prefer_256_bit}),
     },
+    .{
+        .name = "avx512bf16",
+        .parent = "avx512",
+        .kernels = .dot,
+        .model = &x86.cpu.x86_64_v4,
+        .add = x86.featureSet(&.{ .avx512vnni, .avx512bf16 }),
+        .sub = x86.featureSet(&.{.prefer_256_bit}),
+    },
     .{ .name = "float64", .kernels = .real },
     .{ .name = "float64_avx2", .parent = "float64", .model = &x86.cpu.x86_64_v3, .kernels = .real },
 };
@@ -123,7 +131,7 @@ const Sources = struct {
     kernels: []const []const u8,
     /// Of float32 and of float64.
     real_kernels: []const []const u8,
-    /// On integer dot products.
+    /// On dot products of 8-bit integers and of bfloat16.
     dot_kernels: []const []const u8,
     tests: []const []const u8,
     header_hash: u64,

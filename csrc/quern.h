@@ -687,4 +687,24 @@ QN_API int32_t qn_linear_packed_f32(float *y, const float *x, const float *packe
                                     const float *bias, const float *residual, uint32_t rows,
                                     uint32_t outputs, uint32_t inputs, int32_t activation);
 
+/* 1 where the selected instruction set has dot products of bfloat16, so that the
+ * products below are faster than in float32; else 0. */
+QN_API int32_t qn_isa_has_bf16(void);
+
+/* Bytes that a weight takes once it is packed in bfloat16; 0 when no memory could hold it. */
+QN_API size_t qn_pack_bf16_bytes(uint32_t outputs, uint32_t inputs);
+
+/* Rounds weight[outputs,inputs] to bfloat16 and packs it for qn_linear_bf16_f32; strides
+ * in elements. `packed` is aligned to 64. */
+QN_API int32_t qn_pack_bf16_f32(void *packed, const float *weight, uint32_t outputs,
+                                uint32_t inputs, size_t output_stride, size_t input_stride);
+
+/* As qn_linear_packed_f32, with x and the weight rounded to bfloat16, to nearest, ties to
+ * even, and the products added in float32 to the residual, or 0, in natural order by
+ * pairs. Where the instruction set has dot products of bfloat16, those that are subnormal
+ * count as 0. A row has the same bits however many rows it is computed with. */
+QN_API int32_t qn_linear_bf16_f32(float *y, const float *x, const void *packed,
+                                  const float *bias, const float *residual, uint32_t rows,
+                                  uint32_t outputs, uint32_t inputs, int32_t activation);
+
 #endif

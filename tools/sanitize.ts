@@ -41,6 +41,12 @@ const VARIANTS: Record<string, Record<string, string[]>> = {
     avx2: ["-march=x86-64-v3"],
     avx512: ["-march=x86-64-v4", "-mprefer-vector-width=512"],
     avx512vnni: ["-march=x86-64-v4", "-mavx512vnni", "-mprefer-vector-width=512"],
+    avx512bf16: [
+      "-march=x86-64-v4",
+      "-mavx512vnni",
+      "-mavx512bf16",
+      "-mprefer-vector-width=512",
+    ],
     float64: ["-march=x86-64"],
     float64_avx2: ["-march=x86-64-v3"],
   },
@@ -52,9 +58,13 @@ const VARIANTS: Record<string, Record<string, string[]>> = {
 };
 
 /** Folders of headers besides an instruction set's own. */
-const PARENTS: Record<string, string> = { avx512vnni: "avx512", float64_avx2: "float64" };
+const PARENTS: Record<string, string> = {
+  avx512vnni: "avx512",
+  avx512bf16: "avx512",
+  float64_avx2: "float64",
+};
 
-const TABLES = ["csrc/dispatch/kernel_table.c", "csrc/dispatch/real_table.c"];
+const TABLES = ["kernel", "real", "dot"].map((name) => `csrc/dispatch/${name}_table.c`);
 
 /** One file to compile, and what to make of it. */
 interface Unit {

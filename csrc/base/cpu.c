@@ -61,6 +61,9 @@ struct qn_cpu qn_cpu_detect(void) {
       bit_AVX512F | bit_AVX512DQ | bit_AVX512CD | bit_AVX512BW | bit_AVX512VL;
   cpu.avx512 = cpu.avx2 && has_bits(features, v4_features) && saves_avx512(saved);
   cpu.avx512vnni = cpu.avx512 && has_bits(more, bit_AVX512VNNI);
+  uint32_t later = 0;
+  const bool has_later = __get_cpuid_count(7, 1, &later, &b, &more, &d);
+  cpu.avx512bf16 = cpu.avx512vnni && has_later && has_bits(later, bit_AVX512BF16);
   return cpu;
 }
 

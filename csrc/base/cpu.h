@@ -14,6 +14,7 @@ struct qn_cpu {
   bool avx2;       /* all of x86-64-v3: AVX2, FMA, F16C, BMI1, BMI2, LZCNT, MOVBE */
   bool avx512;     /* all of x86-64-v4: v3 and AVX-512 F, BW, CD, DQ, VL */
   bool avx512vnni; /* v4 and AVX-512 VNNI */
+  bool avx512bf16; /* these and AVX-512 BF16 */
   bool neon_dot;   /* Armv8.2 dot products and half-precision arithmetic */
 };
 

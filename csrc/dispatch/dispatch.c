@@ -8,7 +8,7 @@
 #include "base/cpu.h"
 
 /* Of float64 there are fewer variants: it is for reference, not for speed. Those with
- * VNNI differ in integer dot products alone. */
+ * VNNI, or BF16 too, differ in dot products alone. */
 struct isa {
   const char *name;
   const struct qn_kernels *kernels;
@@ -28,7 +28,7 @@ static const struct isa generic = {"generic", &qn_kernels__generic, &qn_dot_kern
 #if defined(__x86_64__)
 extern const struct qn_kernels qn_kernels__avx2, qn_kernels__avx512;
 extern const struct qn_dot_kernels qn_dot_kernels__avx2, qn_dot_kernels__avx512,
-    qn_dot_kernels__avx512vnni;
+    qn_dot_kernels__avx512vnni, qn_dot_kernels__avx512bf16;
 extern const struct qn_real_kernels qn_real_kernels__avx2, qn_real_kernels__avx512,
     qn_real_kernels__float64_avx2;
 
@@ -39,10 +39,13 @@ static const struct isa avx512 = {"avx512", &qn_kernels__avx512, &qn_dot_kernels
 static const struct isa avx512vnni = {"avx512vnni", &qn_kernels__avx512,
                                       &qn_dot_kernels__avx512vnni, &qn_real_kernels__avx512,
                                       &qn_real_kernels__float64_avx2};
-static const struct isa *const isas[] = {&generic, &avx2, &avx512, &avx512vnni};
+static const struct isa avx512bf16 = {"avx512bf16", &qn_kernels__avx512,
+                                      &qn_dot_kernels__avx512bf16, &qn_real_kernels__avx512,
+                                      &qn_real_kernels__float64_avx2};
+static const struct isa *const isas[] = {&generic, &avx2, &avx512, &avx512vnni, &avx512bf16};
 
 static bool cpu_has(struct qn_cpu cpu, uint32_t index) {
-  const bool has[] = {true, cpu.avx2, cpu.avx512, cpu.avx512vnni};
+  const bool has[] = {true, cpu.avx2, cpu.avx512, cpu.avx512vnni, cpu.avx512bf16};
   return has[index];
 }
 #elif defined(__aarch64__)
@@ -101,6 +104,14 @@ const char *qn_dispatch_name(uint32_t index) { return isas[index]->name; }
 bool qn_dispatch_supported(uint32_t index) { return cpu_has(qn_cpu_detect(), index); }
 
 uint32_t qn_dispatch_selected(void) { return selected; }
+
+bool qn_dispatch_has_bf16(void) {
+#if defined(__x86_64__)
+  return qn_dot_kernels == &qn_dot_kernels__avx512bf16;
+#else
+  return false;
+#endif
+}
 
 qn_status qn_dispatch_select(const char *name) {
   if (name == NULL) {

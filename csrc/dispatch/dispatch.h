@@ -2,8 +2,8 @@
  * dispatch/dispatch.h: the tables of kernels, and the choice of an instruction set.
  *
  * A kernel is called as `qn_kernels->name(arguments)`, and one that exists for float32
- * and float64 as `qn_real_kernels(dtype)->name(arguments)`, and one on integer dot
- * products as `qn_dot_kernels->name(arguments)`. The tables are never
+ * and float64 as `qn_real_kernels(dtype)->name(arguments)`, and one on dot
+ * products of short numbers as `qn_dot_kernels->name(arguments)`. The tables are never
  * null: they are set to the best when the library is loaded, and change
  * only when an instruction set is selected, which must not happen while
  * another thread runs a kernel.
@@ -50,6 +50,8 @@ uint32_t qn_dispatch_count(void);
 const char *qn_dispatch_name(uint32_t index);
 bool qn_dispatch_supported(uint32_t index);
 uint32_t qn_dispatch_selected(void);
+/* Whether the selected one has dot products of bfloat16. */
+bool qn_dispatch_has_bf16(void);
 
 /* Selects by name, or the best where `name` is null. On an error nothing changes. */
 qn_status qn_dispatch_select(const char *name);

@@ -1,5 +1,5 @@
 /*
- * dispatch/dot_table.c: one instruction set's table of the kernels on integer dot products.
+ * dispatch/dot_table.c: one instruction set's table of the kernels on dot products.
  *
  * Compiled once for each instruction set, as dispatch/kernel_table.c, and for those that
  * differ from another in these alone.

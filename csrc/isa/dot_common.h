@@ -18,6 +18,12 @@
  *   qn_dot_q8(start, w, x) the same, w from qn_unpack_q8; where the offset is 0,
  *                          start is 0 and need not be read
  *
+ * And of bfloat16, of which a word holds two neighbours, the first in its low half:
+ *   qn_dot_bf16(sum, a, b) sum + the two products of each lane; the second is added first
+ *   QN_BF16_IS_NATIVE      where there is an instruction for it; then also
+ *   qn_round_bf16(a, b)    the words of twice QN_LANES floats
+ *   QN_BF16_ROWS, _VECTORS a tile of so many such sums fits the registers
+ *
  * Activations are within -127 .. 127: never -128, so that they can be negated.
  * Every result is exact: |lane| <= 4 * 255 * 127 + |start|.
  */
@@ -52,6 +58,20 @@ QN_INLINE qn_f32x8 qn_load_f32x8(const float *p) {
 }
 
 QN_INLINE void qn_store_f32x8(float *p, qn_f32x8 v) { __builtin_memcpy(p, &v, sizeof v); }
+
+#ifndef QN_BF16_IS_NATIVE
+/* Widened, which is exact, and multiplied as floats. */
+QN_INLINE qn_vf qn_dot_bf16(qn_vf sum, qn_vwords a, qn_vwords b) {
+  const qn_vwords high = (qn_vwords)(int32_t)0xffff0000;
+  const qn_vwords parts[] = {a & high, b & high, a << 16, b << 16};
+  qn_vf v[4];
+  __builtin_memcpy(v, parts, sizeof v);
+  return qn_vfma(v[2], v[3], qn_vfma(v[0], v[1], sum));
+}
+
+#define QN_BF16_ROWS 4
+#define QN_BF16_VECTORS 2
+#endif
 
 /* Eight IEEE halves as floats. */
 QN_INLINE qn_f32x8 qn_widen_f16x8(qn_u16x8 halves) {

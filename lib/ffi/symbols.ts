@@ -9,7 +9,7 @@
  */
 
 /** FNV-1a (64 bit) of the header's bytes; `qn_header_hash()` of a library that fits. */
-export const headerHash = 0xcf3fe72c987a9918n;
+export const headerHash = 0x11b5030ef538b7c2n;
 
 /**
  * What went wrong. The text of each is in base/status.c.
@@ -1704,6 +1704,71 @@ export const symbols = {
       "usize", // float *y
       "usize", // const float *x
       "usize", // const float *packed
+      "usize", // const float *bias
+      "usize", // const float *residual
+      "u32", // uint32_t rows
+      "u32", // uint32_t outputs
+      "u32", // uint32_t inputs
+      "i32", // int32_t activation
+    ],
+    result: "i32",
+  },
+
+  /**
+   * 1 where the selected instruction set has dot products of bfloat16, so that the
+   * products below are faster than in float32; else 0.
+   *
+   * `int32_t qn_isa_has_bf16(void)`
+   */
+  qn_isa_has_bf16: {
+    parameters: [],
+    result: "i32",
+  },
+
+  /**
+   * Bytes that a weight takes once it is packed in bfloat16; 0 when no memory could hold it.
+   *
+   * `size_t qn_pack_bf16_bytes(uint32_t outputs, uint32_t inputs)`
+   */
+  qn_pack_bf16_bytes: {
+    parameters: [
+      "u32", // uint32_t outputs
+      "u32", // uint32_t inputs
+    ],
+    result: "usize",
+  },
+
+  /**
+   * Rounds weight[outputs,inputs] to bfloat16 and packs it for qn_linear_bf16_f32; strides
+   * in elements. `packed` is aligned to 64.
+   *
+   * `int32_t qn_pack_bf16_f32(void *packed, const float *weight, uint32_t outputs, uint32_t inputs, size_t output_stride, size_t input_stride)`
+   */
+  qn_pack_bf16_f32: {
+    parameters: [
+      "usize", // void *packed
+      "usize", // const float *weight
+      "u32", // uint32_t outputs
+      "u32", // uint32_t inputs
+      "usize", // size_t output_stride
+      "usize", // size_t input_stride
+    ],
+    result: "i32",
+  },
+
+  /**
+   * As qn_linear_packed_f32, with x and the weight rounded to bfloat16, to nearest, ties to
+   * even, and the products added in float32 to the residual, or 0, in natural order by
+   * pairs. Where the instruction set has dot products of bfloat16, those that are subnormal
+   * count as 0. A row has the same bits however many rows it is computed with.
+   *
+   * `int32_t qn_linear_bf16_f32(float *y, const float *x, const void *packed, const float *bias, const float *residual, uint32_t rows, uint32_t outputs, uint32_t inputs, int32_t activation)`
+   */
+  qn_linear_bf16_f32: {
+    parameters: [
+      "usize", // float *y
+      "usize", // const float *x
+      "usize", // const void *packed
       "usize", // const float *bias
       "usize", // const float *residual
       "u32", // uint32_t rows

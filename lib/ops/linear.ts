@@ -10,7 +10,7 @@ import {
   isPlain,
 } from "../core/dtype.ts";
 import { colsOf, formatShape, rowsOf, type Shape } from "../core/shape.ts";
-import { check, native, NativeActivation, NativePrecision, Status } from "../ffi/mod.ts";
+import { native, NativeActivation, NativePrecision, Status } from "../ffi/mod.ts";
 import { packedAddress, type Tensor } from "../tensor/mod.ts";
 import { relu, silu } from "./activation.ts";
 import { add } from "./arithmetic.ts";
@@ -31,11 +31,13 @@ import {
   resultTensor,
   withDense,
 } from "./operands.ts";
+import { exactForm, fastForm, type PackedForm } from "./packed_form.ts";
 
 /**
- * How a product with quantised weights treats its activations: `"exact"` keeps
- * them in float32, `"fast"` rounds them to 8 bits. Other weights are always
- * multiplied exactly.
+ * How a product treats its operands. `"exact"` multiplies in float32. `"fast"` rounds: with
+ * quantised weights, activations to 8 bits; with float32 weights, both to bfloat16, where the
+ * processor has dot products of it (AVX-512 BF16), and elsewhere nothing. Products with weights
+ * of other dtypes are always exact.
  */
 export type Precision = "exact" | "fast";
 
@@ -81,8 +83,9 @@ function precisionCode(precision: Precision): number {
  * has the same bits however many rows it is computed with.
  *
  * A float32 weight is copied on first use into the order in which the kernels read
- * it; the copy takes as much memory again, belongs to the tensor and goes with it.
- * When an operation writes to the weight, the next product makes the copy again.
+ * it; the copy takes as much memory again, or half of it in `"fast"`, belongs to the tensor and goes with it.
+ * There is one for each precision that is used. When an operation writes to the weight, the next
+ * product makes the copy again.
  * A weight whose `data` was taken, or that another isolate shares, may be written
  * at any time: its copy is made again for every product.
  *
@@ -134,7 +137,8 @@ function ofFloat32(
   const precision = precisionCode(options.precision ?? "exact");
   const { out, bias, residual, activation } = options;
   if (isFloat32(weight)) {
-    return linearPacked(x, bias, residual, weight, activation ?? "none", out);
+    const form = precision === NativePrecision.FAST ? fastForm() : exactForm;
+    return linearPacked(x, bias, residual, weight, form, activation ?? "none", out);
   }
   if (bias !== undefined || residual !== undefined || activation !== undefined) {
     throw new TypeError(
@@ -252,6 +256,7 @@ function linearPacked(
   bias: Tensor<"float32"> | undefined,
   residual: Tensor<"float32"> | undefined,
   weight: Tensor<"float32">,
+  form: PackedForm,
   activation: Activation,
   out: Tensor<"float32"> | undefined,
 ): Tensor<"float32"> {
@@ -260,17 +265,17 @@ function linearPacked(
   const shape = x.shape.length === 2 ? [x.shape[0], outputs] : x.shape.with(-1, outputs);
   checkEpilogue("float32", shape, bias, residual, activation);
   if (!areDense(x, bias, residual)) {
-    return withDense([x, bias, residual], linearPacked, weight, activation, out);
+    return withDense([x, bias, residual], linearPacked, weight, form, activation, out);
   }
   const y = resultTensor("linear", out, shape);
   checkApart("linear", out, "x", x);
   checkApart("linear", out, "weight", weight);
   checkApart("linear", out, "bias", bias);
   if (residual !== undefined) checkInPlace("linear", out, "residual", residual);
-  const status = native().symbols.qn_linear_packed_f32(
+  const status = form.multiply(
     y.address,
     x.address,
-    packedWeight(weight, y, out),
+    packedWeight(weight, form, y, out),
     bias === undefined ? 0n : bias.address,
     residual === undefined ? 0n : residual.address,
     rowsOf(x.shape),
@@ -290,33 +295,16 @@ function unknownActivation(activation: unknown): TypeError {
 /** The address of the packed copy of a weight; a result that nobody saw goes when that fails. */
 function packedWeight(
   weight: Tensor<"float32">,
+  { bytesOf, pack }: PackedForm,
   y: Tensor,
   out: Tensor | undefined,
 ): bigint {
   try {
-    return packedAddress(weight, packedBytes, pack);
+    return packedAddress(weight, bytesOf, pack);
   } catch (error) {
     if (y !== out) y.dispose();
     throw error;
   }
-}
-
-function packedBytes({ shape: [outputs, inputs] }: Tensor): number {
-  return Number(native().symbols.qn_gemm_pack_bytes(outputs, inputs));
-}
-
-function pack(target: bigint, weight: Tensor<"float32">): void {
-  const [outputs, inputs] = weight.shape;
-  const [outputStride, inputStride] = weight.isContiguous ? [inputs, 1] : weight.strides;
-  const status = native().symbols.qn_gemm_pack_f32(
-    target,
-    weight.address,
-    outputs,
-    inputs,
-    BigInt(outputStride),
-    BigInt(inputStride),
-  );
-  check(status, "linear", `weight ${formatShape(weight.shape)}`);
 }
 
 function checkLinearShapes(x: Tensor, weight: Tensor): void {

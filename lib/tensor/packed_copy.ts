@@ -24,10 +24,12 @@ export function countWrite(memory: Counted): void {
 }
 
 /** Packs a tensor's elements into memory at an address; throws when it cannot. */
-export type Packer<T extends Tensor> = (target: bigint, source: T) => void;
+export type Packer = (target: bigint, source: Tensor) => void;
 
 /** Memory for a copy, and which state of the elements it holds. */
 export class PackedCopy {
+  /** What makes it. */
+  readonly pack: Packer;
   readonly #storage: PooledStorage;
   #writes = -1;
 
@@ -35,9 +37,11 @@ export class PackedCopy {
    * Rents memory; nothing is copied yet.
    *
    * @param byteLength The bytes of the copy.
+   * @param pack Makes it.
    * @throws {OutOfMemoryError} When the pool has none.
    */
-  constructor(byteLength: number) {
+  constructor(byteLength: number, pack: Packer) {
+    this.pack = pack;
     this.#storage = new PooledStorage(byteLength);
   }
 
@@ -46,13 +50,12 @@ export class PackedCopy {
    *
    * @param memory What holds the elements.
    * @param source The tensor.
-   * @param pack Copies them.
    * @returns The native address.
    */
-  fresh<T extends Tensor>(memory: Counted, source: T, pack: Packer<T>): bigint {
+  fresh(memory: Counted, source: Tensor): bigint {
     if (this.#writes !== memory.writes || memory.writes < 0) {
       this.#writes = -1;
-      pack(this.#storage.address, source);
+      this.pack(this.#storage.address, source);
       this.#writes = memory.writes;
     }
     return this.#storage.address;

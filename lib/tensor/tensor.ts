@@ -68,11 +68,11 @@ export let noteWrite: (tensor: Tensor) => void;
 /** The elements of a new tensor, to write the first values: not counted as `data` is. */
 export let firstElements: <D extends DType>(tensor: Tensor<D>) => DataOf[D];
 
-/** The address of a tensor's packed copy, which `pack` makes where there is no fresh one. */
-export let packedAddress: <T extends Tensor>(
-  tensor: T,
-  bytesOf: (tensor: T) => number,
-  pack: Packer<T>,
+/** The address of the copy of a tensor that `pack` makes, where there is no fresh one of it. */
+export let packedAddress: (
+  tensor: Tensor,
+  bytesOf: (tensor: Tensor) => number,
+  pack: Packer,
 ) => bigint;
 
 /**
@@ -97,16 +97,18 @@ export class Tensor<D extends DType = DType> implements Scoped {
   #token: EpochToken | undefined;
   /** Undefined for a dense tensor at the start of its memory, as new ones are. */
   #part: Part | undefined;
-  /** A weight's copy for kernels, once one was used. */
-  #packed: PackedCopy | undefined;
+  /** A weight's copies for kernels, once one was used: one for each function that packs. */
+  #packed: PackedCopy[] | undefined;
 
   static {
     firstElements = (tensor) => tensor.#show(tensor.#live("firstElements"));
     noteWrite = (tensor) => countWrite(tensor.#live("noteWrite"));
     packedAddress = (tensor, bytesOf, pack) => {
       const memory = tensor.#live("packedAddress");
-      tensor.#packed ??= new PackedCopy(bytesOf(tensor));
-      return tensor.#packed.fresh(memory, tensor, pack);
+      const copies = tensor.#packed ??= [];
+      let copy = copies.find((one) => one.pack === pack);
+      if (copy === undefined) copies.push(copy = new PackedCopy(bytesOf(tensor), pack));
+      return copy.fresh(memory, tensor);
     };
     overlaps = (a, b) => {
       const [first, second] = [a.#live("overlaps"), b.#live("overlaps")];
@@ -636,7 +638,7 @@ export class Tensor<D extends DType = DType> implements Scoped {
     this.#memory = undefined;
     this.#token = undefined;
     this.#part?.forget();
-    this.#packed?.release();
+    for (const copy of this.#packed ?? []) copy.release();
     this.#packed = undefined;
     leaveScope(this);
   }

@@ -291,6 +291,10 @@ CALL(qn_matmul, y, x, z, product, 0, 1.0, 0.0, QN_F32)
 CALL_VALUE(qn_gemm_pack_bytes, 32, 32)
 CALL(qn_gemm_pack_f32, y, x, 32, 32, 32, 1)
 CALL(qn_linear_packed_f32, y, x, z, NULL, NULL, 4, 64, 8, QN_ACTIVATION_SILU)
+CALL_VALUE(qn_isa_has_bf16)
+CALL_VALUE(qn_pack_bf16_bytes, 32, 32)
+CALL(qn_pack_bf16_f32, y, x, 32, 32, 32, 1)
+CALL(qn_linear_bf16_f32, y, x, z, NULL, NULL, 4, 64, 8, QN_ACTIVATION_SILU)
 
 /* ---- The table ----------------------------------------------------------- */
 
@@ -375,6 +379,10 @@ static const entry table[] = {
     ENTRY_SURE(qn_gemm_pack_bytes, nothing),
     ENTRY_SURE(qn_gemm_pack_f32, nothing),
     ENTRY_SURE(qn_linear_packed_f32, nothing),
+    ENTRY_SURE(qn_isa_has_bf16, nothing),
+    ENTRY_SURE(qn_pack_bf16_bytes, nothing),
+    ENTRY(qn_pack_bf16_f32),
+    ENTRY(qn_linear_bf16_f32),
 };
 
 #endif

@@ -68,8 +68,8 @@ static void tables_are_complete_and_work(void) {
 }
 
 /* Two instruction sets that share a kernel would mean that the linker merged
- * them, or that a variant was compiled from the wrong folder. Only AVX-512 with VNNI has
- * all but its integer dot products from AVX-512 without. */
+ * them, or that a variant was compiled from the wrong folder. Only AVX-512 with VNNI, or
+ * with BF16 too, has all but its dot products from AVX-512 without. */
 static void instruction_sets_have_their_own_kernels(void) {
   const struct qn_kernels *seen[16];
   const struct qn_dot_kernels *dots[16];
@@ -81,7 +81,8 @@ static void instruction_sets_have_their_own_kernels(void) {
     for (uint32_t k = 0; k < count; k += 1) {
       CHECK(dots[k] != qn_dot_kernels);
       CHECK(dots[k]->linear_fast != qn_dot_kernels->linear_fast);
-      const bool shares = strcmp(name, "avx512vnni") == 0 && strcmp(names[k], "avx512") == 0;
+      CHECK(dots[k]->linear_bf16 != qn_dot_kernels->linear_bf16);
+      const bool shares = strncmp(name, "avx512", 6) == 0 && strncmp(names[k], "avx512", 6) == 0;
       CHECK((seen[k] == qn_kernels) == shares);
       CHECK((seen[k]->fill == qn_kernels->fill) == shares);
     }

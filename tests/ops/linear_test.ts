@@ -4,6 +4,7 @@
  */
 import { assert, assertEquals, assertThrows } from "@std/assert";
 import { assertClose, withoutLeaks } from "../support/native.ts";
+import { native } from "../../lib/ffi/mod.ts";
 import { OutOfMemoryError } from "../../lib/core/errors.ts";
 import { pool } from "../../lib/memory/mod.ts";
 import { type Activation, add, linear, matmul } from "../../lib/ops/mod.ts";
@@ -52,6 +53,40 @@ Deno.test(
     using view = stored.transpose();
     using y = linear(x, view);
     assertEquals(y.data, expected.data);
+  }),
+);
+
+/** The nearest bfloat16, ties to even. */
+function rounded(value: number): number {
+  const bits = new Uint32Array(Float32Array.of(value).buffer);
+  bits[0] = (bits[0] + 0x7fff + (bits[0] >>> 16 & 1)) & 0xffff0000;
+  return new Float32Array(bits.buffer)[0];
+}
+
+Deno.test(
+  "linear() with precision fast rounds both operands to bfloat16, or computes as exact",
+  withoutLeaks(() => {
+    using x = f([9, 131]);
+    using weight = f([70, 131]);
+    using bias = f([70]);
+    using residual = f([9, 70]);
+    const options = { bias, residual, activation: "relu" } as const;
+    using exact = linear(x, weight, options);
+    using fast = linear(x, weight, { ...options, precision: "fast" });
+    using again = linear(x, weight, options);
+    assertEquals(again.data, exact.data, "each precision has a copy of its own");
+    const shorten = (tensor: Floats) => {
+      if (native().symbols.qn_isa_has_bf16() === 0) return;
+      tensor.data.forEach((value, i) => tensor.data[i] = rounded(value));
+    };
+    shorten(x);
+    shorten(weight);
+    using expected = linear(x, weight, options);
+    assertClose(fast.data, Array.from(expected.data), 1e-5);
+    using row = x.slice(4, 5);
+    using added = residual.slice(4, 5);
+    using alone = linear(row, weight, { ...options, residual: added, precision: "fast" });
+    assertEquals(alone.data, fast.data.slice(4 * 70, 5 * 70));
   }),
 );
 
@@ -137,9 +172,12 @@ Deno.test(
     const { outstanding, liveBytes } = pool.stats();
     assertEquals(outstanding, before.outstanding + 1);
     assert(liveBytes >= before.liveBytes + 128 * 64 * 4); // debug mode adds guards
+    const isShorter = native().symbols.qn_isa_has_bf16() === 1;
+    linear(x, weight, { out: y, precision: "fast" });
+    assertEquals(pool.stats().outstanding, outstanding + (isShorter ? 1 : 0));
     for (let i = 0; i < 3; i++) linear(x, weight, { out: y });
     using view = weight.reshape([128, 64]);
-    assertEquals(pool.stats().outstanding, outstanding);
+    assertEquals(pool.stats().outstanding, outstanding + (isShorter ? 1 : 0));
     weight.dispose();
     assertEquals(pool.stats().outstanding, before.outstanding, "the view still holds the weight");
     assertFresh(x, view, "the view");

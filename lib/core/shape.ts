@@ -9,14 +9,16 @@ const maxExtent = 2 ** 32 - 1;
 export type Shape = readonly number[];
 
 /**
- * The number of elements of a shape.
+ * The number of elements of a shape, or of some of its axes alone.
  *
  * @param shape The sizes of the axes.
- * @returns Their product; 1 for a scalar.
+ * @param first The first axis that counts.
+ * @param end The axis after the last that counts.
+ * @returns Their product; 1 for a scalar, or for no axis.
  */
-export function sizeOf(shape: Shape): number {
+export function sizeOf(shape: Shape, first = 0, end = shape.length): number {
   let size = 1;
-  for (let axis = 0; axis < shape.length; axis++) size *= shape[axis];
+  for (let axis = first; axis < end; axis++) size *= shape[axis];
   return size;
 }
 
@@ -77,9 +79,7 @@ export function colsOf(shape: Shape): number {
  * @returns The number of rows when the tensor is seen as rows.
  */
 export function rowsOf(shape: Shape): number {
-  let rows = 1;
-  for (let axis = 0; axis < shape.length - 1; axis++) rows *= shape[axis];
-  return rows;
+  return sizeOf(shape, 0, shape.length - 1);
 }
 
 /**
@@ -90,6 +90,8 @@ export function rowsOf(shape: Shape): number {
  * @returns True when they have the same axes.
  */
 export function sameShape(a: Shape, b: Shape): boolean {
+  // Tensors of one shape have one array, in general.
+  if (a === b) return true;
   if (a.length !== b.length) return false;
   for (let axis = 0; axis < a.length; axis++) {
     if (a[axis] !== b[axis]) return false;

@@ -10,13 +10,12 @@ import { type DType, type Floating, isHalf, isPlain, type PlainDType } from "../
 import { broadcastShapes, formatShape, sameShape, type Shape } from "../core/shape.ts";
 import { native, Status, Words } from "../ffi/mod.ts";
 import { BinaryOp } from "../ffi/symbols.ts";
-import { overlaps, type Tensor } from "../tensor/mod.ts";
+import { checkWritable, overlaps, type Tensor } from "../tensor/mod.ts";
 import { cast } from "./cast.ts";
 import { type Promoted, promotedDType, withDType, withFloat32 } from "./halves.ts";
 import {
   checkInPlace,
   checkOperand,
-  checkWritable,
   dtypeCodes,
   refuse,
   type ResultOption,
@@ -168,7 +167,8 @@ export function binary(
   }
   checkInPlace(name, out, "the first operand", a);
   checkInPlace(name, out, "the second operand", b);
-  const dense = a.isContiguous && b.isContiguous && a.size === y.size && b.size === y.size;
+  const dense = a.isContiguous && b.isContiguous && sameShape(a.shape, shape) &&
+    sameShape(b.shape, shape);
   const axes = dense ? writeDenseLayout(y.size, 2) : writeLayout(shape, [a, b]);
   const rank = dense ? 1 : shape.length;
   const status = native().symbols
@@ -197,15 +197,23 @@ function converted(
     out: out as Tensor<PlainDType> | undefined,
   };
   const computed = dtype === "float64" ? dtype : "float32";
-  return withDType(computed, result, [a, b], (a, b) => binary(a, b, operation, undefined, scalar));
+  return withDType(computed, result, [a, b], binary, operation, undefined, scalar);
 }
 
 function withNumber(a: Tensor, b: number, operation: Operation, out: Tensor | undefined): Tensor {
   const { name, code, result } = operation;
-  if (isHalf(a.dtype)) return halfWithNumber(a, b, operation, out);
+  if (isHalf(a.dtype)) {
+    const wanted = {
+      operation: name,
+      shape: a.shape,
+      dtype: result ?? a.dtype,
+      out: out as Tensor<PlainDType> | undefined,
+    };
+    return withFloat32(wanted, [a], withNumber, b, operation, undefined);
+  }
   const y = resultTensor<DType>(name, out, a.shape, result ?? a.dtype);
   if (mustCopy(out, a)) {
-    return withDense([a], withNumberLast, b, operation, out);
+    return withDense([a], withNumber, b, operation, out);
   }
   checkInPlace(name, out, "the first operand", a);
   const dense = a.isContiguous;
@@ -215,31 +223,6 @@ function withNumber(a: Tensor, b: number, operation: Operation, out: Tensor | un
     .qn_binary(y.address, a.address, 0n, axes, rank, b, code, dtypeCodes[a.dtype]);
   if (status === Status.OK) return y;
   return refuse(name, status, y, out, { a }, { "the second operand": b });
-}
-
-/** Apart, since what a closure holds costs a call's entry. */
-function halfWithNumber(
-  a: Tensor,
-  b: number,
-  operation: Operation,
-  out: Tensor | undefined,
-): Tensor {
-  const result = {
-    operation: operation.name,
-    shape: a.shape,
-    dtype: operation.result ?? a.dtype as PlainDType,
-    out: out as Tensor<PlainDType> | undefined,
-  };
-  return withFloat32(result, [a], (a) => withNumber(a, b, operation, undefined));
-}
-
-function withNumberLast(
-  a: Tensor,
-  b: number,
-  operation: Operation,
-  out: Tensor | undefined,
-): Tensor {
-  return withNumber(a, b, operation, out);
 }
 
 /**

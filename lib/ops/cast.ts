@@ -1,13 +1,14 @@
 /**
  * Elements in another dtype.
  */
-import { type DType, isPlain, type PlainDType } from "../core/dtype.ts";
+import type { PlainDType } from "../core/dtype.ts";
 import { colsOf, rowsOf } from "../core/shape.ts";
 import { native, Status } from "../ffi/mod.ts";
 import type { Tensor } from "../tensor/mod.ts";
 import type { ResultOption } from "./binary.ts";
 import {
   checkApart,
+  checkNotQuantised,
   checkOperand,
   dtypeCodes,
   refuse,
@@ -45,8 +46,8 @@ export function cast<D extends PlainDType>(
   options: ResultOption<D> = {},
 ): Tensor<D> {
   checkOperand("cast", "x", x);
-  checkPlain("x", x.dtype);
-  checkPlain("the result", dtype);
+  checkNotQuantised("cast", "x", x.dtype);
+  checkNotQuantised("cast", "the result", dtype);
   if (!x.isContiguous) return withDense([x], cast<D>, dtype, options);
   const { out } = options;
   const y = resultTensor<D>("cast", out, x.shape, dtype);
@@ -60,9 +61,4 @@ export function cast<D extends PlainDType>(
     dtypeCodes[x.dtype],
   );
   return status === Status.OK ? y : refuse("cast", status, y, out, { x });
-}
-
-function checkPlain(name: string, dtype: DType): void {
-  if (isPlain(dtype)) return;
-  throw new TypeError(`cast: ${name} is ${dtype}, which is quantised; use dequantize() first`);
 }

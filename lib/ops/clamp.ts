@@ -49,7 +49,7 @@ export function clamp<D extends Floating>(
   const { out } = options;
   if (isHalf(dtype)) {
     const result = { operation: "clamp", shape, dtype, out };
-    return withFloat32(result, [x], (x) => clamp(x, low, high));
+    return withFloat32(result, [x], clamp, low, high);
   }
   if (!x.isContiguous) return withDense([x], clamp<D>, low, high, options);
   const y = resultTensor<D>("clamp", out, shape, dtype);

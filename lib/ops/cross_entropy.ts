@@ -81,7 +81,7 @@ export function crossEntropy<D extends Floating>(
       out,
     };
     const rest = { reduction, ignoreIndex, labelSmoothing };
-    return withFloat32(result, [logits, targets], (wide, ids) => crossEntropy(wide, ids, rest));
+    return withFloat32(result, [logits, targets], crossEntropy, rest);
   }
   if (!areDense(logits, targets)) return withDense([logits, targets], crossEntropy<D>, options);
   if (reduction === "none") return eachLoss(logits, targets, ignoreIndex, labelSmoothing, out);

@@ -7,8 +7,15 @@ import { dtypeCodes, native, Status } from "../ffi/mod.ts";
 import { resolveIndex, type Tensor } from "../tensor/mod.ts";
 import { cast } from "./cast.ts";
 import { withFloat32 } from "./halves.ts";
-import { checkInPlace, checkOperand, refuse, resultTensor, withDense } from "./operands.ts";
-import { plainDType, summed, type SummedDType } from "./reduce.ts";
+import {
+  checkInPlace,
+  checkNotQuantised,
+  checkOperand,
+  refuse,
+  resultTensor,
+  withDense,
+} from "./operands.ts";
+import { summed, type SummedDType } from "./reduce.ts";
 
 /** Options of {@linkcode cumsum} and {@linkcode cumprod}. */
 export interface CumulativeOptions<R extends PlainDType> {
@@ -79,13 +86,14 @@ function scan(
   multiplies: boolean,
 ): Tensor {
   checkOperand(name, "x", x);
-  const dtype = plainDType(name, x);
+  const { dtype } = x;
+  checkNotQuantised(name, "x", dtype);
   const result = summed(dtype);
   const { shape } = x;
   const at = shape.length === 0 ? 0 : resolveIndex(axis ?? -1, shape.length, name, "axis");
   if (isHalf(dtype)) {
     const what = { operation: name, shape, dtype, out: out as Tensor<typeof dtype> | undefined };
-    return withFloat32(what, [x], (wide) => scan(wide, name, at, undefined, multiplies));
+    return withFloat32(what, [x], scan, name, at, undefined, multiplies);
   }
   if (result !== dtype) {
     const y = resultTensor<PlainDType>(name, out as Tensor<PlainDType>, shape, result);
@@ -111,9 +119,9 @@ function run(
   const status = native().symbols.qn_scan(
     y.address,
     x.address,
-    sizeOf(shape.slice(0, axis)),
+    sizeOf(shape, 0, axis),
     shape.length === 0 ? 1 : shape[axis],
-    sizeOf(shape.slice(axis + 1)),
+    sizeOf(shape, axis + 1),
     multiplies ? 1 : 0,
     dtypeCodes[x.dtype],
   );

@@ -51,7 +51,8 @@ export function embedding<D extends DType>(
         `and ids ${formatShape(ids.shape)} is [tokens]`,
     );
   }
-  const [vocabulary, cols] = table.shape;
+  const vocabulary = table.shape[0];
+  const cols = table.shape[1];
   if (!areDense(table, ids)) return withDense([table, ids], embedding<D>, options);
   const { out } = options;
   const dtype = (table.dtype === "float64" ? "float64" : "float32") as WidenedDType<D>;

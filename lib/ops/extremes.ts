@@ -22,12 +22,14 @@ const placeOfLargest: Reduction = {
   name: "argmax",
   code: ReduceOp.ARG_LARGEST,
   result: () => "int32",
+  axis: -1,
   needsElements: true,
 };
 const placeOfSmallest: Reduction = {
   name: "argmin",
   code: ReduceOp.ARG_SMALLEST,
   result: () => "int32",
+  axis: -1,
   needsElements: true,
 };
 
@@ -111,7 +113,7 @@ export function min<D extends PlainDType>(
  * ```
  */
 export function argmax(x: Tensor, options: ArgOptions = {}): Tensor<"int32"> {
-  return search(x, placeOfLargest, options);
+  return reduce(x, placeOfLargest, options) as Tensor<"int32">;
 }
 
 /**
@@ -133,10 +135,5 @@ export function argmax(x: Tensor, options: ArgOptions = {}): Tensor<"int32"> {
  * ```
  */
 export function argmin(x: Tensor, options: ArgOptions = {}): Tensor<"int32"> {
-  return search(x, placeOfSmallest, options);
-}
-
-function search(x: Tensor, reduction: Reduction, options: ArgOptions): Tensor<"int32"> {
-  const { axis = -1, keepDims, out } = options;
-  return reduce(x, reduction, { axis, keepDims, out }) as Tensor<"int32">;
+  return reduce(x, placeOfSmallest, options) as Tensor<"int32">;
 }

@@ -87,7 +87,7 @@ export function geglu<D extends Floating>(
   const form = formOf("geglu", approximate);
   if (isHalf(dtype)) {
     const result = { operation: "geglu", shape, dtype, out };
-    return withFloat32(result, [gate, up], (gate, up) => geglu(gate, up, { approximate }));
+    return withFloat32(result, [gate, up], geglu, { approximate });
   }
   if (!areDense(gate, up)) return withDense([gate, up], geglu<D>, options);
   const y = resultTensor<D>("geglu", out, shape, dtype);

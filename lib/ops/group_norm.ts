@@ -76,7 +76,7 @@ function checkGroups(shape: Shape, groups: number): void {
         formatShape(shape),
     );
   }
-  if (sizeOf(shape.slice(2)) >= 2 ** 32) {
+  if (sizeOf(shape, 2) >= 2 ** 32) {
     throw new RangeError(
       `groupNorm: a channel of x ${formatShape(shape)} has 2^32 elements or more`,
     );
@@ -94,9 +94,7 @@ function normalise<D extends Floating>(
   const { shape, dtype } = x;
   if (isHalf(dtype)) {
     const result = { operation: "groupNorm", shape, dtype, out };
-    return withFloat32(result, [x, weight, bias], (x, weight, bias) => {
-      return normalise(x, weight, bias, groups, epsilon, undefined);
-    });
+    return withFloat32(result, [x, weight, bias], normalise, groups, epsilon, undefined);
   }
   if (!areDense(x, weight, bias)) {
     return withDense([x, weight, bias], normalise<D>, groups, epsilon, out);
@@ -112,7 +110,7 @@ function normalise<D extends Floating>(
     bias?.address ?? 0n,
     shape[0],
     shape[1],
-    sizeOf(shape.slice(2)),
+    sizeOf(shape, 2),
     groups,
     epsilon,
     dtypeCodes[dtype],

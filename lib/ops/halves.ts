@@ -23,21 +23,28 @@ export interface Result<D extends PlainDType> {
 }
 
 /**
- * Runs an operation on halves widened to float32.
+ * Runs an operation on halves widened to float32. What it calls is passed without a closure,
+ * as to {@linkcode withDense}.
  *
  * @param result What the result is; `out` is checked before anything is computed.
  * @param operands The operands, checked: floating-point ones, of halves or float32; others
  *   are passed on as they are, as are those left out.
- * @param run The operation without `out`. It is written for operands of their types, and
- *   gets float32 for halves.
+ * @param run The operation. It is written for operands of their types, and gets float32 for
+ *   halves.
+ * @param rest Its arguments after the operands, without `out`.
  * @returns `out`, or a new tensor; the copies are back in the pool by then.
  */
-export function withFloat32<D extends PlainDType, T extends (Tensor | undefined)[]>(
+export function withFloat32<
+  D extends PlainDType,
+  T extends (Tensor | undefined)[],
+  A extends unknown[],
+>(
   result: Result<D>,
   operands: readonly [...T],
-  run: (...operands: T) => Tensor,
+  run: (...args: [...T, ...A]) => Tensor,
+  ...rest: A
 ): Tensor<D> {
-  return withDType("float32", result, operands, run);
+  return withDType("float32", result, operands, run, ...rest);
 }
 
 /**
@@ -47,13 +54,19 @@ export function withFloat32<D extends PlainDType, T extends (Tensor | undefined)
  * @param result As for {@linkcode withFloat32}.
  * @param operands As for {@linkcode withFloat32}, of any floating-point dtype.
  * @param run As for {@linkcode withFloat32}.
+ * @param rest As for {@linkcode withFloat32}.
  * @returns `out`, or a new tensor.
  */
-export function withDType<D extends PlainDType, T extends (Tensor | undefined)[]>(
+export function withDType<
+  D extends PlainDType,
+  T extends (Tensor | undefined)[],
+  A extends unknown[],
+>(
   dtype: "float32" | "float64",
   result: Result<D>,
   operands: readonly [...T],
-  run: (...operands: T) => Tensor,
+  run: (...args: [...T, ...A]) => Tensor,
+  ...rest: A
 ): Tensor<D> {
   const { out } = result;
   const y = resultTensor<D>(result.operation, out, result.shape, result.dtype);
@@ -66,7 +79,7 @@ export function withDType<D extends PlainDType, T extends (Tensor | undefined)[]
       held.push(copy);
       return copy;
     });
-    using computed = run(...converted as T);
+    using computed = run(...converted as T, ...rest);
     cast(computed, result.dtype, { out: y });
     if (y !== out) held.shift();
     return y;

@@ -82,9 +82,7 @@ function normalise<D extends Floating>(
   checkColumns("layerNorm", x, weight, bias);
   if (isHalf(dtype)) {
     const result = { operation: "layerNorm", shape, dtype, out };
-    return withFloat32(result, [x, weight, bias], (x, weight, bias) => {
-      return normalise(x, weight, bias, epsilon, undefined);
-    });
+    return withFloat32(result, [x, weight, bias], normalise, epsilon, undefined);
   }
   if (!areDense(x, weight, bias)) {
     return withDense([x, weight, bias], normalise<D>, epsilon, out);
@@ -161,9 +159,7 @@ function normaliseSum<D extends Floating>(
   if (isHalf(dtype)) {
     checkSum("layerNormResidual", sum, out, x, residual, weight, bias);
     const operands = [x, residual, weight, bias] as const;
-    return sumWithFloat32("layerNormResidual", [...operands], options, (wide, sum) => {
-      return normaliseSum(wide[0], wide[1], wide[2], wide[3], { epsilon, sum });
-    });
+    return sumWithFloat32("layerNormResidual", operands, options, normaliseSum<D>);
   }
   if (!areDense(x, residual) || !areDense(weight, bias)) {
     return withDense([x, residual, weight, bias], normaliseSum<D>, options);

@@ -50,7 +50,7 @@ export function logSoftmax<D extends Floating>(
   const { shape, dtype } = x;
   if (isHalf(dtype)) {
     const result = { operation: "logSoftmax", shape, dtype, out };
-    return withFloat32(result, [x], (x) => logSoftmax(x, { axis }));
+    return withFloat32(result, [x], logSoftmax, { axis });
   }
   if (!isLastAxis("logSoftmax", x, axis)) {
     return alongAxis("logSoftmax", x, axis, out, logSoftmax<D>, {});

@@ -11,6 +11,7 @@ import {
   checkInPlace,
   checkOperand,
   checkShapeIs,
+  type ResultOption,
   resultTensor,
 } from "./operands.ts";
 
@@ -64,29 +65,33 @@ export function checkSum(
   checkApart(operation, sum, "out", out, "sum");
 }
 
-/** What is added, and what the sum is scaled and shifted by. */
-type SumOperands<D extends Floating> = [
-  x: Tensor<D>,
-  residual: Tensor<D>,
-  weight: Tensor<D> | undefined,
-  bias?: Tensor<D>,
-];
+/** What a normalisation with a residual takes besides its operands. */
+interface SumOptions<D extends Floating> extends ResultOption<D>, SumOption<D> {
+  epsilon?: number;
+}
 
 /**
  * Runs a normalisation with a residual on halves, as {@linkcode withFloat32}: the sum is
  * rounded too where it is kept. What is normalised is the sum before that.
+ *
+ * @param operation Named in an error.
+ * @param operands What is added, and what the sum is scaled and shifted by; checked.
+ * @param options Those of the operation, checked.
+ * @param run The operation.
+ * @returns `out`, or a new tensor.
  */
-export function sumWithFloat32<D extends Floating>(
+export function sumWithFloat32<D extends Floating, T extends (Tensor<D> | undefined)[]>(
   operation: string,
-  operands: SumOperands<D>,
-  options: { out?: Tensor<D>; sum?: Tensor<D> },
-  run: (operands: SumOperands<D>, sum: Tensor<D> | undefined) => Tensor<D>,
+  operands: readonly [x: Tensor<D>, ...T],
+  options: SumOptions<D>,
+  run: (...args: [Tensor<D>, ...T, SumOptions<D>]) => Tensor<D>,
 ): Tensor<D> {
-  const { sum, out } = options;
+  const { epsilon, sum, out } = options;
   const { shape, dtype } = operands[0];
   using wideSum = sum === undefined ? undefined : Tensor.empty(shape, "float32");
   const result = { operation, shape, dtype, out };
-  const y = withFloat32(result, operands, (...wide) => run(wide, wideSum as Tensor<D> | undefined));
+  const wide = { epsilon, sum: wideSum as Tensor<D> | undefined };
+  const y = withFloat32<D, [Tensor<D>, ...T], [SumOptions<D>]>(result, operands, run, wide);
   if (sum !== undefined && wideSum !== undefined) cast(wideSum, dtype, { out: sum });
   return y;
 }

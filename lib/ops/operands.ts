@@ -6,10 +6,10 @@
  * into memory of the pool, which goes back before the operation ends, also when
  * it throws. A result never is: `out` must be dense.
  */
-import { type DType, dtypeLayout, isFloating } from "../core/dtype.ts";
+import { type DType, dtypeLayout, isFloating, isPlain, type PlainDType } from "../core/dtype.ts";
 import { formatShape, sameShape, type Shape } from "../core/shape.ts";
 import { dtypeCodes, statusError } from "../ffi/mod.ts";
-import { endedError, noteWrite, overlaps, repeatsElements, Tensor } from "../tensor/mod.ts";
+import { endedError, noteWrite, overlaps, Tensor } from "../tensor/mod.ts";
 
 /** The option that every operation with a tensor as its result takes. */
 export interface ResultOption<D extends DType> {
@@ -83,26 +83,26 @@ export function checkPlainOperand(
   dtype?: DType,
 ): number {
   checkOperand(operation, name, tensor, dtype);
-  const { blockElements, blockBytes } = dtypeLayout(tensor.dtype);
-  if (blockElements === 1) return blockBytes;
-  throw new TypeError(`${operation}: ${name} is ${tensor.dtype}; use dequantize() first`);
+  checkNotQuantised(operation, name, tensor.dtype);
+  return dtypeLayout(tensor.dtype).blockBytes;
 }
 
 /**
- * Checks that a tensor can be changed where it is.
+ * Checks that a dtype is not a quantised one.
  *
  * @param operation Named in the error.
- * @param name The operand's name, for the error.
- * @param tensor The operand.
- * @throws {TypeError} When it shows elements more than once.
+ * @param name What has the dtype, for the error.
+ * @param dtype The dtype.
+ * @throws {TypeError} When it is quantised, or there is none such.
  */
-export function checkWritable(operation: string, name: string, tensor: Tensor): void {
-  if (tensor.isContiguous) return;
-  const { shape, strides } = tensor;
-  if (!repeatsElements(shape, strides)) return;
+export function checkNotQuantised(
+  operation: string,
+  name: string,
+  dtype: DType,
+): asserts dtype is PlainDType {
+  if (isPlain(dtype)) return;
   throw new TypeError(
-    `${operation}: ${name} ${formatShape(shape)} with strides ${formatShape(strides)} shows ` +
-      `elements more than once, so that it cannot be written to; use clone() first`,
+    `${operation}: ${name} is ${dtype}, which is quantised; use dequantize() first`,
   );
 }
 

@@ -2,12 +2,19 @@
  * What the reductions share: the axes that go, the result's shape and dtype, operands of
  * any strides, and the one native function behind them.
  */
-import { type DType, isPlain, type PlainDType } from "../core/dtype.ts";
+import type { DType, PlainDType } from "../core/dtype.ts";
 import { formatShape, type Shape, sizeOf } from "../core/shape.ts";
 import { native, Status, Words } from "../ffi/mod.ts";
 import type { ReduceOp } from "../ffi/symbols.ts";
 import { resolveIndex, type Tensor } from "../tensor/mod.ts";
-import { checkApart, checkOperand, dtypeCodes, refuse, resultTensor } from "./operands.ts";
+import {
+  checkApart,
+  checkNotQuantised,
+  checkOperand,
+  dtypeCodes,
+  refuse,
+  resultTensor,
+} from "./operands.ts";
 
 /** The dtypes of whole numbers. */
 export type WholeDType = "int32" | "int64" | "uint8" | "bool";
@@ -34,6 +41,8 @@ export interface Reduction {
   readonly code: ReduceOp;
   /** The dtype of the result by that of the elements. */
   readonly result: (dtype: PlainDType) => PlainDType;
+  /** The axis that goes where none is named; all when left out. */
+  readonly axis?: number;
   /** Whether there is no result without elements. */
   readonly needsElements?: boolean;
 }
@@ -67,8 +76,9 @@ export function reduce(
 ): Tensor {
   const { name, code } = reduction;
   checkOperand(name, "x", x);
-  const dtype = plainDType(name, x);
-  const { axis, keepDims = false, out } = options;
+  const { dtype } = x;
+  checkNotQuantised(name, "x", dtype);
+  const { axis = reduction.axis, keepDims = false, out } = options;
   const gone = axis === undefined ? 2 ** x.shape.length - 1 : goneAxes(name, x.shape, axis);
   const shape = keptAxes(x.shape, gone, keepDims);
   if (reduction.needsElements) checkElements(name, x.shape, gone);
@@ -87,13 +97,6 @@ export function reduce(
     dtypeCodes[dtype],
   );
   return status === Status.OK ? y : refuse(name, status, y, out, { x });
-}
-
-/** The dtype of an operand, which is none of blocks. */
-export function plainDType(name: string, x: Tensor): PlainDType {
-  const { dtype } = x;
-  if (isPlain(dtype)) return dtype;
-  throw new TypeError(`${name}: x is ${dtype}, which is quantised; use dequantize() first`);
 }
 
 /**
@@ -118,12 +121,20 @@ function goneAxes(name: string, shape: Shape, axis: number | readonly number[]):
   return gone;
 }
 
-/** The shape of the result. */
+/** How many axes go. */
+function countAxes(gone: number): number {
+  let count = 0;
+  for (let bits = gone; bits !== 0; bits &= bits - 1) count++;
+  return count;
+}
+
+/** The shape of the result; made in its length, since an array that grows takes room for more. */
 function keptAxes(shape: Shape, gone: number, keepDims: boolean): Shape {
-  const kept: number[] = [];
+  const kept = new Array<number>(keepDims ? shape.length : shape.length - countAxes(gone));
+  let at = 0;
   for (let axis = 0; axis < shape.length; axis++) {
-    if ((gone >> axis & 1) === 0) kept.push(shape[axis]);
-    else if (keepDims) kept.push(1);
+    if ((gone >> axis & 1) === 0) kept[at++] = shape[axis];
+    else if (keepDims) kept[at++] = 1;
   }
   return kept;
 }
@@ -142,8 +153,7 @@ function checkElements(name: string, shape: Shape, gone: number): void {
 function writeAxes(x: Tensor, gone: number): number {
   const { shape } = x;
   const strides = x.isContiguous ? undefined : x.strides;
-  let reduced = 0;
-  for (let bits = gone; bits !== 0; bits &= bits - 1) reduced++;
+  const reduced = countAxes(gone);
   let [stays, goes, dense] = [shape.length - reduced, shape.length, 1];
   for (let axis = shape.length - 1; axis >= 0; axis--) {
     const at = 2 * ((gone >> axis & 1) === 0 ? --stays : --goes);

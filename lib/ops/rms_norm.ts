@@ -68,7 +68,10 @@ export function rmsNorm<D extends Floating>(
   const { shape, dtype } = x;
   const cols = colsOf(shape);
   checkScale("rmsNorm", "weight", weight, cols, dtype);
-  if (isHalf(dtype)) return normaliseHalf(x, weight, epsilon, out);
+  if (isHalf(dtype)) {
+    const result = { operation: "rmsNorm", shape, dtype, out };
+    return withFloat32(result, [x, weight], rmsNorm, { epsilon });
+  }
   if (!areDense(x, weight)) return withDense([x, weight], rmsNorm<D>, options);
   const y = resultTensor<D>("rmsNorm", out, shape, dtype);
   checkInPlace("rmsNorm", out, "x", x);
@@ -84,17 +87,6 @@ export function rmsNorm<D extends Floating>(
   );
   if (status === Status.OK) return y;
   return refuse("rmsNorm", status, y, out, { x, weight }, { epsilon });
-}
-
-/** Apart, since what a closure holds costs a call's entry. */
-function normaliseHalf<D extends Floating>(
-  x: Tensor<D>,
-  weight: Tensor<D> | undefined,
-  epsilon: number,
-  out: Tensor<D> | undefined,
-): Tensor<D> {
-  const result = { operation: "rmsNorm", shape: x.shape, dtype: x.dtype, out };
-  return withFloat32(result, [x, weight], (x, weight) => rmsNorm(x, weight, { epsilon }));
 }
 
 /**
@@ -138,9 +130,7 @@ function normaliseSum<D extends Floating>(
   const { shape, dtype } = x;
   if (isHalf(dtype)) {
     checkSum("rmsNormResidual", sum, out, x, residual, weight);
-    return sumWithFloat32("rmsNormResidual", [x, residual, weight], options, (wide, sum) => {
-      return normaliseSum(wide[0], wide[1], wide[2], { epsilon, sum });
-    });
+    return sumWithFloat32("rmsNormResidual", [x, residual, weight], options, normaliseSum<D>);
   }
   if (!areDense(x, residual, weight)) {
     return withDense([x, residual, weight], normaliseSum<D>, options);

@@ -174,9 +174,10 @@ export function rope<D extends Floating>(
   checkOperand("rope", "cosines", cosines, computed);
   checkOperand("rope", "sines", sines, computed);
   checkShapeIs("rope", "sines", sines, cosines.shape);
-  const [tokens, heads, headSize] = shape;
-  const [rows, pairs] = cosines.shape;
-  if (shape.length !== 3 || rows !== tokens || 2 * pairs > headSize) {
+  const tokens = shape[0];
+  const headSize = shape[2];
+  const pairs = cosines.shape[1];
+  if (shape.length !== 3 || cosines.shape[0] !== tokens || 2 * pairs > headSize) {
     throw new RangeError(
       `rope: x ${formatShape(shape)} is [tokens, heads, headSize] ` +
         `and does not fit a table ${formatShape(cosines.shape)} of [tokens, pairs]`,
@@ -190,7 +191,7 @@ export function rope<D extends Floating>(
   const { out } = options;
   if (isHalf(dtype)) {
     const result = { operation: "rope", shape, dtype, out };
-    return withFloat32(result, [x], (x) => rope(x, table, { layout }));
+    return withFloat32(result, [x], rope<D>, table, { layout });
   }
   if (!areDense(x, cosines, sines)) {
     return withDense([x, cosines, sines], ropeDense<D>, options);
@@ -205,7 +206,7 @@ export function rope<D extends Floating>(
     cosines.address,
     sines.address,
     tokens,
-    heads,
+    shape[1],
     headSize,
     pairs,
     code,

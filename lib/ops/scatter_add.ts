@@ -5,14 +5,13 @@
 import type { DType } from "../core/dtype.ts";
 import { broadcastShapes, formatShape, sameShape, type Shape, stridesOf } from "../core/shape.ts";
 import { native, Status } from "../ffi/mod.ts";
-import { noteWrite, type Tensor } from "../tensor/mod.ts";
+import { checkWritable, noteWrite, type Tensor } from "../tensor/mod.ts";
 import { type Arithmetic, numbers } from "./binary.ts";
 import {
   checkApart,
   checkInPlace,
   checkOperand,
   checkShapeIs,
-  checkWritable,
   dtypeCodes,
   resultTensor,
   withDense,

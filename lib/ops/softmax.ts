@@ -90,9 +90,15 @@ function ofHalves<D extends Floating>(x: Tensor<D>, options: SoftmaxOptions<D>):
   const { shape, dtype } = x;
   checkMask(x, mask);
   const result = { operation: "softmax", shape, dtype, out };
-  return withFloat32(result, [x, mask], (x, mask) => {
-    return softmax(x, { ...options, mask, out: undefined });
-  });
+  return withFloat32(result, [x, mask], ofWide<D>, options);
+}
+
+function ofWide<D extends Floating>(
+  x: Tensor<D>,
+  mask: SoftmaxOptions<D>["mask"],
+  options: SoftmaxOptions<D>,
+): Tensor<D> {
+  return softmax(x, { ...options, mask, out: undefined });
 }
 
 function masked<D extends Floating>(
@@ -165,8 +171,8 @@ function maskRows(call: Call, axis: number, at: number, maskAt: number): number 
   const own = axes.map((_, index) => ownRows(call, axis + index));
   const repeats = repeatsOf(axes, own);
   if (repeats === undefined) {
-    const step = sizeOf(x.shape.slice(axis + 1));
-    const maskStep = axes[0] === own[0] ? sizeOf(own.slice(1)) * colsOf(x.shape) : 0;
+    const step = sizeOf(x.shape, axis + 1);
+    const maskStep = axes[0] === own[0] ? sizeOf(own, 1) * colsOf(x.shape) : 0;
     for (let index = 0; index < axes[0]; index++) {
       const status = maskRows(call, axis + 1, at + index * step, maskAt + index * maskStep);
       if (status !== Status.OK) return status;

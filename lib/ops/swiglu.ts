@@ -50,7 +50,7 @@ export function swiglu<D extends Floating>(
   const { out } = options;
   if (isHalf(dtype)) {
     const result = { operation: "swiglu", shape, dtype, out };
-    return withFloat32(result, [gate, up], (gate, up) => swiglu(gate, up));
+    return withFloat32(result, [gate, up], swiglu);
   }
   if (!areDense(gate, up)) return withDense([gate, up], swiglu<D>, options);
   const y = resultTensor<D>("swiglu", out, shape, dtype);

@@ -70,15 +70,15 @@ function triangle<D extends PlainDType>(
   if (!x.isContiguous) return withDense([x], triangle<D>, name, options);
   const y = resultTensor<DType>(name, out, x.shape, x.dtype) as Tensor<D>;
   checkInPlace(name, out, "x", x);
-  const [rows, cols] = x.shape.slice(-2);
+  const rank = x.shape.length;
   // A diagonal further out than the matrix has the same triangle as one just outside.
   const limit = 2 ** 31 - 1;
   const status = native().symbols.qn_triangle(
     y.address,
     x.address,
-    sizeOf(x.shape.slice(0, -2)),
-    rows,
-    cols,
+    sizeOf(x.shape, 0, rank - 2),
+    x.shape[rank - 2],
+    x.shape[rank - 1],
     Math.min(Math.max(diagonal, -limit), limit),
     name === "triu" ? 1 : 0,
     itemBytes,

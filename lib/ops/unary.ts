@@ -41,7 +41,7 @@ export function unary<D extends Floating>(
   const { out } = options;
   if (isHalf(dtype)) {
     const result = { operation, shape, dtype, out };
-    return withFloat32(result, [x], (x) => unary(x, operation, op, {}));
+    return withFloat32(result, [x], unary, operation, op, {});
   }
   if (!areDense(x)) return withDense([x], unary<D>, operation, op, options);
   const y = resultTensor<D>(operation, out, shape, dtype);

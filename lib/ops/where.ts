@@ -2,10 +2,12 @@
  * Each element from one of two tensors.
  */
 import type { DType, PlainDType } from "../core/dtype.ts";
+import { sameShape } from "../core/shape.ts";
 import { native, Status } from "../ffi/mod.ts";
 import type { Tensor } from "../tensor/mod.ts";
-import { broadcast, mustCopy, type ResultOption, writeLayout } from "./binary.ts";
+import { broadcast, mustCopy, type ResultOption, writeDenseLayout, writeLayout } from "./binary.ts";
 import {
+  areDense,
   checkInPlace,
   checkOperand,
   checkPlainOperand,
@@ -55,13 +57,15 @@ export function where<D extends PlainDType>(
   checkInPlace("where", out, "the condition", condition);
   checkInPlace("where", out, "the first operand", a);
   checkInPlace("where", out, "the second operand", b);
+  const dense = areDense(condition, a, b) && sameShape(condition.shape, shape) &&
+    sameShape(a.shape, shape) && sameShape(b.shape, shape);
   const status = native().symbols.qn_where(
     y.address,
     condition.address,
     a.address,
     b.address,
-    writeLayout(shape, [condition, a, b]),
-    shape.length,
+    dense ? writeDenseLayout(y.size, 3) : writeLayout(shape, [condition, a, b]),
+    dense ? 1 : shape.length,
     itemBytes,
   );
   return status === Status.OK ? y : refuse("where", status, y, out, { condition, a, b });

@@ -93,12 +93,24 @@ export function checkCopy(target: Tensor, source: Tensor, operation: string): vo
       `${operation}: ${formatShape(source.shape)} does not fill ${formatShape(target.shape)}`,
     );
   }
-  if (target.isContiguous) return;
-  const { strides } = target;
-  if (!repeatsElements(target.shape, strides)) return;
+  checkWritable(operation, "the target", target);
+}
+
+/**
+ * Checks that a tensor can be changed where it is.
+ *
+ * @param operation Named in the error.
+ * @param name The tensor's name, for the error.
+ * @param tensor The tensor.
+ * @throws {TypeError} When it shows elements more than once.
+ */
+export function checkWritable(operation: string, name: string, tensor: Tensor): void {
+  if (tensor.isContiguous) return;
+  const { shape, strides } = tensor;
+  if (!repeatsElements(shape, strides)) return;
   throw new TypeError(
-    `${operation}: the target ${formatShape(target.shape)} with strides ${formatShape(strides)} ` +
-      `shows elements more than once, so that it cannot be written to; use clone() first`,
+    `${operation}: ${name} ${formatShape(shape)} with strides ${formatShape(strides)} shows ` +
+      `elements more than once, so that it cannot be written to; use clone() first`,
   );
 }
 

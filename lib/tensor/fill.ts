@@ -4,13 +4,14 @@
  */
 import {
   byteLengthOf,
+  type DataOf,
   dataView,
   type Floating,
   isFloating,
   type PlainDType,
 } from "../core/dtype.ts";
 import { type ElementSource, writeElement } from "../core/element.ts";
-import { colsOf, type Shape, sizeOf } from "../core/shape.ts";
+import { colsOf, rowsOf, type Shape } from "../core/shape.ts";
 import { dtypeCodes, native, Status, statusError } from "../ffi/mod.ts";
 
 /** How a random tensor is filled. */
@@ -33,6 +34,8 @@ interface Fillable extends Disposable {
 
 /** The bytes of an element on the way to a native call. */
 const item = new BigUint64Array(1);
+/** The same bytes by dtype, each made when it is first needed. */
+const itemViews: Partial<Record<PlainDType, DataOf[PlainDType]>> = {};
 
 /**
  * One element as native functions take it.
@@ -42,7 +45,8 @@ const item = new BigUint64Array(1);
  * @returns An array that begins with the element's bytes, used again by the next call.
  */
 export function itemOf(dtype: PlainDType, value: ElementSource): BigUint64Array<ArrayBuffer> {
-  writeElement(dtype, dataView(dtype, item.buffer, 0, byteLengthOf(dtype, 1)), 0, value);
+  const view = itemViews[dtype] ??= dataView(dtype, item.buffer, 0, byteLengthOf(dtype, 1));
+  writeElement(dtype, view, 0, value);
   return item;
 }
 
@@ -60,8 +64,9 @@ export function writeFill(
   value: ElementSource,
 ): number {
   const itemBytes = byteLengthOf(dtype, 1);
-  const [rows, cols] = grid(tensor.shape);
-  return native().symbols.qn_fill(tensor.address, itemOf(dtype, value), rows, cols, itemBytes);
+  const { shape } = tensor;
+  return native().symbols
+    .qn_fill(tensor.address, itemOf(dtype, value), rowsOf(shape), colsOf(shape), itemBytes);
 }
 
 /**
@@ -79,7 +84,8 @@ export function fillValue<T extends Fillable>(
   value: ElementSource,
   operation: string,
 ): T {
-  return finish(tensor, writeFill(tensor, dtype, value), operation, `value ${value}`);
+  const status = writeFill(tensor, dtype, value);
+  return status === Status.OK ? tensor : refuseNew(tensor, status, operation, `value ${value}`);
 }
 
 /**
@@ -118,11 +124,12 @@ export function fillNormal<T extends Fillable>(
   const { mean = 0, deviation = 1 } = options;
   const seed = options.seed ?? crypto.getRandomValues(new Uint32Array(1))[0];
   const [low, high] = [seed % 2 ** 32, Math.floor(seed / 2 ** 32)];
-  const [rows, cols] = grid(tensor.shape);
+  const [rows, cols] = [rowsOf(tensor.shape), colsOf(tensor.shape)];
   const code = dtypeCodes[dtype];
   const status = native().symbols
     .qn_random_normal(tensor.address, rows, cols, low, high, mean, deviation, code);
-  return finish(tensor, status, "Tensor.randn", `mean ${mean}, deviation ${deviation}`);
+  if (status === Status.OK) return tensor;
+  return refuseNew(tensor, status, "Tensor.randn", `mean ${mean}, deviation ${deviation}`);
 }
 
 /**
@@ -142,11 +149,11 @@ export function fillRounded<T extends Fillable>(
   sourceDtype: Floating,
   operation: string,
 ): T {
-  const [rows, cols] = grid(tensor.shape);
+  const [rows, cols] = [rowsOf(tensor.shape), colsOf(tensor.shape)];
   const [code, sourceCode] = [dtypeCodes[dtype], dtypeCodes[sourceDtype]];
   const status = native().symbols
     .qn_cast(tensor.address, source.address, rows, cols, code, sourceCode);
-  return finish(tensor, status, operation, `dtype ${dtype}`);
+  return status === Status.OK ? tensor : refuseNew(tensor, status, operation, `dtype ${dtype}`);
 }
 
 /**
@@ -171,19 +178,12 @@ export function checkRandomOptions(options: RandomOptions<Floating>): void {
   }
 }
 
-function finish<T extends Fillable>(
-  tensor: T,
+function refuseNew(
+  tensor: Fillable,
   status: number,
   operation: string,
   details: string,
-): T {
-  if (status === Status.OK) return tensor;
+): never {
   tensor[Symbol.dispose]();
   throw statusError(status, operation, details);
-}
-
-/** Rows and columns, as native functions take a shape. */
-function grid(shape: Shape): [rows: number, cols: number] {
-  const cols = colsOf(shape);
-  return [cols === 0 ? 0 : sizeOf(shape) / cols, cols];
 }

@@ -56,7 +56,7 @@ export function keptShape(shape: Shape): Shape {
   }
   place &= recentShapes.length - 1;
   const recent = recentShapes[place];
-  if (recent === shape || (recent !== undefined && sameShape(recent, shape))) return recent;
+  if (recent !== undefined && sameShape(recent, shape)) return recent;
   return recentShapes[place] = Object.isFrozen(shape) ? shape : Object.freeze(shape.slice());
 }
 
@@ -255,9 +255,17 @@ export function resolveRange(
  * @throws {RangeError} When each axis is not named exactly once.
  */
 export function resolveAxes(axes: readonly number[], rank: number, operation: string): number[] {
-  if (axes.length === 0) return Array.from({ length: rank }, (_, axis) => rank - 1 - axis);
-  const order = axes.map((axis) => resolveIndex(axis, rank, operation, "axis"));
-  if (order.length !== rank || new Set(order).size !== rank) {
+  const order = new Array<number>(rank);
+  if (axes.length === 0) {
+    for (let place = 0; place < rank; place++) order[place] = rank - 1 - place;
+    return order;
+  }
+  let named = 0;
+  for (let place = 0; place < axes.length; place++) {
+    order[place] = resolveIndex(axes[place], rank, operation, "axis");
+    named |= 1 << order[place];
+  }
+  if (axes.length !== rank || named !== 2 ** rank - 1) {
     throw new RangeError(
       `${operation}: axes ${formatShape(axes)} do not name each of ${rank} axes once`,
     );

@@ -1,9 +1,9 @@
 /**
  * Tensors: arrays of numbers in pool memory.
  */
-export { copyBytes, copyElements } from "./copy.ts";
+export { checkWritable, copyBytes, copyElements } from "./copy.ts";
 export { checkValue, itemOf, type RandomOptions, writeFill } from "./fill.ts";
-export { repeatsElements, resolveIndex } from "./layout.ts";
+export { resolveIndex } from "./layout.ts";
 export { endedError } from "./lifetime.ts";
 export { type SaveOptions, saveTensors } from "./save_tensors.ts";
 export type { SequenceDType } from "./make.ts";

@@ -104,6 +104,8 @@ export function checkPlace(
   return layout;
 }
 
+const plainDTypes: readonly DType[] = dtypes.filter(isPlain);
+
 /**
  * Checks that a dtype is one of single elements.
  *
@@ -112,10 +114,9 @@ export function checkPlace(
  * @throws {TypeError} When its elements are stored in blocks, or there is none such.
  */
 export function checkPlain(dtype: DType, operation: string): asserts dtype is PlainDType {
-  const plain: readonly DType[] = dtypes.filter(isPlain);
-  if (plain.includes(dtype)) return;
+  if (plainDTypes.includes(dtype)) return;
   throw new TypeError(
-    `${operation}: the dtype is ${plain.join(", ")}, not ${JSON.stringify(dtype)}`,
+    `${operation}: the dtype is ${plainDTypes.join(", ")}, not ${JSON.stringify(dtype)}`,
   );
 }
 

@@ -8,9 +8,10 @@
  *       for each panel of the task       packed already, or read in place, or packed here
  *         for each tile of rows          kernels/gemm_tile.c
  *
- * With one row, or few, a kernel of its own takes all columns of the task at once. The
- * last panel, if its stripes are not whole, is packed in any case, so that no tile reads
- * beyond B.
+ * With one row, or few, a kernel of its own takes all columns of the task at once. While
+ * tiles of one packed panel are computed, the next is asked for: it would come too late from
+ * the third cache otherwise. The last panel, if its stripes are not whole, is packed in any
+ * case, so that no tile reads beyond B.
  */
 #include <string.h>
 
@@ -41,6 +42,7 @@ struct qn_gemm_operands qn_gemm_find(const struct qn_gemm_job *job, size_t index
 struct part {
   struct qn_gemm_operands at;
   size_t row, rows;
+  size_t col, end;
   size_t first, depth;
   float beta; /* the product's in the first block, then 1 */
 };
@@ -68,6 +70,18 @@ static struct panel find_panel(const struct qn_gemm_job *job, const struct part 
   return panel;
 }
 
+/* The panel that follows one which ends at a column: the first of the next block, or of the
+ * first, since the next task may read it again. Null where it is not packed yet. */
+static const float *find_next(const struct qn_gemm_job *job, const struct part *part, size_t end) {
+  if (job->form != QN_GEMM_PACKED) return NULL;
+  const size_t padded = qn_padded_cols(job->p.cols);
+  if (end < part->end) return part->at.b + part->first * padded + end * part->depth;
+  const size_t first = part->first + part->depth;
+  const size_t depth = qn_smaller(job->depth, job->p.inner - first);
+  if (depth == 0) return part->at.b + part->col * job->depth;
+  return part->at.b + first * padded + part->col * depth;
+}
+
 static void copy_rows(float *y, const float *x, size_t rows, size_t cols, size_t stride) {
   for (size_t r = 0; r < rows; r += 1) {
     memcpy(y + r * stride, x + r * stride, cols * sizeof *y);
@@ -87,7 +101,7 @@ static void multiply_panel(const struct qn_gemm_job *job, const struct part *par
   const struct panel panel = find_panel(job, part, scratch, col, cols);
   qn_kernels->gemm_panel_f32(c, part->at.a + part->row * a_row + part->first, panel.b, part->rows,
                              cols, part->depth, p->c_row, a_row, panel.b_row, panel.b_stripe,
-                             p->alpha, part->beta);
+                             p->alpha, part->beta, find_next(job, part, col + cols));
   const bool last = part->first + part->depth == p->inner;
   if (last && (p->bias != NULL || p->activation != QN_ACTIVATION_NONE)) {
     qn_kernels->linear_finish_f32(c, p->bias != NULL ? p->bias + col : NULL, part->rows, cols,
@@ -111,17 +125,18 @@ static void multiply_in_place(const struct qn_gemm_job *job, const struct part *
   }
 }
 
-/* The columns col .. end - 1 of a part, over all blocks of K. */
-static void multiply(const struct qn_gemm_job *job, struct part *part, size_t col, size_t end,
-                     float *scratch) {
+/* The columns of a part, over all blocks of K. */
+static void multiply(const struct qn_gemm_job *job, struct part *part, float *scratch) {
   const struct qn_gemm *p = &job->p;
   part->beta = p->beta;
   do { /* once where there is nothing to sum */
     part->depth = qn_smaller(job->depth, p->inner - part->first);
     if (job->form == QN_GEMM_SWEEP || job->form == QN_GEMM_DOTS) {
-      multiply_in_place(job, part, col, end - col);
+      multiply_in_place(job, part, part->col, part->end - part->col);
     } else {
-      for (size_t at = col; at < end; at += job->panel) multiply_panel(job, part, at, scratch);
+      for (size_t at = part->col; at < part->end; at += job->panel) {
+        multiply_panel(job, part, at, scratch);
+      }
     }
     part->first += job->depth;
     part->beta = 1.0f;
@@ -143,7 +158,9 @@ void qn_gemm_run_task(void *context, size_t task, uint32_t worker) {
   const size_t row = task / job->groups % job->row_blocks * job->block_rows;
   struct part part = {.at = qn_gemm_find(job, task / (job->groups * job->row_blocks)),
                       .row = row,
-                      .rows = qn_smaller(job->block_rows, p->rows - row)};
+                      .rows = qn_smaller(job->block_rows, p->rows - row),
+                      .col = col,
+                      .end = end};
   void *scratch = NULL;
   if (needs_scratch(job, end)) {
     const qn_status status = qn_pool_alloc(job->depth * job->panel * sizeof(float), &scratch);
@@ -152,6 +169,6 @@ void qn_gemm_run_task(void *context, size_t task, uint32_t worker) {
       return;
     }
   }
-  multiply(job, &part, col, end, scratch);
+  multiply(job, &part, scratch);
   qn_pool_free(scratch);
 }

@@ -57,8 +57,13 @@ static void edge(const struct qn_tile *at, size_t rows, size_t n) {
   }
 }
 
-/* `rows` rows of a tile's height or fewer, from the first column to the last. */
-static void band(struct qn_tile at, size_t rows, size_t cols) {
+static size_t asked_bytes(const struct qn_tile *at) {
+  return (at->depth + QN_ASK_STEPS - 1) / QN_ASK_STEPS * at->lines * QN_LINE_FLOATS * sizeof(float);
+}
+
+/* `rows` rows of a tile's height or fewer, from the first column to the last; returns what is
+ * to be asked for next. */
+static uintptr_t band(struct qn_tile at, size_t rows, size_t cols) {
   const float *b = at.b;
   size_t done = 0;
   while (done < cols) {
@@ -74,20 +79,27 @@ static void band(struct qn_tile at, size_t rows, size_t cols) {
       edge(&at, rows, wide);
     }
     at.c += wide;
+    at.ask += asked_bytes(&at);
     done += wide;
     at.b = b + done / QN_STRIPE * at.b_stripe + done % QN_STRIPE;
   }
+  return at.ask;
 }
 
 void QN_VARIANT(gemm_panel_f32)(float *c, const float *a, const float *b, size_t rows, size_t cols,
                                 size_t depth, size_t c_row, size_t a_row, size_t b_row,
-                                size_t b_stripe, float alpha, float beta) {
-  struct qn_tile at = {c, a, b, c_row, a_row, b_row, b_stripe, depth, alpha, beta};
+                                size_t b_stripe, float alpha, float beta, const float *next) {
+  const size_t bands = (rows + QN_TILE_ROWS - 1) / QN_TILE_ROWS;
+  const size_t tiles = bands * ((cols + QN_TILE_COLS - 1) / QN_TILE_COLS);
+  const size_t lines = next == NULL ? 0 : (cols + tiles - 1) / tiles;
+  struct qn_tile at = {.c = c, .a = a, .b = b, .c_row = c_row, .a_row = a_row, .b_row = b_row,
+                       .b_stripe = b_stripe, .depth = depth, .alpha = alpha, .beta = beta,
+                       .ask = (uintptr_t)next, .lines = lines};
   while (rows > 0) {
     /* The last two tiles share their rows evenly: a low tile is a slow one. */
     size_t high = rows < QN_TILE_ROWS ? rows : QN_TILE_ROWS;
     if (rows > QN_TILE_ROWS && rows < 2 * QN_TILE_ROWS) high = (rows + 1) / 2;
-    band(at, high, cols);
+    at.ask = band(at, high, cols);
     at.c += high * c_row;
     at.a += high * a_row;
     rows -= high;

@@ -9,6 +9,8 @@
 #ifndef QN_KERNELS_GEMM_TILE_H
 #define QN_KERNELS_GEMM_TILE_H
 
+#include <stdint.h>
+
 #include <vec.h>
 
 #include <tile.h>
@@ -20,6 +22,7 @@ enum {
   QN_LINE_COLS = QN_LINE_VECTORS * QN_LANES,
   QN_MOST_VECTORS = QN_LINE_VECTORS > QN_TILE_VECTORS ? QN_LINE_VECTORS : QN_TILE_VECTORS,
   QN_LINE_FLOATS = 16, /* of a cache line */
+  QN_ASK_STEPS = 16,   /* between which lines of what comes next are asked for */
   QN_ASK_DEPTH = 128,  /* from which asking for c ahead is worth its time */
 };
 
@@ -33,6 +36,8 @@ struct qn_tile {
   size_t b_stripe; /* from a stripe of b to the next; the columns of a stripe lie side by side */
   size_t depth;
   float alpha, beta; /* with beta 0, c is not read */
+  uintptr_t ask; /* the address of what is asked for meanwhile, */
+  size_t lines;  /* so many cache lines for each QN_ASK_STEPS steps of depth */
 };
 
 /* The first `n` of a vector of sums, to c with its columns c_col apart. */
@@ -81,21 +86,44 @@ QN_INLINE void qn_tile_multiply(const struct qn_tile *at, size_t n, int rows, in
   const size_t a_row = at->a_row;
   const size_t b_row = at->b_row;
   const size_t b_stripe = at->b_stripe;
-  for (size_t p = 0; p < at->depth; p += 1) {
-    qn_vf across[QN_MOST_VECTORS];
-#pragma unroll
-    for (int j = 0; j < vectors; j += 1) {
-      const size_t col = (size_t)j * QN_LANES;
-      across[j] = qn_vload(b + col / QN_STRIPE * b_stripe + col % QN_STRIPE);
+  uintptr_t ask = at->ask;
+  const size_t steps = at->lines == 0 ? at->depth : QN_ASK_STEPS;
+  size_t p = 0;
+  while (p < at->depth) {
+#pragma nounroll
+    for (size_t line = 0; line < at->lines; line += 1) {
+      __builtin_prefetch((const void *)ask, 0, 2);
+      ask += QN_LINE_FLOATS * sizeof(float);
     }
+    const size_t rest = at->depth - p;
+    const size_t end = p + (rest < steps ? rest : steps);
+    for (; p < end; p += 1) {
+      qn_vf across[QN_MOST_VECTORS];
+#pragma unroll
+      for (int j = 0; j < vectors; j += 1) {
+        const size_t col = (size_t)j * QN_LANES;
+        across[j] = qn_vload(b + col / QN_STRIPE * b_stripe + col % QN_STRIPE);
+      }
+#pragma unroll
+      for (int i = 0; i < rows; i += 1) {
+        const qn_vf down = qn_vset1(a[(size_t)i * a_row]);
+#pragma unroll
+        for (int j = 0; j < vectors; j += 1) sums[i][j] = qn_vfma(down, across[j], sums[i][j]);
+      }
+      a += 1;
+      b += b_row;
+    }
+  }
+  /* Most products are plain, and a multiplication a vector would be felt at small depths. */
+  if (at->alpha == 1.0f && at->beta == 0.0f) {
 #pragma unroll
     for (int i = 0; i < rows; i += 1) {
-      const qn_vf down = qn_vset1(a[(size_t)i * a_row]);
+      float *c = at->c + (size_t)i * at->c_row;
 #pragma unroll
-      for (int j = 0; j < vectors; j += 1) sums[i][j] = qn_vfma(down, across[j], sums[i][j]);
+      for (int j = 0; j < vectors - 1; j += 1) qn_vstore(c + j * QN_LANES, sums[i][j]);
+      qn_vstore_n(c + (vectors - 1) * QN_LANES, sums[i][vectors - 1], n);
     }
-    a += 1;
-    b += b_row;
+    return;
   }
 #pragma unroll
   for (int i = 0; i < rows; i += 1) {

@@ -6,6 +6,7 @@
 
 import { MappedStorage } from "../memory/mod.ts";
 import { Embedder, type LanguageModel, loadModel } from "../runtime/mod.ts";
+import type { Precision } from "../ops/mod.ts";
 import { parseGguf } from "../formats/mod.ts";
 import { resolveModel } from "../hub/mod.ts";
 import { type Tokenizer, tokenizerFromFolder, tokenizerFromGguf } from "../tokenizers/mod.ts";
@@ -30,11 +31,13 @@ export async function loadWithProgress(
 /** Loads an embedder, pulling it first with a progress bar where it is not there yet. */
 export async function loadEmbedderWithProgress(
   source: string,
+  precision: Precision,
   signal: AbortSignal,
 ): Promise<Embedder> {
   using display = await ProgressDisplay.create();
   try {
-    return await Embedder.load(source, { signal, onProgress: display.report, onPull: writeLog });
+    const onProgress = display.report;
+    return await Embedder.load(source, { precision, signal, onProgress, onPull: writeLog });
   } catch (error) {
     throw fileError(source, error);
   }

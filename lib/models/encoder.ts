@@ -18,6 +18,7 @@ import {
   embedding,
   layerNorm,
   linear,
+  type Precision,
   rope,
   type RopeTable,
   ropeTable,
@@ -103,6 +104,12 @@ export interface EncoderWeights {
   readonly scoreBias?: Tensor<"float32">;
 }
 
+/** How {@linkcode Encoder.forward} computes. */
+export interface EncoderOptions {
+  /** How products treat their operands; `"exact"` when left out. */
+  readonly precision?: Precision;
+}
+
 /** Sequences, end to end. */
 export interface Sequences {
   /** The tokens of all. */
@@ -120,6 +127,12 @@ interface Places {
   readonly segments: Tensor<"int32">;
   /** `[tokens]`: the place of each in its sequence. */
   readonly positions: Tensor<"int32">;
+}
+
+/** What a pass has in common. */
+interface Pass {
+  readonly places: Places;
+  readonly precision: Precision;
 }
 
 /** An encoder with its weights. */
@@ -153,10 +166,14 @@ export class Encoder implements Disposable {
    * can let other work run or stop.
    *
    * @param sequences Tokens, at least one of each sequence and at most `contextLength`.
+   * @param options The precision.
    * @returns A generator that ends with the last layer's rows, `[tokens, dim]`, borrowed
    * until the next pass.
    */
-  *forward(sequences: Sequences): Generator<void, Floats, void> {
+  *forward(
+    sequences: Sequences,
+    { precision = "exact" }: EncoderOptions = {},
+  ): Generator<void, Floats, void> {
     const { dim } = this.config;
     const tokens = sequences.ids.length;
     const workspace = this.#workspace;
@@ -167,11 +184,12 @@ export class Encoder implements Disposable {
       segments: this.#take("segments", sequences.offsets),
       positions: this.#take("positions", positionsOf(sequences.offsets)),
     };
+    const pass: Pass = { places, precision };
     this.#embed(this.#take("ids", sequences.ids), places.positions, x, sum);
     for (const layer of this.#weights.layers) {
-      this.#attend(layer, x, sum, places);
+      this.#attend(layer, x, sum, pass);
       this.#norm(sum, layer.attentionNorm, x);
-      this.#feedForward(layer, x, sum);
+      this.#feedForward(layer, x, sum, pass);
       this.#norm(sum, layer.outputNorm, x);
       yield;
     }
@@ -203,10 +221,10 @@ export class Encoder implements Disposable {
   }
 
   /** out = x + attention(x·Wq, x·Wk, x·Wv)·Wo */
-  #attend(layer: EncoderLayer, x: Floats, out: Floats, places: Places): void {
-    const query = this.#project("query", x, layer.query);
-    const key = this.#project("key", x, layer.key);
-    const value = this.#project("value", x, layer.value);
+  #attend(layer: EncoderLayer, x: Floats, out: Floats, { places, precision }: Pass): void {
+    const query = this.#project("query", x, layer.query, { precision });
+    const key = this.#project("key", x, layer.key, { precision });
+    const value = this.#project("value", x, layer.value, { precision });
     const attended = this.#workspace.get("attended", x.shape);
     {
       using q = this.#heads(query);
@@ -218,26 +236,33 @@ export class Encoder implements Disposable {
       if (scoreBias === undefined) attention(q, k, v, { segments: places.segments, out: y });
       else attendApart(q, k, v, y, scoreBias, places.offsets);
     }
-    linear(attended, layer.attended.weight, { bias: layer.attended.bias, residual: x, out });
+    const { weight, bias } = layer.attended;
+    linear(attended, weight, { bias, residual: x, precision, out });
   }
 
   /** out = x + activation(x·Wup)·Wdown */
-  #feedForward({ up, gate, down }: EncoderLayer, x: Floats, out: Floats): void {
+  #feedForward({ up, gate, down }: EncoderLayer, x: Floats, out: Floats, pass: Pass): void {
+    const { precision } = pass;
     const { activation } = this.config;
     let hidden: Floats;
     if (gate === undefined) {
-      hidden = this.#project("hidden", x, up, activation as Activation);
+      hidden = this.#project("hidden", x, up, { precision, activation: activation as Activation });
     } else {
-      hidden = this.#project("hidden", x, up);
-      swiglu(this.#project("gate", x, gate), hidden, { out: hidden });
+      hidden = this.#project("hidden", x, up, { precision });
+      swiglu(this.#project("gate", x, gate, { precision }), hidden, { out: hidden });
     }
-    linear(hidden, down.weight, { bias: down.bias, residual: x, out });
+    linear(hidden, down.weight, { bias: down.bias, residual: x, precision, out });
   }
 
   /** x·Wᵀ + bias, in the workspace's tensor of that name. */
-  #project(name: string, x: Floats, { weight, bias }: Dense, activation?: Activation): Floats {
+  #project(
+    name: string,
+    x: Floats,
+    { weight, bias }: Dense,
+    how: { readonly precision: Precision; readonly activation?: Activation },
+  ): Floats {
     const out = this.#workspace.get(name, [x.shape[0], weight.shape[0]]);
-    return linear(x, weight, { bias, activation, out });
+    return linear(x, weight, { ...how, bias, out });
   }
 
   #heads(flat: Floats): Floats {

@@ -1,7 +1,12 @@
 /**
  * Running models: loading, sessions, generation, vectors of texts.
  */
-export { Embedder, type EmbedderConfig, type EmbedOptions } from "./embedder.ts";
+export {
+  Embedder,
+  type EmbedderConfig,
+  type EmbedOptions,
+  type LoadEmbedderOptions,
+} from "./embedder.ts";
 export { Embeddings } from "./embeddings.ts";
 export type { Generation, GenerationSummary, Piece, StopReason } from "./generation.ts";
 export type { LanguageModel } from "./language_model.ts";

@@ -13,11 +13,14 @@ import { tokenizerFromJson } from "../../lib/tokenizers/mod.ts";
 const dim = 16;
 const texts = ["the mill", "", "a cafe . the mills !", "mill mill mill"];
 
-function makeEmbedder(changes: Partial<EmbedderConfig> = {}): Embedder {
+function makeEmbedder(
+  changes: Partial<EmbedderConfig> = {},
+  precision: Embedder["precision"] = "exact",
+): Embedder {
   const config = { pooling: "mean", normalize: true, maxTokens: 20, prompts: {} } as const;
   const tokenizer = tokenizerFromJson({ tokenizer: smallTokenizer() });
   const encoder = smallEncoder(encoderReferences.bert);
-  return new Embedder("small", encoder, tokenizer, { ...config, ...changes });
+  return new Embedder("small", encoder, tokenizer, { ...config, ...changes }, precision);
 }
 
 /** The rows of a text's tokens, in float64. */
@@ -66,6 +69,20 @@ Deno.test("embed() gives a text the same bits in any batch, and keeps the order 
   const vectors = await embedder.embed(many);
   const alone = await Promise.all(texts.map((text) => embedder.embed([text])));
   [...vectors].forEach((vector, i) => assertEquals(vector, alone[i % texts.length].data));
+});
+
+Deno.test("an embedder in fast precision gives nearly the same, with the same bits in any batch", async () => {
+  using exact = makeEmbedder();
+  using fast = makeEmbedder({}, "fast");
+  const expected = await exact.embed(texts);
+  const vectors = await fast.embed(texts);
+  for (const [i, text] of texts.entries()) {
+    const likeness = vectors.row(i).reduce((sum, v, j) => sum + v * expected.row(i)[j], 0);
+    assert(likeness > 0.999, `${text}: ${likeness}`);
+    assertEquals((await fast.embed([text])).data, vectors.row(i).slice());
+  }
+  const load = () => Embedder.load("minilm", { precision: "some" as "fast" });
+  await assertRejects(load, TypeError, "not some");
 });
 
 Deno.test("embedStream() gives what embed() gives, and takes few texts ahead", async () => {

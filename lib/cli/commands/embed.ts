@@ -16,10 +16,14 @@ import { writeJson } from "../output.ts";
 export const command: Command = {
   name: "embed",
   summary: "turn each line of standard input into a vector",
-  usage: "--model MODEL [--prompt NAME|TEXT] [--dimensions N]",
+  usage: "--model MODEL [--precision P] [--prompt NAME|TEXT] [--dimensions N]",
   positionals: { min: 0, max: 0 },
   options: {
     model: SHARED_OPTIONS.model,
+    precision: {
+      ...SHARED_OPTIONS.precision,
+      help: "exact multiplies in float32, fast in bfloat16 where the processor can (exact)",
+    },
     prompt: {
       type: "text",
       value: "NAME|TEXT",
@@ -40,7 +44,7 @@ export const command: Command = {
   ],
   examples: [
     "printf 'The mill stood by the river.\\nA watermill.\\n' | quern embed --model minilm",
-    "quern embed --model minilm < sentences.txt > vectors.jsonl",
+    "quern embed --model minilm --precision fast < sentences.txt > vectors.jsonl",
   ],
   run,
 };
@@ -49,7 +53,11 @@ async function run(options: ParsedOptions): Promise<void> {
   using interrupt = listenForInterrupt();
   const { signal } = interrupt;
   await prepareNative(options, signal);
-  using embedder = await loadEmbedderWithProgress(options.required("model"), signal);
+  using embedder = await loadEmbedderWithProgress(
+    options.required("model"),
+    options.text("precision") === "fast" ? "fast" : "exact",
+    signal,
+  );
   const lines = Deno.stdin.readable.pipeThrough(new TextDecoderStream()).pipeThrough(
     splitLines(),
   );

@@ -23,6 +23,22 @@ export function sizeOf(shape: Shape, first = 0, end = shape.length): number {
 }
 
 /**
+ * A shape with another size at one axis.
+ *
+ * @param shape The sizes of the axes.
+ * @param axis Which.
+ * @param extent Its size.
+ * @returns A new array.
+ */
+export function withExtent(shape: Shape, axis: number, extent: number): number[] {
+  const other = new Array<number>(shape.length);
+  for (let index = 0; index < shape.length; index++) {
+    other[index] = index === axis ? extent : shape[index];
+  }
+  return other;
+}
+
+/**
  * Checks that a value is a usable shape.
  *
  * @param shape The sizes of the axes.
@@ -100,6 +116,22 @@ export function sameShape(a: Shape, b: Shape): boolean {
 }
 
 /**
+ * Whether two shapes are the same but for one axis.
+ *
+ * @param a A shape.
+ * @param b Another.
+ * @param axis Where they may differ.
+ * @returns True when they have as many axes, and the same sizes elsewhere.
+ */
+export function sameElsewhere(a: Shape, b: Shape, axis: number): boolean {
+  if (a.length !== b.length) return false;
+  for (let index = 0; index < a.length; index++) {
+    if (index !== axis && a[index] !== b[index]) return false;
+  }
+  return true;
+}
+
+/**
  * A shape as people write it.
  *
  * @param shape The sizes of the axes.
@@ -115,16 +147,21 @@ export function formatShape(shape: Shape): string {
  *
  * @param a A shape.
  * @param b Another.
- * @returns The shape of both together; undefined when two axes differ and neither is 1.
+ * @returns The shape of both together, which may be one of them; undefined when two axes differ
+ *   and neither is 1.
  */
 export function broadcastShapes(a: Shape, b: Shape): Shape | undefined {
-  const [longer, shorter] = a.length >= b.length ? [a, b] : [b, a];
-  const shape = longer.slice();
+  const longer = a.length >= b.length ? a : b;
+  const shorter = longer === a ? b : a;
   const lead = longer.length - shorter.length;
+  let shape: number[] | undefined;
   for (let axis = 0; axis < shorter.length; axis++) {
-    const [one, other] = [longer[lead + axis], shorter[axis]];
-    if (one !== other && one !== 1 && other !== 1) return undefined;
-    shape[lead + axis] = one === 1 ? other : one;
+    const one = longer[lead + axis];
+    const other = shorter[axis];
+    if (one === other || other === 1) continue;
+    if (one !== 1) return undefined;
+    shape ??= longer.slice();
+    shape[lead + axis] = other;
   }
-  return shape;
+  return shape ?? longer;
 }

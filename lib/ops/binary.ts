@@ -67,22 +67,23 @@ export function writeLayout(
   const values = 1 + operands.length;
   for (let axis = 0; axis < shape.length; axis++) layout.set(axis * values, shape[axis]);
   for (let index = 0; index < operands.length; index++) {
-    writeStrides(operands[index], shape.length, values, index + 1);
+    writeStrides(operands[index], shape, values, index + 1);
   }
   return layout.array;
 }
 
 /** The strides of an operand at the last axes of the result; 0 where it repeats an element. */
-function writeStrides(operand: Tensor, rank: number, values: number, at: number): void {
+function writeStrides(operand: Tensor, result: Shape, values: number, at: number): void {
   const { shape } = operand;
   const strides = operand.isContiguous ? undefined : operand.strides;
-  const lead = rank - shape.length;
+  const lead = result.length - shape.length;
   let dense = 1;
-  for (let axis = rank - 1; axis >= 0; axis--) {
+  for (let axis = result.length - 1; axis >= 0; axis--) {
     const own = axis - lead;
-    const repeats = own < 0 || shape[own] === 1;
-    layout.set(axis * values + at, repeats ? 0 : strides?.[own] ?? dense);
-    if (own >= 0) dense *= shape[own];
+    const extent = own < 0 ? 1 : shape[own];
+    const stride = strides === undefined || own < 0 ? dense : strides[own];
+    layout.set(axis * values + at, extent === 1 ? 0 : stride);
+    dense *= extent;
   }
 }
 

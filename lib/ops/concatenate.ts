@@ -2,10 +2,17 @@
  * Tensors beside each other along an axis.
  */
 import type { DType, PlainDType } from "../core/dtype.ts";
-import { formatShape, sameShape, type Shape, stridesOf } from "../core/shape.ts";
+import {
+  formatShape,
+  sameElsewhere,
+  sameShape,
+  type Shape,
+  stridesOf,
+  withExtent,
+} from "../core/shape.ts";
 import { Status } from "../ffi/mod.ts";
 import { copyElements, resolveIndex, type Tensor } from "../tensor/mod.ts";
-import { checkApart, checkPlainOperand, refuse, resultTensor } from "./operands.ts";
+import { checkApart, checkOperand, checkPlainOperand, refuse, resultTensor } from "./operands.ts";
 import type { AlongAxisOptions } from "./table.ts";
 
 /**
@@ -32,12 +39,13 @@ export function concatenate<D extends PlainDType>(
   tensors: readonly Tensor<D>[],
   options: AlongAxisOptions<D> = {},
 ): Tensor<D> {
-  checkTensors("concatenate", tensors);
+  const itemBytes = checkTensors("concatenate", tensors);
   const first = tensors[0].shape;
   const axis = resolveIndex(options.axis ?? 0, first.length, "concatenate", "axis");
   let extent = 0;
-  for (const { shape } of tensors) {
-    if (shape.length !== first.length || !sameShape(shape.with(axis, 0), first.with(axis, 0))) {
+  for (let index = 0; index < tensors.length; index++) {
+    const { shape } = tensors[index];
+    if (!sameElsewhere(shape, first, axis)) {
       throw new RangeError(
         `concatenate: ${formatShape(shape)} and ${formatShape(first)} differ in more than ` +
           `axis ${axis}`,
@@ -45,7 +53,8 @@ export function concatenate<D extends PlainDType>(
     }
     extent += shape[axis];
   }
-  return join("concatenate", tensors, first.with(axis, extent), axis, options.out);
+  const shape = withExtent(first, axis, extent);
+  return join("concatenate", tensors, shape, axis, itemBytes, options.out);
 }
 
 /**
@@ -71,27 +80,42 @@ export function stack<D extends PlainDType>(
   tensors: readonly Tensor<D>[],
   options: AlongAxisOptions<D> = {},
 ): Tensor<D> {
-  checkTensors("stack", tensors);
+  const itemBytes = checkTensors("stack", tensors);
   const first = tensors[0].shape;
   const axis = resolveIndex(options.axis ?? 0, first.length + 1, "stack", "axis");
-  const other = tensors.find(({ shape }) => !sameShape(shape, first));
-  if (other !== undefined) {
+  for (let index = 1; index < tensors.length; index++) {
+    const { shape } = tensors[index];
+    if (sameShape(shape, first)) continue;
     throw new RangeError(
-      `stack: ${formatShape(other.shape)} is not ${formatShape(first)}, as the first tensor is`,
+      `stack: ${formatShape(shape)} is not ${formatShape(first)}, as the first tensor is`,
     );
   }
-  return join("stack", tensors, first.toSpliced(axis, 0, tensors.length), axis, options.out);
+  const shape = new Array<number>(first.length + 1);
+  for (let index = 0; index < shape.length; index++) {
+    if (index === axis) shape[index] = tensors.length;
+    else shape[index] = first[index < axis ? index : index - 1];
+  }
+  return join("stack", tensors, shape, axis, itemBytes, options.out);
 }
 
-function checkTensors(operation: string, tensors: readonly Tensor[]): void {
+const firstNames = ["tensor 0", "tensor 1", "tensor 2", "tensor 3"];
+
+/** The first names are not made anew for each call. */
+function nameOf(index: number): string {
+  return firstNames[index] ?? `tensor ${index}`;
+}
+
+/** Returns the bytes of an element. */
+function checkTensors(operation: string, tensors: readonly Tensor[]): number {
   if (!Array.isArray(tensors)) {
     throw new TypeError(`${operation}: the operands are an array of tensors`);
   }
   if (tensors.length === 0) throw new RangeError(`${operation}: there is no tensor to join`);
-  for (let index = 0; index < tensors.length; index++) {
-    const dtype = index === 0 ? undefined : tensors[0].dtype;
-    checkPlainOperand(operation, `tensor ${index}`, tensors[index], dtype);
+  const itemBytes = checkPlainOperand(operation, nameOf(0), tensors[0]);
+  for (let index = 1; index < tensors.length; index++) {
+    checkOperand(operation, nameOf(index), tensors[index], tensors[0].dtype);
   }
+  return itemBytes;
 }
 
 /** Copies each tensor to its place in the result; those of a stack lack the axis. */
@@ -100,21 +124,22 @@ function join<D extends PlainDType>(
   tensors: readonly Tensor<D>[],
   shape: Shape,
   axis: number,
+  itemBytes: number,
   out: Tensor<D> | undefined,
 ): Tensor<D> {
   const y = resultTensor<DType>(operation, out, shape, tensors[0].dtype) as Tensor<D>;
   for (let index = 0; index < tensors.length && out !== undefined; index++) {
-    checkApart(operation, out, `tensor ${index}`, tensors[index]);
+    checkApart(operation, out, nameOf(index), tensors[index]);
   }
   if (y.size === 0) return y;
-  const itemBytes = y.byteLength / y.size;
   const isNew = shape.length > tensors[0].shape.length;
-  const all = stridesOf(shape);
-  const strides = isNew ? all.toSpliced(axis, 1) : all;
-  const step = all[axis] * itemBytes;
+  const strides = stridesOf(shape);
+  const step = strides[axis] * itemBytes;
+  if (isNew) strides.splice(axis, 1);
   let offset = 0;
-  for (const tensor of tensors) {
-    const to = y.address + BigInt(offset);
+  for (let index = 0; index < tensors.length; index++) {
+    const tensor = tensors[index];
+    const to = offset === 0 ? y.address : y.address + BigInt(offset);
     const status = copyElements(
       to,
       strides,

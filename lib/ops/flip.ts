@@ -38,13 +38,15 @@ export function flip<D extends PlainDType>(
   options: AlongAxesOptions<D> = {},
 ): Tensor<D> {
   const itemBytes = checkPlainOperand("flip", "x", x);
-  const axes = axesOf("flip", x.shape, options.axis ?? [...x.shape.keys()]);
+  const { axis } = options;
+  const flipped = axis === undefined ? -1 : axisBits("flip", x.shape, axis);
   const y = resultTensor<DType>("flip", options.out, x.shape, x.dtype) as Tensor<D>;
   checkApart("flip", options.out, "x", x);
   if (y.size === 0) return y;
   const strides = x.strides;
   let first = 0;
-  for (const axis of axes) {
+  for (let axis = 0; axis < strides.length; axis++) {
+    if ((flipped >> axis & 1) === 0) continue;
     first += (x.shape[axis] - 1) * strides[axis];
     strides[axis] = -strides[axis];
   }
@@ -87,8 +89,9 @@ export function roll<D extends PlainDType>(
         formatShape(axes),
     );
   }
-  const y = resultTensor<DType>("roll", options.out, x.shape, x.dtype) as Tensor<D>;
-  checkApart("roll", options.out, "x", x);
+  const { out } = options;
+  const y = resultTensor<DType>("roll", out, x.shape, x.dtype) as Tensor<D>;
+  checkApart("roll", out, "x", x);
   if (y.size === 0) return y;
   const strides = stridesOf(x.shape);
   for (const { shape, from, to } of piecesOf(x, strides, axes, shifts)) {
@@ -101,7 +104,7 @@ export function roll<D extends PlainDType>(
       shape,
       itemBytes,
     );
-    if (status !== Status.OK) return refuse("roll", status, y, options.out, { x });
+    if (status !== Status.OK) return refuse("roll", status, y, out, { x });
   }
   return y;
 }
@@ -131,6 +134,12 @@ function piecesOf(
     ]);
   });
   return pieces;
+}
+
+/** A bit for each axis. */
+function axisBits(operation: string, shape: Shape, axis: number | readonly number[]): number {
+  if (typeof axis === "number") return 1 << resolveIndex(axis, shape.length, operation, "axis");
+  return axesOf(operation, shape, axis).reduce((bits, one) => bits | 1 << one, 0);
 }
 
 function axesOf(operation: string, shape: Shape, axis: number | readonly number[]): number[] {

@@ -1,8 +1,8 @@
 /**
  * Elements of a tensor by their indices along an axis.
  */
-import type { DType, PlainDType } from "../core/dtype.ts";
-import { type Shape, sizeOf, stridesOf } from "../core/shape.ts";
+import { type DType, dtypeLayout, type PlainDType } from "../core/dtype.ts";
+import { type Shape, stridesOf, withExtent } from "../core/shape.ts";
 import { native, Status } from "../ffi/mod.ts";
 import type { Tensor } from "../tensor/mod.ts";
 import { checkApart, checkPlainOperand, dtypeCodes, resultTensor, withDense } from "./operands.ts";
@@ -12,7 +12,9 @@ import {
   type Indices,
   refuseIndices,
   repeatedStrides,
+  replacedAxis,
   shapeAlong,
+  stridesAlong,
   type TableStrides,
   writeTableLayout,
 } from "./table.ts";
@@ -45,10 +47,10 @@ export function gather<D extends PlainDType>(
   const axis = checkIndices("gather", x, indices, options.axis ?? 0);
   if (!indices.isContiguous) return withDense([x, indices], gather<D>, options);
   const { shape, strides } = x;
-  const result = [...shape.slice(0, axis), ...indices.shape, ...shape.slice(axis + 1)];
-  const walked = shape.with(axis, indices.size);
-  const still = shape.map((_, index) => index === axis ? 1 : 0);
-  const all = { dense: stridesOf(walked), table: strides, indices: still };
+  const result = replacedAxis(shape, axis, indices.shape);
+  const walked = withExtent(shape, axis, indices.size);
+  const along = stridesAlong(shape.length, axis);
+  const all = { dense: stridesOf(walked), table: strides, indices: along };
   return readTable("gather", x, indices, axis, result, walked, all, options.out);
 }
 
@@ -83,11 +85,9 @@ export function takeAlongAxis<D extends PlainDType>(
   const axis = checkIndices(name, x, indices, options.axis ?? 0);
   const shape = shapeAlong(name, x, indices, axis);
   if (!indices.isContiguous) return withDense([x, indices], takeAlongAxis<D>, options);
-  const all = {
-    dense: stridesOf(shape),
-    table: repeatedStrides(x, shape).with(axis, x.strides[axis]),
-    indices: repeatedStrides(indices, shape),
-  };
+  // The table is walked by the indices along the axis, however many of them there are.
+  const table = repeatedStrides(x, withExtent(shape, axis, x.shape[axis]));
+  const all = { dense: stridesOf(shape), table, indices: repeatedStrides(indices, shape) };
   return readTable(name, x, indices, axis, shape, shape, all, options.out);
 }
 
@@ -106,7 +106,7 @@ function readTable<D extends PlainDType>(
   checkApart(name, out, "x", x);
   checkApart(name, out, "indices", indices);
   const extent = x.shape[axis];
-  const itemBytes = y.size === 0 ? 1 : y.byteLength / sizeOf(shape);
+  const itemBytes = dtypeLayout(x.dtype).blockBytes;
   const status = native().symbols.qn_gather(
     y.address,
     x.address,

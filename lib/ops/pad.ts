@@ -68,52 +68,61 @@ export function pad<D extends PlainDType>(
     throw new TypeError(`pad: mode is ${Object.keys(modes).join(", ")}, not "${mode}"`);
   }
   checkValue(x.dtype, value, "pad");
-  const pairs = pairsOf(widths, x.shape);
-  const empty = x.shape.findIndex((extent, axis) => {
-    return mode !== "constant" && extent === 0 && pairs[axis][0] + pairs[axis][1] > 0;
-  });
-  if (empty >= 0) {
-    throw new RangeError(`pad: axis ${empty} of ${formatShape(x.shape)} has nothing to repeat`);
-  }
   if (!x.isContiguous) return withDense([x], pad<D>, widths, options);
-  const shape = x.shape.map((extent, axis) => extent + pairs[axis][0] + pairs[axis][1]);
+  const shape = writeLayout(x.shape, widths, mode);
   const y = resultTensor<DType>("pad", out, shape, x.dtype) as Tensor<D>;
   checkApart("pad", out, "x", x);
-  pairs.forEach(([before, behind], axis) => {
-    layout.set(3 * axis, x.shape[axis]);
-    layout.set(3 * axis + 1, before);
-    layout.set(3 * axis + 2, behind);
-  });
   const item = itemOf(x.dtype, value);
   const status = native().symbols
     .qn_pad(y.address, x.address, layout.array, shape.length, item, itemBytes, modes[mode]);
   return status === Status.OK ? y : refuse("pad", status, y, out, { x });
 }
 
-/** Widths for each axis. */
-function pairsOf(
-  widths: number | PadWidth | readonly PadWidth[],
+/** Writes the widths of each axis; returns the shape of the result. */
+function writeLayout(
   shape: Shape,
-): readonly PadWidth[] {
-  const pairs = typeof widths === "number"
-    ? shape.map((): PadWidth => [widths, widths])
-    : isPair(widths)
-    ? shape.map(() => widths)
-    : widths;
-  const fits = (width: number) => Number.isInteger(width) && width >= 0;
-  if (
-    !Array.isArray(pairs) || pairs.length !== shape.length || !pairs.every((pair) => {
-      return Array.isArray(pair) && pair.length === 2 && pair.every(fits);
-    })
-  ) {
-    throw new RangeError(
-      `pad: widths ${JSON.stringify(widths)} do not fit ${formatShape(shape)}: integers from 0, ` +
-        `one for all sides, [before, behind], or that for each axis`,
-    );
+  widths: number | PadWidth | readonly PadWidth[],
+  mode: Padding,
+): Shape {
+  if (typeof widths !== "number") checkWidths(shape, widths);
+  const one = typeof widths === "number" ? widths : undefined;
+  const pair = typeof widths !== "number" && isPair(widths) ? widths : undefined;
+  const padded = new Array<number>(shape.length);
+  for (let axis = 0; axis < shape.length; axis++) {
+    const own = pair ?? (widths as readonly PadWidth[])[axis];
+    const before = one ?? own[0];
+    const behind = one ?? own[1];
+    if (!isWidth(before) || !isWidth(behind)) throw misfit(shape, widths);
+    if (mode !== "constant" && shape[axis] === 0 && before + behind > 0) {
+      throw new RangeError(`pad: axis ${axis} of ${formatShape(shape)} has nothing to repeat`);
+    }
+    layout.set(3 * axis, shape[axis]);
+    layout.set(3 * axis + 1, before);
+    layout.set(3 * axis + 2, behind);
+    padded[axis] = shape[axis] + before + behind;
   }
-  return pairs;
+  return padded;
+}
+
+/** Checks that there are two widths for each axis, or for all together. */
+function checkWidths(shape: Shape, widths: PadWidth | readonly PadWidth[]): void {
+  if (!Array.isArray(widths)) throw misfit(shape, widths);
+  if (isPair(widths)) return;
+  const fits = widths.every((pair) => Array.isArray(pair) && pair.length === 2);
+  if (widths.length !== shape.length || !fits) throw misfit(shape, widths);
+}
+
+function isWidth(width: number): boolean {
+  return Number.isInteger(width) && width >= 0;
+}
+
+function misfit(shape: Shape, widths: unknown): RangeError {
+  return new RangeError(
+    `pad: widths ${JSON.stringify(widths)} do not fit ${formatShape(shape)}: integers from 0, ` +
+      `one for all sides, [before, behind], or that for each axis`,
+  );
 }
 
 function isPair(widths: PadWidth | readonly PadWidth[]): widths is PadWidth {
-  return Array.isArray(widths) && widths.length === 2 && typeof widths[0] === "number";
+  return widths.length === 2 && typeof widths[0] === "number";
 }

@@ -2,7 +2,7 @@
  * What the reductions share: the axes that go, the result's shape and dtype, operands of
  * any strides, and the one native function behind them.
  */
-import type { DType, PlainDType } from "../core/dtype.ts";
+import { type DType, isFloating, type PlainDType } from "../core/dtype.ts";
 import { formatShape, type Shape, sizeOf } from "../core/shape.ts";
 import { native, Status, Words } from "../ffi/mod.ts";
 import type { ReduceOp } from "../ffi/symbols.ts";
@@ -47,12 +47,10 @@ export interface Reduction {
   readonly needsElements?: boolean;
 }
 
-const whole: ReadonlySet<DType> = new Set<DType>(["int32", "int64", "uint8", "bool"]);
-
 /** The dtype of sums and products. */
-export const summed = (dtype: PlainDType): PlainDType => whole.has(dtype) ? "int64" : dtype;
+export const summed = (dtype: PlainDType): PlainDType => isFloating(dtype) ? dtype : "int64";
 /** The dtype of means, norms and the like. */
-export const real = (dtype: PlainDType): PlainDType => whole.has(dtype) ? "float64" : dtype;
+export const real = (dtype: PlainDType): PlainDType => isFloating(dtype) ? dtype : "float64";
 /** The dtype of extremes. */
 export const same = (dtype: PlainDType): PlainDType => dtype;
 
@@ -154,7 +152,9 @@ function writeAxes(x: Tensor, gone: number): number {
   const { shape } = x;
   const strides = x.isContiguous ? undefined : x.strides;
   const reduced = countAxes(gone);
-  let [stays, goes, dense] = [shape.length - reduced, shape.length, 1];
+  let stays = shape.length - reduced;
+  let goes = shape.length;
+  let dense = 1;
   for (let axis = shape.length - 1; axis >= 0; axis--) {
     const at = 2 * ((gone >> axis & 1) === 0 ? --stays : --goes);
     layout.set(at, shape[axis]);

@@ -2,8 +2,15 @@
  * Additions to elements that are named by indices along an axis. What goes to one element
  * is added in the order of the indices, whatever the number of threads.
  */
-import type { DType } from "../core/dtype.ts";
-import { broadcastShapes, formatShape, sameShape, type Shape, stridesOf } from "../core/shape.ts";
+import { type DType, isFloating } from "../core/dtype.ts";
+import {
+  broadcastShapes,
+  formatShape,
+  sameElsewhere,
+  type Shape,
+  stridesOf,
+  withExtent,
+} from "../core/shape.ts";
 import { native, Status } from "../ffi/mod.ts";
 import { checkWritable, noteWrite, type Tensor } from "../tensor/mod.ts";
 import { type Arithmetic, numbers } from "./binary.ts";
@@ -23,7 +30,9 @@ import {
   type Indices,
   refuseIndices,
   repeatedStrides,
+  replacedAxis,
   shapeAlong,
+  stridesAlong,
   writeTableLayout,
 } from "./table.ts";
 
@@ -156,14 +165,12 @@ function matchSlices(
   source: Tensor,
   axis: number,
 ): Match {
-  const before = x.shape.slice(0, axis);
-  const after = x.shape.slice(axis + 1);
-  checkShapeIs(name, "source", source, [...before, ...indices.shape, ...after]);
-  const shape = x.shape.with(axis, indices.size);
+  checkShapeIs(name, "source", source, replacedAxis(x.shape, axis, indices.shape));
+  const shape = withExtent(x.shape, axis, indices.size);
   return {
     shape,
     source: indices.shape.length === 1 ? source.strides : stridesOf(shape),
-    indices: shape.map((_, index) => index === axis ? 1 : 0),
+    indices: stridesAlong(shape.length, axis),
   };
 }
 
@@ -178,7 +185,7 @@ function matchElements(
   const shape = source.shape.length === x.shape.length
     ? broadcastShapes(source.shape, along)
     : undefined;
-  if (shape === undefined || !sameShape(shape.with(axis, 0), x.shape.with(axis, 0))) {
+  if (shape === undefined || !sameElsewhere(shape, x.shape, axis)) {
     throw new RangeError(
       `${name}: source ${formatShape(source.shape)} does not fit indices ` +
         `${formatShape(indices.shape)} and x ${formatShape(x.shape)} along axis ${axis}`,
@@ -196,12 +203,21 @@ function checkOperands(
   axis = 0,
 ): number {
   checkOperand(name, "x", x);
-  if (!numbers.some((dtype) => dtype === x.dtype)) {
-    throw new TypeError(`${name}: x is ${x.dtype}, expected ${numbers.join(", ")}`);
-  }
+  if (!isArithmetic(x.dtype)) throw unsummable(name, x.dtype);
   const place = checkIndices(name, x, indices, axis);
   checkOperand(name, "source", source, x.dtype);
   return place;
+}
+
+function isArithmetic(dtype: DType): boolean {
+  return isFloating(dtype) || dtype === "int32" || dtype === "int64";
+}
+
+function unsummable(name: string, dtype: DType): TypeError {
+  const why = dtype === "uint8" || dtype === "bool"
+    ? `, whose sums do not fit into it: add into int32 with cast(x, "int32"), and cast() the result`
+    : "";
+  return new TypeError(`${name}: x is ${dtype}, expected ${numbers.join(", ")}${why}`);
 }
 
 /** Whether strides say where all elements are: those of one axis of indices always do. */

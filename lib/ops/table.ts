@@ -4,7 +4,7 @@
  * side (the result, or what is added), the table and the indices step along it.
  */
 import type { DType } from "../core/dtype.ts";
-import { broadcastShapes, formatShape, type Shape } from "../core/shape.ts";
+import { broadcastShapes, formatShape, type Shape, withExtent } from "../core/shape.ts";
 import { Status, TableField, Words } from "../ffi/mod.ts";
 import { resolveIndex, type Tensor } from "../tensor/mod.ts";
 import { checkOperand, refuse } from "./operands.ts";
@@ -154,7 +154,7 @@ function placeOf(number: number, shape: Shape): number[] {
  * @throws {RangeError} When they do not fit each other.
  */
 export function shapeAlong(operation: string, x: Tensor, indices: Tensor, axis: number): Shape {
-  const others = x.shape.with(axis, 1);
+  const others = withExtent(x.shape, axis, 1);
   const shape = x.shape.length === indices.shape.length
     ? broadcastShapes(others, indices.shape)
     : undefined;
@@ -174,5 +174,38 @@ export function shapeAlong(operation: string, x: Tensor, indices: Tensor, axis: 
  */
 export function repeatedStrides(tensor: Tensor, shape: Shape): number[] {
   const { strides } = tensor;
-  return strides.map((stride, axis) => tensor.shape[axis] === shape[axis] ? stride : 0);
+  for (let axis = 0; axis < strides.length; axis++) {
+    if (tensor.shape[axis] !== shape[axis]) strides[axis] = 0;
+  }
+  return strides;
+}
+
+/**
+ * The strides of indices that lie along one axis of several.
+ *
+ * @param rank The number of axes.
+ * @param axis That of the indices.
+ * @returns 1 there, and 0 elsewhere.
+ */
+export function stridesAlong(rank: number, axis: number): number[] {
+  const strides = new Array<number>(rank);
+  for (let index = 0; index < rank; index++) strides[index] = index === axis ? 1 : 0;
+  return strides;
+}
+
+/**
+ * A shape with other axes in the place of one.
+ *
+ * @param shape The sizes of the axes.
+ * @param axis The axis that goes.
+ * @param inner The sizes of those that come.
+ * @returns A new array.
+ */
+export function replacedAxis(shape: Shape, axis: number, inner: Shape): number[] {
+  const replaced = new Array<number>(shape.length + inner.length - 1);
+  let at = 0;
+  for (let index = 0; index < axis; index++) replaced[at++] = shape[index];
+  for (let index = 0; index < inner.length; index++) replaced[at++] = inner[index];
+  for (let index = axis + 1; index < shape.length; index++) replaced[at++] = shape[index];
+  return replaced;
 }

@@ -260,7 +260,11 @@ Deno.test(
     using pair = f([2]);
     const kinds: [() => unknown, string][] = [
       [() => gather(x, pair as Tensor as Ids), "gather: indices is float32, expected int32"],
-      [() => indexAdd(bytes as Tensor as Floats, ids, pair), "indexAdd: x is uint8"],
+      [
+        () => indexAdd(bytes as Tensor as Floats, ids, pair),
+        "indexAdd: x is uint8, expected float32, float64, float16, bfloat16, int32, int64, whose " +
+        'sums do not fit into it: add into int32 with cast(x, "int32")',
+      ],
       [() => indexAdd(pair, ids, bytes as Tensor as Floats), "source is uint8"],
       [() => indexAddInPlace(repeated, ids, pair), "shows elements more than once"],
     ];

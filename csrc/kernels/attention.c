@@ -44,6 +44,7 @@ struct block {
   size_t value_row;
   int finite;       /* whether V holds no infinity and no NaN there; -1: not known */
   int turned;       /* whether the panels are made */
+  int is_last;      /* whether results are written after it */
   float *panels;    /* [KEYS / QN_PANEL][head_size][QN_PANEL] */
   float *copied;    /* [KEYS][head_floats] of V */
   float *queries;   /* [ROWS][head_floats] */
@@ -64,11 +65,13 @@ static size_t smaller(size_t a, size_t b) { return a < b ? a : b; }
 static size_t larger(size_t a, size_t b) { return a > b ? a : b; }
 
 static const float *query_of(const struct qn_attention *task, size_t row) {
-  return task->q + row / task->group * task->q_token + row % task->group * task->q_head;
+  const struct qn_attention_place at = qn_attention_place(task, row);
+  return task->q + at.token * task->q_token + at.head * task->q_head;
 }
 
 static float *result_of(const struct qn_attention *task, size_t row) {
-  return task->y + row / task->group * task->y_token + row % task->group * task->y_head;
+  const struct qn_attention_place at = qn_attention_place(task, row);
+  return task->y + at.token * task->y_token + at.head * task->y_head;
 }
 
 /* ---- Keys and values ----------------------------------------------------------- */
@@ -307,7 +310,7 @@ static struct qn_key_range join_ranges(struct qn_key_range a, struct qn_key_rang
 static void begin_rows(struct rows *rows, const struct block *block) {
   rows->all = (struct qn_key_range){0, 0};
   for (size_t i = 0; i < rows->count; i += 1) {
-    const size_t token = (rows->first + i) / block->task->group;
+    const size_t token = qn_attention_place(block->task, rows->first + i).token;
     rows->seen[i] = within_block(qn_attention_seen(block->task, token), block->begin);
     rows->all = join_ranges(rows->all, rows->seen[i]);
   }
@@ -318,24 +321,32 @@ static void begin_rows(struct rows *rows, const struct block *block) {
   }
 }
 
-/* The queries, multiplied, side by side; asks for those that come next and for the
- * results of these, which are far apart. */
-static void copy_queries(const struct block *block, const struct rows *rows, size_t last_row) {
+/* The queries, multiplied, side by side. */
+static void copy_queries(const struct block *block, const struct rows *rows) {
   const struct qn_attention *task = block->task;
   const size_t size = task->head_size;
   const qn_vf factor = qn_vset1(task->scale * 0x1.715476p0f);
   for (size_t i = 0; i < rows->count; i += 1) {
     const size_t row = rows->first + i;
     const float *q = query_of(task, row);
-    const float *next = query_of(task, smaller(row + rows->count, last_row - 1));
-    const float *y = result_of(task, row);
     float *to = block->queries + i * qn_attention_head_floats(size);
     for (size_t d = 0; d < size; d += QN_LANES) {
       qn_vstore(to + d, qn_vload_n(q + d, smaller(size - d, QN_LANES)) * factor);
-      __builtin_prefetch(next + d, 0);
-      __builtin_prefetch(y + d, 1);
     }
   }
+}
+
+/* Asks for the query that takes row i's place in the next tile, and for row i's result
+ * if this is the last block. Rows are far apart, so that nothing else does; a few lines at
+ * a time, since more would wait for each other. */
+static void ask_for_row(const struct block *block, const struct rows *rows, size_t i,
+                        size_t last_row) {
+  const struct qn_attention *task = block->task;
+  const float *q = query_of(task, smaller(rows->first + rows->count + i, last_row - 1));
+  for (size_t d = 0; d < task->head_size; d += 16) __builtin_prefetch(q + d, 0);
+  if (!block->is_last) return;
+  const float *y = result_of(task, rows->first + i);
+  for (size_t d = 0; d < task->head_size; d += 16) __builtin_prefetch(y + d, 1);
 }
 
 /* Some rows and one block of keys. */
@@ -345,7 +356,7 @@ static void attend(struct block *block, struct rows *rows, float *states, size_t
   if (rows->all.begin == rows->all.end) return;
   const size_t begin = rows->all.begin / QN_PANEL * QN_PANEL;
   const size_t end = (rows->all.end + QN_LANES - 1) / QN_LANES * QN_LANES;
-  copy_queries(block, rows, last_row);
+  copy_queries(block, rows);
   score_rows(block, rows->count, begin, end);
   for (size_t i = 0; i < rows->count; i += 1) {
     float *scores = block->scores + i * KEYS;
@@ -356,6 +367,7 @@ static void attend(struct block *block, struct rows *rows, float *states, size_t
     rows->largest[i] = qn_largest_score(scores, begin, end);
   }
   for (size_t i = 0; i < rows->count; i += 1) {
+    ask_for_row(block, rows, i, last_row);
     rows->sum[i] = qn_weigh(block->scores + i * KEYS, begin, end, rows->largest[i]);
   }
   const size_t width = qn_attention_head_floats(task->head_size);
@@ -383,9 +395,11 @@ static void begin_block(struct block *block, size_t begin, size_t first_row, siz
   const struct qn_attention *task = block->task;
   block->begin = begin;
   /* What rows see moves on from row to row, without a gap. */
-  const struct qn_key_range first = qn_attention_seen(task, first_row / task->group);
-  const struct qn_key_range last = qn_attention_seen(task, (last_row - 1) / task->group);
-  block->used = within_block((struct qn_key_range){first.begin, last.end}, begin);
+  const size_t first = qn_attention_place(task, first_row).token;
+  const size_t last = qn_attention_place(task, last_row - 1).token;
+  const struct qn_key_range used = {qn_attention_seen(task, first).begin,
+                                    qn_attention_seen(task, last).end};
+  block->used = within_block(used, begin);
   if (block->used.begin == block->used.end) return;
   block->finite = -1;
   block->values = task->v + begin * task->v_token;
@@ -407,8 +421,8 @@ void QN_VARIANT(attention_f32)(float *states, float *scratch, const struct qn_at
   for (size_t i = 0; i < last_row - first_row; i += 1) states[i * stride + width + 1] = -1.0f;
   for (size_t b = first_block; b < last_block; b += 1) {
     begin_block(&block, b * KEYS, first_row, last_row);
-    const int last = finishes && b + 1 == last_block;
-    if (block.used.begin == block.used.end && !last) continue;
+    block.is_last = finishes && b + 1 == last_block;
+    if (block.used.begin == block.used.end && !block.is_last) continue;
     for (size_t row = first_row; row < last_row;) {
       const size_t rest = last_row - row;
       struct rows rows = {.first = row, .count = smaller(rest, ROWS)};
@@ -416,7 +430,7 @@ void QN_VARIANT(attention_f32)(float *states, float *scratch, const struct qn_at
       float *here = states + (row - first_row) * stride;
       attend(&block, &rows, here, last_row);
       row += rows.count;
-      for (size_t i = 0; last && i < rows.count; i += 1) {
+      for (size_t i = 0; block.is_last && i < rows.count; i += 1) {
         finish_row(task, rows.first + i, here + i * stride);
       }
     }

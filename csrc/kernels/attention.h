@@ -41,6 +41,18 @@ struct qn_attention {
   float scale;
 };
 
+/* Whose query a row is. */
+struct qn_attention_place {
+  size_t token, head; /* the head in the group */
+};
+
+/* Groups of one are the rule, and a division there costs as much as a vector of weights. */
+static inline struct qn_attention_place qn_attention_place(const struct qn_attention *task,
+                                                           size_t row) {
+  if (task->group == 1) return (struct qn_attention_place){row, 0};
+  return (struct qn_attention_place){row / task->group, row % task->group};
+}
+
 /* The keys begin .. end - 1. */
 struct qn_key_range {
   size_t begin, end;

@@ -18,7 +18,8 @@
 
 /* Where the mask of a row begins. */
 QN_INLINE const void *qn_mask_of(const struct qn_attention *task, size_t row) {
-  const size_t at = row / task->group * task->mask_token + row % task->group * task->mask_head;
+  const struct qn_attention_place place = qn_attention_place(task, row);
+  const size_t at = place.token * task->mask_token + place.head * task->mask_head;
   return (const char *)task->mask + at * (task->mask_dtype == QN_BOOL ? 1 : 4);
 }
 
@@ -56,7 +57,7 @@ static void qn_mask_scores(const struct qn_attention *task, size_t row, size_t b
 
 /* Whether a row sees any key. */
 static int qn_sees_a_key(const struct qn_attention *task, size_t row) {
-  const struct qn_key_range seen = qn_attention_seen(task, row / task->group);
+  const struct qn_key_range seen = qn_attention_seen(task, qn_attention_place(task, row).token);
   size_t j = seen.begin;
   while (j < seen.end && !qn_mask_leaves(task, row, j)) j += 1;
   return j < seen.end;

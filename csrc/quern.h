@@ -173,7 +173,7 @@ typedef enum qn_gemm_field {
   QN_GEMM_BATCH = 8, /* four values for each axis of the batch: its size, the strides of C, A, B */
 } qn_gemm_field;
 
-/* Positions of what qn_attention_f32 reads; strides in elements. */
+/* Positions of what qn_attention reads; strides in elements. */
 typedef enum qn_attention_field {
   QN_ATTENTION_TOKENS = 0,    /* queries */
   QN_ATTENTION_KEYS = 1,      /* those in use */
@@ -626,14 +626,14 @@ QN_API int32_t qn_rope(void *y, const void *x, const void *cosines, const void *
 QN_API int32_t qn_linear_f32(float *y, const float *x, const void *weight, uint32_t rows,
                              uint32_t outputs, uint32_t inputs, int32_t dtype, int32_t precision);
 
-/* y = softmax(scale * q k^T + mask) v, head by head; each key-value head serves
- * heads / kv_heads query heads:
+/* y = softmax(scale * q k^T + mask) v, head by head, of QN_F32 or QN_F64; each key-value
+ * head serves heads / kv_heads query heads:
  * y, q: [..., tokens, heads, head_size]; k, v: [..., keys, kv_heads, head_size], where ...
  * are `axes` axes of a batch, 0 to 13; y is dense. `layout` holds QN_ATTENTION_BATCH +
  * 5 * axes values. The elements of a head lie side by side; head_size is at most 512.
  *
  * The mask, which may be null, is [..., heads, tokens, keys] with the keys side by side:
- * of QN_F32, it is added, and -inf leaves a key out; of QN_BOOL or QN_I32, 0 leaves out.
+ * of `dtype`, it is added, and -inf leaves a key out; of QN_BOOL or QN_I32, 0 leaves out.
  *
  * `lengths` is null or, for each sequence of the batch, how many keys are in use, from
  * the first. The last query is at the position of the last key in use; where there are
@@ -647,9 +647,9 @@ QN_API int32_t qn_linear_f32(float *y, const float *x, const void *weight, uint3
  *
  * A key that a row does not see does not touch it, not even as 0 * NaN. A row that sees no
  * key is 0. QN_BAD_INDEX when lengths are out of range. */
-QN_API int32_t qn_attention_f32(float *y, const float *q, const float *k, const float *v,
-                                const void *mask, const int32_t *lengths,
-                                QN_BUFFER const uint64_t *layout, uint32_t axes, float scale);
+QN_API int32_t qn_attention(void *y, const void *q, const void *k, const void *v, const void *mask,
+                            const int32_t *lengths, QN_BUFFER const uint64_t *layout,
+                            uint32_t axes, double scale, int32_t dtype);
 
 /* Draws one index from logits[cols]. In this order: tokens in history[count]
  * are made less likely (a positive logit is divided by repeat_penalty, a negative one

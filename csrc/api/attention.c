@@ -13,6 +13,7 @@
 #include <stdbool.h>
 #include <string.h>
 
+#include "api/attention_float64.h"
 #include "api/check.h"
 #include "base/threads.h"
 #include "dispatch/dispatch.h"
@@ -33,6 +34,8 @@ struct axis {
 
 struct job {
   struct qn_attention first; /* the first key-value head of the first sequence */
+  int32_t dtype;             /* QN_F32 or QN_F64 */
+  size_t bytes;              /* of an element */
   size_t k_head, v_head, kv_heads;
   struct axis batch[MOST_AXES];
   uint32_t axes;
@@ -52,42 +55,47 @@ static size_t smaller(size_t a, size_t b) { return a < b ? a : b; }
 static size_t larger(size_t a, size_t b) { return a > b ? a : b; }
 static size_t divide_up(size_t a, size_t b) { return a / b + (a % b != 0); }
 
+static const void *ahead(const void *address, size_t elements, size_t bytes) {
+  return (const char *)address + elements * bytes;
+}
+
 /* ---- One task ------------------------------------------------------------------ */
 
 /* A key-value head of a sequence. */
 static struct qn_attention find_head(const struct job *job, size_t sequence, size_t head) {
   struct qn_attention one = job->first;
-  size_t mask = 0;
+  size_t y = head * one.group * one.y_head;
+  size_t q = head * one.group * one.q_head;
+  size_t k = head * job->k_head;
+  size_t v = head * job->v_head;
+  size_t mask = head * one.group * one.mask_head;
   if (job->segments != 0) {
     const size_t begin = (size_t)job->lengths[sequence];
     one.tokens = one.keys = (size_t)job->lengths[sequence + 1] - begin;
-    one.y += begin * one.y_token;
-    one.q += begin * one.q_token;
-    one.k += begin * one.k_token;
-    one.v += begin * one.v_token;
-    mask = begin * one.mask_token + begin;
+    y += begin * one.y_token;
+    q += begin * one.q_token;
+    k += begin * one.k_token;
+    v += begin * one.v_token;
+    mask += begin * one.mask_token + begin;
   } else {
     if (job->lengths != NULL) one.keys = (size_t)job->lengths[sequence];
-    one.y += sequence * one.tokens * one.y_token;
+    y += sequence * one.tokens * one.y_token;
     size_t rest = sequence;
     for (uint32_t i = job->axes; i > 0; i -= 1) {
       const struct axis *axis = &job->batch[i - 1];
       const size_t step = rest % axis->size;
       rest /= axis->size;
-      one.q += step * axis->q;
-      one.k += step * axis->k;
-      one.v += step * axis->v;
+      q += step * axis->q;
+      k += step * axis->k;
+      v += step * axis->v;
       mask += step * axis->mask;
     }
   }
-  one.y += head * one.group * one.y_head;
-  one.q += head * one.group * one.q_head;
-  one.k += head * job->k_head;
-  one.v += head * job->v_head;
-  mask += head * one.group * one.mask_head;
-  if (one.mask != NULL) {
-    one.mask = (const char *)one.mask + mask * (one.mask_dtype == QN_BOOL ? 1 : 4);
-  }
+  one.y = (char *)one.y + y * job->bytes;
+  one.q = ahead(one.q, q, job->bytes);
+  one.k = ahead(one.k, k, job->bytes);
+  one.v = ahead(one.v, v, job->bytes);
+  if (one.mask != NULL) one.mask = ahead(one.mask, mask, qn_item_bytes(one.mask_dtype));
   return one;
 }
 
@@ -135,8 +143,14 @@ static size_t state_floats(const struct job *job) {
   return job->task_rows * qn_attention_state_floats(job->first.head_size);
 }
 
+/* Scratch of a piece without its states, in floats. */
+static size_t scratch_floats(const struct job *job) {
+  if (job->dtype == QN_F64) return 2 * larger(job->first.keys, 1);
+  return qn_attention_scratch_floats(job->first.head_size);
+}
+
 /* Piece `index` of the keys of all tasks. */
-static void run_piece(struct job *job, size_t index, float *states, float *scratch) {
+static void run_piece(struct job *job, size_t index, float *states, void *scratch) {
   const struct task task = find_task(job, index / job->parts);
   const size_t part = index % job->parts;
   if (job->parts > 1) {
@@ -144,6 +158,10 @@ static void run_piece(struct job *job, size_t index, float *states, float *scrat
     const size_t rows = task.last_row - task.first_row;
     states = job->states + index / job->parts * job->parts * state_floats(job) +
              part * rows * qn_attention_state_floats(job->first.head_size);
+  }
+  if (job->dtype == QN_F64) {
+    qn_attention_rows_f64((double *)scratch, &task.head, task.first_row, task.last_row);
+    return;
   }
   qn_kernels->attention_f32(states, scratch, &task.head, task.first_row, task.last_row,
                             task.blocks * part / job->parts, task.blocks * (part + 1) / job->parts,
@@ -153,15 +171,15 @@ static void run_piece(struct job *job, size_t index, float *states, float *scrat
 static void run_pieces(void *context, size_t piece, uint32_t worker) {
   (void)worker;
   struct job *job = context;
-  const size_t scratch_floats = qn_attention_scratch_floats(job->first.head_size);
-  const size_t own_states = job->parts == 1 ? state_floats(job) : 0;
+  const size_t own_scratch = scratch_floats(job);
+  const size_t own_states = job->parts == 1 && job->dtype == QN_F32 ? state_floats(job) : 0;
   void *scratch;
-  const qn_status status = qn_pool_alloc((scratch_floats + own_states) * sizeof(float), &scratch);
+  const qn_status status = qn_pool_alloc((own_scratch + own_states) * sizeof(float), &scratch);
   if (status != QN_OK) {
     atomic_store(&job->status, status);
     return;
   }
-  float *states = (float *)scratch + scratch_floats;
+  float *states = (float *)scratch + own_scratch;
   const size_t first = piece * job->tasks_a_piece;
   const size_t last = smaller(first + job->tasks_a_piece, job->tasks * job->parts);
   for (size_t i = first; i < last; i += 1) run_piece(job, i, states, scratch);
@@ -213,7 +231,7 @@ static void cut(struct job *job) {
   job->task_rows = choose_rows(job, tokens * one->group);
   job->tasks = count_tasks(job);
   job->parts = 1;
-  if (job->segments == 0 && threads > 1 && job->tasks < threads * TASKS_A_THREAD) {
+  if (job->dtype == QN_F32 && job->segments == 0 && threads > 1 && job->tasks < threads * TASKS_A_THREAD) {
     const size_t wanted = divide_up(threads * TASKS_A_THREAD, larger(job->tasks, 1));
     job->parts = larger(smaller(wanted, divide_up(keys, QN_ATTENTION_BLOCK)), 1);
   }
@@ -264,7 +282,7 @@ static void add_axis(struct span *span, uint64_t size, uint64_t stride) {
   uint64_t more;
   if (__builtin_mul_overflow(size - 1, stride, &more) ||
       __builtin_add_overflow(span->elements, more, &span->elements) ||
-      span->elements > PTRDIFF_MAX / sizeof(float)) {
+      span->elements > PTRDIFF_MAX / sizeof(double)) {
     span->status = QN_BAD_SIZE;
   }
 }
@@ -337,7 +355,7 @@ static qn_status read_layout(struct job *job, const uint64_t *layout, uint32_t a
                                   (size_t)at[4]};
     if (__builtin_mul_overflow(sequences, at[0], &sequences) ||
         __builtin_mul_overflow(y.elements, at[0], &y.elements) ||
-        y.elements > PTRDIFF_MAX / sizeof(float)) {
+        y.elements > PTRDIFF_MAX / sizeof(double)) {
       return QN_BAD_SIZE;
     }
   }
@@ -374,32 +392,33 @@ static qn_status check_spans(const struct job *job, const uint64_t *layout) {
   QN_TRY(q.status);
   QN_TRY(k.status);
   QN_TRY(v.status);
-  QN_TRY(qn_check_words(one->q, 1, 1, 1));
-  QN_TRY(qn_check_words(one->k, one->keys != 0, 1, 1));
-  QN_TRY(qn_check_words(one->v, one->keys != 0, 1, 1));
+  QN_TRY(qn_check_array(one->q, 1, 1, 1, job->bytes, job->bytes));
+  QN_TRY(qn_check_array(one->k, one->keys != 0, 1, 1, job->bytes, job->bytes));
+  QN_TRY(qn_check_array(one->v, one->keys != 0, 1, 1, job->bytes, job->bytes));
   if (one->mask == NULL) return QN_OK;
-  if (one->mask_dtype != QN_F32 && one->mask_dtype != QN_I32 && one->mask_dtype != QN_BOOL) {
+  if (one->mask_dtype != job->dtype && one->mask_dtype != QN_I32 && one->mask_dtype != QN_BOOL) {
     return QN_BAD_DTYPE;
   }
   QN_TRY(mask.status);
-  const size_t bytes = one->mask_dtype == QN_BOOL ? 1 : 4;
+  const size_t bytes = qn_item_bytes(one->mask_dtype);
   return qn_check_array(one->mask, one->keys != 0, 1, 1, bytes, bytes);
 }
 
 /* The scale is finite. */
-int32_t qn_attention_f32(float *y, const float *q, const float *k, const float *v,
-                         const void *mask, const int32_t *lengths, const uint64_t *layout,
-                         uint32_t axes, float scale) {
+int32_t qn_attention(void *y, const void *q, const void *k, const void *v, const void *mask,
+                     const int32_t *lengths, const uint64_t *layout, uint32_t axes, double scale,
+                     int32_t dtype) {
+  if (dtype != QN_F32 && dtype != QN_F64) return QN_BAD_DTYPE;
   if (layout == NULL) return QN_NULL_POINTER;
   if (axes > MOST_AXES) return QN_BAD_SIZE;
-  if (!isfinite(scale)) return QN_BAD_ARGUMENT;
+  if (!isfinite(scale) || (dtype == QN_F32 && !isfinite((float)scale))) return QN_BAD_ARGUMENT;
   bool empty;
   QN_TRY(check_sizes(&empty, layout, axes));
   if (empty) return QN_OK;
   struct job job = {.first = {.y = y, .q = q, .k = k, .v = v, .mask = mask, .scale = scale},
-                    .lengths = lengths};
+                    .dtype = dtype, .bytes = qn_item_bytes(dtype), .lengths = lengths};
   QN_TRY(read_layout(&job, layout, axes));
-  QN_TRY(qn_check_words(y, 1, 1, 1));
+  QN_TRY(qn_check_array(y, 1, 1, 1, job.bytes, job.bytes));
   QN_TRY(check_spans(&job, layout));
   QN_TRY(check_lengths(&job));
   return run_job(&job);

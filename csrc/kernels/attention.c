@@ -66,12 +66,20 @@ static size_t larger(size_t a, size_t b) { return a > b ? a : b; }
 
 static const float *query_of(const struct qn_attention *task, size_t row) {
   const struct qn_attention_place at = qn_attention_place(task, row);
-  return task->q + at.token * task->q_token + at.head * task->q_head;
+  return (const float *)task->q + at.token * task->q_token + at.head * task->q_head;
 }
 
 static float *result_of(const struct qn_attention *task, size_t row) {
   const struct qn_attention_place at = qn_attention_place(task, row);
-  return task->y + at.token * task->y_token + at.head * task->y_head;
+  return (float *)task->y + at.token * task->y_token + at.head * task->y_head;
+}
+
+static const float *key_of(const struct qn_attention *task, size_t key) {
+  return (const float *)task->k + key * task->k_token;
+}
+
+static const float *value_of(const struct qn_attention *task, size_t key) {
+  return (const float *)task->v + key * task->v_token;
 }
 
 /* ---- Keys and values ----------------------------------------------------------- */
@@ -95,8 +103,7 @@ static void turn_panels(struct block *block) {
   const size_t size = task->head_size;
   for (size_t j = block->used.begin / QN_PANEL * QN_PANEL; j < block->used.end; j += QN_PANEL) {
     const size_t keys = smaller(QN_PANEL, task->keys - block->begin - j);
-    turn_panel(block->panels + j * size, task->k + (block->begin + j) * task->k_token,
-               task->k_token, keys, size);
+    turn_panel(block->panels + j * size, key_of(task, block->begin + j), task->k_token, keys, size);
   }
   block->turned = 1;
 }
@@ -107,7 +114,7 @@ static void copy_values(struct block *block) {
   const size_t width = qn_attention_head_floats(task->head_size);
   for (size_t j = block->used.begin; j < block->used.end; j += 1) {
     float *to = block->copied + j * width;
-    memcpy(to, task->v + (block->begin + j) * task->v_token, task->head_size * sizeof *to);
+    memcpy(to, value_of(task, block->begin + j), task->head_size * sizeof *to);
     memset(to + task->head_size, 0, (width - task->head_size) * sizeof *to);
   }
   block->values = block->copied;
@@ -135,7 +142,7 @@ QN_INLINE void add_products(qn_vf *sums, const struct block *block, size_t n, si
                             size_t deep) {
   const struct qn_attention *task = block->task;
   const size_t width = qn_attention_head_floats(task->head_size);
-  const float *k = task->k + (block->begin + key) * task->k_token + d;
+  const float *k = key_of(task, block->begin + key) + d;
   const float *q = block->queries + d;
   qn_vf columns[QN_LANES];
   qn_vload_turned(columns, k, task->k_token,
@@ -325,7 +332,7 @@ static void begin_rows(struct rows *rows, const struct block *block) {
 static void copy_queries(const struct block *block, const struct rows *rows) {
   const struct qn_attention *task = block->task;
   const size_t size = task->head_size;
-  const qn_vf factor = qn_vset1(task->scale * 0x1.715476p0f);
+  const qn_vf factor = qn_vset1((float)task->scale * 0x1.715476p0f);
   for (size_t i = 0; i < rows->count; i += 1) {
     const size_t row = rows->first + i;
     const float *q = query_of(task, row);
@@ -402,7 +409,7 @@ static void begin_block(struct block *block, size_t begin, size_t first_row, siz
   block->used = within_block(used, begin);
   if (block->used.begin == block->used.end) return;
   block->finite = -1;
-  block->values = task->v + begin * task->v_token;
+  block->values = value_of(task, begin);
   block->value_row = task->v_token;
   if (task->head_size % QN_LANES != 0) copy_values(block);
   if (last_row - first_row > FEW_ROWS) turn_panels(block);

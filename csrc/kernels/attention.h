@@ -25,12 +25,12 @@ enum {
   QN_ATTENTION_MOST_HEAD = 512,
 };
 
-/* One key-value head of one sequence. Strides are in elements; the elements of a head,
- * and the keys of a row of the mask, lie side by side. */
+/* One key-value head of one sequence, in float32 or float64. Strides are in elements; the
+ * elements of a head, and the keys of a row of the mask, lie side by side. */
 struct qn_attention {
-  float *y;
-  const float *q, *k, *v;
-  const void *mask; /* null, or of mask_dtype: F32 is added; of BOOL or I32, 0 leaves out */
+  void *y;
+  const void *q, *k, *v;
+  const void *mask; /* null, or of mask_dtype: that of q is added; of BOOL or I32, 0 leaves out */
   size_t y_token, y_head, q_token, q_head, k_token, v_token, mask_token, mask_head;
   size_t tokens, keys; /* of keys, those in use */
   size_t group;        /* heads that share the keys */
@@ -38,7 +38,7 @@ struct qn_attention {
   size_t window;       /* 0, or the most keys that a row sees */
   int32_t causal;
   int32_t mask_dtype;
-  float scale;
+  double scale;
 };
 
 /* Whose query a row is. */

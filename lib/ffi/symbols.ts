@@ -9,7 +9,7 @@
  */
 
 /** FNV-1a (64 bit) of the header's bytes; `qn_header_hash()` of a library that fits. */
-export const headerHash = 0x11b5030ef538b7c2n;
+export const headerHash = 0x4196a6d2e6d3fb4cn;
 
 /**
  * What went wrong. The text of each is in base/status.c.
@@ -267,7 +267,7 @@ export const GemmField = {
 export type GemmField = (typeof GemmField)[keyof typeof GemmField];
 
 /**
- * Positions of what qn_attention_f32 reads; strides in elements.
+ * Positions of what qn_attention reads; strides in elements.
  *
  * `enum qn_attention_field`
  */
@@ -1571,14 +1571,14 @@ export const symbols = {
   },
 
   /**
-   * y = softmax(scale * q k^T + mask) v, head by head; each key-value head serves
-   * heads / kv_heads query heads:
+   * y = softmax(scale * q k^T + mask) v, head by head, of QN_F32 or QN_F64; each key-value
+   * head serves heads / kv_heads query heads:
    * y, q: [..., tokens, heads, head_size]; k, v: [..., keys, kv_heads, head_size], where ...
    * are `axes` axes of a batch, 0 to 13; y is dense. `layout` holds QN_ATTENTION_BATCH +
    * 5 * axes values. The elements of a head lie side by side; head_size is at most 512.
    *
    * The mask, which may be null, is [..., heads, tokens, keys] with the keys side by side:
-   * of QN_F32, it is added, and -inf leaves a key out; of QN_BOOL or QN_I32, 0 leaves out.
+   * of `dtype`, it is added, and -inf leaves a key out; of QN_BOOL or QN_I32, 0 leaves out.
    *
    * `lengths` is null or, for each sequence of the batch, how many keys are in use, from
    * the first. The last query is at the position of the last key in use; where there are
@@ -1593,19 +1593,20 @@ export const symbols = {
    * A key that a row does not see does not touch it, not even as 0 * NaN. A row that sees no
    * key is 0. QN_BAD_INDEX when lengths are out of range.
    *
-   * `int32_t qn_attention_f32(float *y, const float *q, const float *k, const float *v, const void *mask, const int32_t *lengths, QN_BUFFER const uint64_t *layout, uint32_t axes, float scale)`
+   * `int32_t qn_attention(void *y, const void *q, const void *k, const void *v, const void *mask, const int32_t *lengths, QN_BUFFER const uint64_t *layout, uint32_t axes, double scale, int32_t dtype)`
    */
-  qn_attention_f32: {
+  qn_attention: {
     parameters: [
-      "usize", // float *y
-      "usize", // const float *q
-      "usize", // const float *k
-      "usize", // const float *v
+      "usize", // void *y
+      "usize", // const void *q
+      "usize", // const void *k
+      "usize", // const void *v
       "usize", // const void *mask
       "usize", // const int32_t *lengths
       "buffer", // const uint64_t *layout
       "u32", // uint32_t axes
-      "f32", // float scale
+      "f64", // double scale
+      "i32", // int32_t dtype
     ],
     result: "i32",
   },

@@ -3,23 +3,26 @@
  * Ainslie et al., 2023). Scores are worked through block by block (Milakov and
  * Gimelshein, 2018; Dao et al., 2022), so they are never stored.
  */
+import { type Floating, isHalf } from "../core/dtype.ts";
 import { broadcastShapes, formatShape, sameShape, type Shape } from "../core/shape.ts";
 import { AttentionField, native, Status, Words } from "../ffi/mod.ts";
 import { Tensor } from "../tensor/mod.ts";
 import { add } from "./arithmetic.ts";
 import { logicalOr } from "./comparison.ts";
+import { withFloat32 } from "./halves.ts";
 import {
   checkApart,
+  checkFloating,
   checkOperand,
   dtypeCodes,
-  type OutOption,
   refuse,
+  type ResultOption,
   resultTensor,
   withDense,
 } from "./operands.ts";
 
 /** Options of {@linkcode attention}. */
-export interface AttentionOptions extends OutOption {
+export interface AttentionOptions<D extends Floating = "float32"> extends ResultOption<D> {
   /** Whether a query sees only keys up to its own position; false when left out. */
   causal?: boolean;
   /**
@@ -35,19 +38,17 @@ export interface AttentionOptions extends OutOption {
    */
   keyTokens?: number | Tensor<"int32">;
   /**
-   * What each key is worth to each query: float32 is added after the scale, -Infinity
-   * leaves out; of bool or int32, keys where it is 0 are left out. It is broadcast to
-   * `[…, heads, tokens, keys]`.
+   * What each key is worth to each query: one of the dtype of `q` is added after the scale,
+   * -Infinity leaves out; of bool or int32, keys where it is 0 are left out. It is broadcast
+   * to `[…, heads, tokens, keys]`.
    */
-  mask?: Tensor<"float32"> | Tensor<"bool"> | Tensor<"int32">;
+  mask?: Tensor<D> | Tensor<"bool"> | Tensor<"int32">;
   /**
    * Where sequences begin that lie end to end, without a batch: ascending offsets from
    * 0 to `tokens`, one more than there are sequences. Each sees only itself.
    */
   segments?: Tensor<"int32">;
 }
-
-type Floats = Tensor<"float32">;
 
 /**
  * `softmax(q · kᵀ · scale + mask) · v`, head by head; each key head serves
@@ -63,12 +64,15 @@ type Floats = Tensor<"float32">;
  * Operands are read where they lie as long as the elements of a head lie side by side,
  * so parts of one projection and `[heads, tokens, headSize]` by `transpose()` cost no copy.
  *
- * @param q `[…, tokens, heads, headSize]`, float32; headSize is at most 512.
- * @param k `[…, keys, keyHeads, headSize]`, float32; the batch is broadcast with that of `q`.
- * @param v The shape of `k`, float32.
+ * @param q `[…, tokens, heads, headSize]`, of a floating-point dtype; headSize is at most 512.
+ * float64 is for reference: it is the definition, key by key.
+ * @param k `[…, keys, keyHeads, headSize]`, of the dtype of `q`; the batch is broadcast with
+ * that of `q`.
+ * @param v The shape and dtype of `k`.
  * @param options Masks, scale and how many keys are in use; `out` must share no memory with
  * the operands.
- * @returns `[…, tokens, heads, headSize]`, float32.
+ * @returns `[…, tokens, heads, headSize]`, of the dtype of `q`.
+ * @throws {TypeError} When a dtype is another one.
  * @throws {RangeError} When the shapes do not fit, or lengths are out of range.
  *
  * @example
@@ -87,32 +91,34 @@ type Floats = Tensor<"float32">;
  * console.log(packed.shape); // [4, 8, 64]
  * ```
  */
-export function attention(
-  q: Tensor<"float32">,
-  k: Tensor<"float32">,
-  v: Tensor<"float32">,
-  options: AttentionOptions = {},
-): Tensor<"float32"> {
-  checkOperand("attention", "q", q, "float32");
-  checkOperand("attention", "k", k, "float32");
-  checkOperand("attention", "v", v, "float32");
-  const shape = resultShape(q.shape, k.shape, v.shape);
+export function attention<D extends Floating>(
+  q: Tensor<D>,
+  k: Tensor<D>,
+  v: Tensor<D>,
+  options: AttentionOptions<D> = {},
+): Tensor<D> {
+  checkFloating("attention", "q", q);
+  const { shape: qShape, dtype } = q;
+  checkOperand("attention", "k", k, dtype);
+  checkOperand("attention", "v", v, dtype);
+  const shape = resultShape(qShape, k.shape, v.shape);
   checkNumbers(q, k, options);
-  const { out, mask, scale = 1 / Math.sqrt(q.shape[q.shape.length - 1]) } = options;
-  checkMask(mask, shape, k.shape);
+  const { out, mask, scale = 1 / Math.sqrt(qShape[qShape.length - 1]) } = options;
+  checkMask(mask, shape, k.shape, dtype);
   const lengths = checkLengths(shape, k.shape, options);
+  if (isHalf(dtype)) return ofHalves(q, k, v, shape, options);
   if (
     !(isReadable(q) && isReadable(k) && isReadable(v) && isReadable(mask, k)) ||
     lengths?.isContiguous === false
   ) return withCopies(q, k, v, options);
-  const y = resultTensor("attention", out, shape);
+  const y = resultTensor<D>("attention", out, shape, dtype);
   checkApart("attention", out, "q", q);
   checkApart("attention", out, "k", k);
   checkApart("attention", out, "v", v);
   checkApart("attention", out, "mask", mask);
   checkApart("attention", out, "lengths", lengths);
   const axes = writeLayout(q, k, v, shape, options);
-  const status = native().symbols.qn_attention_f32(
+  const status = native().symbols.qn_attention(
     y.address,
     q.address,
     k.address,
@@ -122,6 +128,7 @@ export function attention(
     layout.array,
     axes,
     scale,
+    dtypeCodes[dtype],
   );
   if (status === Status.OK) return y;
   const { segments } = options;
@@ -137,23 +144,43 @@ function isReadable(tensor: Tensor | undefined, keys?: Tensor): boolean {
   return size <= 1 || tensor.isContiguous || tensor.strides[tensor.strides.length - 1] === 1;
 }
 
+/** The same with halves widened; the mask also, if it is one. */
+function ofHalves<D extends Floating>(
+  q: Tensor<D>,
+  k: Tensor<D>,
+  v: Tensor<D>,
+  shape: Shape,
+  options: AttentionOptions<D>,
+): Tensor<D> {
+  const { out, mask, ...rest } = options;
+  const result = { operation: "attention", shape, dtype: q.dtype, out };
+  return withFloat32(result, [q, k, v, mask], (q, k, v, mask) => {
+    return attention(q, k, v, { ...rest, mask } as AttentionOptions<D>);
+  });
+}
+
 /** The same with copies of the operands that cannot be read. */
-function withCopies(q: Floats, k: Floats, v: Floats, options: AttentionOptions): Floats {
+function withCopies<D extends Floating>(
+  q: Tensor<D>,
+  k: Tensor<D>,
+  v: Tensor<D>,
+  options: AttentionOptions<D>,
+): Tensor<D> {
   const { mask, keyTokens, segments } = options;
   const keys = k.shape[k.shape.length - 3];
   if (mask !== undefined && mask.shape[mask.shape.length - 1] !== keys) {
     using zeros = Tensor.zeros([keys], mask.dtype);
     using spread = mask.dtype === "bool"
       ? logicalOr(mask as Tensor<"bool">, zeros as Tensor<"bool">)
-      : add(mask as Floats, zeros as Floats);
-    return attention(q, k, v, { ...options, mask: spread });
+      : add(mask as Tensor<D>, zeros as Tensor<D>);
+    return attention(q, k, v, { ...options, mask: spread as Tensor<D> });
   }
   const lengths = segments ?? (typeof keyTokens === "number" ? undefined : keyTokens);
-  const others: AttentionOptions = { ...options };
+  const others: AttentionOptions<D> = { ...options };
   return withDense(
     [unread(q), unread(k), unread(v), unread<Tensor>(mask), lengths],
     (denseQ, denseK, denseV, denseMask, denseLengths) => {
-      if (denseMask !== undefined) others.mask = denseMask as Floats;
+      if (denseMask !== undefined) others.mask = denseMask as Tensor<D>;
       if (denseLengths !== undefined) others[segments ? "segments" : "keyTokens"] = denseLengths;
       return attention(denseQ ?? q, denseK ?? k, denseV ?? v, others);
     },
@@ -179,7 +206,11 @@ function resultShape(q: Shape, k: Shape, v: Shape): Shape {
   );
 }
 
-function checkNumbers(q: Tensor, k: Tensor, options: AttentionOptions): void {
+function checkNumbers<D extends Floating>(
+  q: Tensor<D>,
+  k: Tensor<D>,
+  options: AttentionOptions<D>,
+): void {
   const { causal, window, keyTokens, scale = 1 } = options;
   const [tokens, keys] = [q.shape[q.shape.length - 3], k.shape[k.shape.length - 3]];
   if (window !== undefined && !(Number.isInteger(window) && window >= 1 && window < 2 ** 32)) {
@@ -199,11 +230,11 @@ function checkNumbers(q: Tensor, k: Tensor, options: AttentionOptions): void {
   }
 }
 
-function checkMask(mask: Tensor | undefined, shape: Shape, k: Shape): void {
+function checkMask(mask: Tensor | undefined, shape: Shape, k: Shape, dtype: Floating): void {
   if (mask === undefined) return;
   checkOperand("attention", "mask", mask);
-  if (mask.dtype !== "float32" && mask.dtype !== "bool" && mask.dtype !== "int32") {
-    throw new TypeError(`attention: mask is ${mask.dtype}, expected float32, bool or int32`);
+  if (mask.dtype !== dtype && mask.dtype !== "bool" && mask.dtype !== "int32") {
+    throw new TypeError(`attention: mask is ${mask.dtype}, expected ${dtype}, bool or int32`);
   }
   const rank = shape.length;
   const scores = [...shape.slice(0, -3), shape[rank - 2], shape[rank - 3], k[k.length - 3]];
@@ -221,7 +252,7 @@ function checkMask(mask: Tensor | undefined, shape: Shape, k: Shape): void {
 function checkLengths(
   shape: Shape,
   k: Shape,
-  { keyTokens, segments }: AttentionOptions,
+  { keyTokens, segments }: Pick<AttentionOptions, "keyTokens" | "segments">,
 ): Tensor | undefined {
   if (segments === undefined) {
     if (keyTokens === undefined || typeof keyTokens === "number") return undefined;
@@ -250,12 +281,12 @@ function checkLengths(
 const layout = new Words(AttentionField.BATCH + 5 * 13);
 
 /** Writes the sizes and strides of a call; returns how many axes its batch has. */
-function writeLayout(
-  q: Tensor,
-  k: Tensor,
-  v: Tensor,
+function writeLayout<D extends Floating>(
+  q: Tensor<D>,
+  k: Tensor<D>,
+  v: Tensor<D>,
   shape: Shape,
-  options: AttentionOptions,
+  options: AttentionOptions<D>,
 ): number {
   const { causal, window, keyTokens, segments, mask } = options;
   const [qRank, kRank, rank] = [q.shape.length, k.shape.length, shape.length];

@@ -72,7 +72,7 @@ static struct arrays make_arrays(const struct problem *p, float width) {
 }
 
 static int32_t attend(float *y, const struct arrays *a) {
-  return qn_attention_f32(y, a->q, a->k, a->v, a->mask, a->lengths, a->layout, 1, 0.25f);
+  return qn_attention(y, a->q, a->k, a->v, a->mask, a->lengths, a->layout, 1, 0.25, QN_F32);
 }
 
 /* Whether the query of a token sees a key, by the definition. */
@@ -258,7 +258,7 @@ static void test_segments(void) {
     packed.layout[QN_ATTENTION_SEGMENTS] = COUNT_OF(offsets) - 1;
     for (size_t t = 0; t < COUNT_OF(test_thread_counts); t += 1) {
       CHECK_EQ(qn_threads_set(test_thread_counts[t]), QN_OK);
-      CHECK_EQ(qn_attention_f32(a.y, a.q, a.k, a.v, a.mask, offsets, packed.layout, 0, 0.25f),
+      CHECK_EQ(qn_attention(a.y, a.q, a.k, a.v, a.mask, offsets, packed.layout, 0, 0.25, QN_F32),
                QN_OK);
       CHECK(same_bits(a.y, alone, a.query_floats));
     }
@@ -299,16 +299,55 @@ static void test_weights(void) {
   a.v[1] = 1.0f;
   for (float t = -124.0f; t <= 0.0f; t += 0.0371f) {
     a.k[1] = t;
-    CHECK_EQ(qn_attention_f32(a.y, a.q, a.k, a.v, NULL, NULL, a.layout, 1, 0x1.62e430p-1f), QN_OK);
+    CHECK_EQ(qn_attention(a.y, a.q, a.k, a.v, NULL, NULL, a.layout, 1, 0x1.62e430p-1, QN_F32),
+             QN_OK);
     const double weight = exp2((double)t);
     CHECK(is_close(a.y[0], weight / (1.0 + weight), 4.5 * 0x1p-24));
+  }
+}
+
+static double *widened(const float *values, size_t count) {
+  double *wide = guarded_bytes(count * sizeof *wide);
+  for (size_t i = 0; i < count; i += 1) wide[i] = (double)values[i];
+  return wide;
+}
+
+/* float64 is as exact as that, with any number of threads; what nobody sees is not read. */
+static void test_float64(void) {
+  for (size_t c = 0; c < COUNT_OF(problems); c += 1) {
+    const struct problem *p = &problems[c];
+    struct arrays a = make_arrays(p, 2.0f);
+    const size_t count = p->batch * a.query_floats, keys = p->batch * a.key_floats;
+    const double *q = widened(a.q, count), *k = widened(a.k, keys), *v = widened(a.v, keys);
+    const void *mask = a.mask;
+    if (p->mask == QN_F32) {
+      mask = widened(a.mask, (size_t)p->heads * p->tokens * p->keys);
+      a.layout[QN_ATTENTION_MASK_DTYPE] = QN_F64;
+    }
+    double *y = guarded_bytes(count * sizeof *y), *first = guarded_bytes(count * sizeof *y);
+    for (size_t t = 0; t < COUNT_OF(test_thread_counts); t += 1) {
+      CHECK_EQ(qn_threads_set(test_thread_counts[t]), QN_OK);
+      CHECK_EQ(qn_attention(y, q, k, v, mask, a.lengths, a.layout, 1, 0.25, QN_F64), QN_OK);
+      if (t == 0) memcpy(first, y, count * sizeof *y);
+      CHECK(memcmp(first, y, count * sizeof *y) == 0);
+    }
+    double expected[MOST_HEAD];
+    const size_t rows = (size_t)p->tokens * p->heads;
+    for (size_t row = 0; row < p->batch * rows; row += 1) {
+      const size_t in_sequence = row % rows;
+      define_row(expected, &a, p, row / rows, in_sequence / p->heads, in_sequence % p->heads);
+      for (size_t d = 0; d < p->head_size; d += 1) {
+        CHECK(fabs(y[row * p->head_size + d] - expected[d]) <= 1e-13);
+      }
+    }
+    release_all();
   }
 }
 
 static int32_t call_with(const float *q, const int32_t *lengths, const uint64_t *layout,
                          uint32_t axes, float scale) {
   static float x[256], y[256];
-  return qn_attention_f32(y, q == NULL ? x : q, x, x, NULL, lengths, layout, axes, scale);
+  return qn_attention(y, q == NULL ? x : q, x, x, NULL, lengths, layout, axes, scale, QN_F32);
 }
 
 static int32_t call_changed(uint32_t field, uint64_t value) {
@@ -318,7 +357,7 @@ static int32_t call_changed(uint32_t field, uint64_t value) {
 }
 
 static void test_bad_arguments(void) {
-  float x[64] = {0};
+  _Alignas(8) float x[64] = {0};
   const float *odd = (const float *)(const void *)((const char *)x + 1);
   const uint64_t layout[] = {2, 2, 2, 1, 4, 0, 0, 0, 0, 8, 4, 4, 4, 4, 4, 0, 0, 1, 0, 0, 0, 0};
   CHECK_EQ(call_changed(QN_ATTENTION_CAUSAL, 1), QN_OK);
@@ -348,19 +387,25 @@ static void test_bad_arguments(void) {
   CHECK_EQ(call_with(NULL, falling, packed, 0, 1.0f), QN_BAD_INDEX);
   CHECK_EQ(call_with(NULL, short_, packed, 0, 1.0f), QN_BAD_INDEX);
   CHECK_EQ(call_with(NULL, NULL, packed, 0, 1.0f), QN_NULL_POINTER);
-  CHECK_EQ(qn_attention_f32(x, NULL, x, x, NULL, NULL, layout, 1, 1.0f), QN_NULL_POINTER);
-  CHECK_EQ(qn_attention_f32(x, x, x, NULL, NULL, NULL, layout, 1, 1.0f), QN_NULL_POINTER);
+  CHECK_EQ(qn_attention(x, NULL, x, x, NULL, NULL, layout, 1, 1.0, QN_F32), QN_NULL_POINTER);
+  CHECK_EQ(qn_attention(x, x, x, NULL, NULL, NULL, layout, 1, 1.0, QN_F32), QN_NULL_POINTER);
   uint64_t masked[COUNT_OF(layout)];
   memcpy(masked, layout, sizeof masked);
   masked[QN_ATTENTION_MASK_DTYPE] = QN_F64;
-  CHECK_EQ(qn_attention_f32(x, x, x, x, x, NULL, masked, 1, 1.0f), QN_BAD_DTYPE);
+  CHECK_EQ(qn_attention(x, x, x, x, x, NULL, masked, 1, 1.0, QN_F32), QN_BAD_DTYPE);
+  masked[QN_ATTENTION_MASK_DTYPE] = QN_F32;
+  CHECK_EQ(qn_attention(x, x, x, x, x, NULL, masked, 1, 1.0, QN_F64), QN_BAD_DTYPE);
+  CHECK_EQ(qn_attention(x, x, x, x, NULL, NULL, layout, 1, 1.0, QN_I32), QN_BAD_DTYPE);
+  CHECK_EQ(qn_attention(x, x, x, x, NULL, NULL, layout, 1, 1e300, QN_F32), QN_BAD_ARGUMENT);
+  CHECK_EQ(qn_attention(x, (char *)x + 4, x, x, NULL, NULL, layout, 1, 1.0, QN_F64),
+           QN_BAD_ALIGNMENT);
 }
 
 int main(int count, char **arguments) {
   test_begin(count, arguments);
   static void (*const tests[])(void) = {
       test_definition, test_bits,    test_unseen_keys,   test_segments,
-      test_extremes,   test_weights, test_bad_arguments,
+      test_extremes,   test_weights, test_float64,       test_bad_arguments,
   };
   run_on_each_isa(tests, COUNT_OF(tests));
   return test_finish();

@@ -3,7 +3,7 @@
  */
 import { assert, assertAlmostEquals, assertEquals, assertThrows } from "@std/assert";
 import { withoutLeaks } from "../support/native.ts";
-import { attention, type AttentionOptions } from "../../lib/ops/mod.ts";
+import { attention, type AttentionOptions, cast } from "../../lib/ops/mod.ts";
 import { Tensor } from "../../lib/tensor/mod.ts";
 import { type Floats, i } from "./cases.ts";
 
@@ -94,6 +94,31 @@ for (const [name, make, expected] of figures) {
     }),
   );
 }
+
+Deno.test(
+  "attention() gives PyTorch's figures in float64, and in halves as far as those go",
+  withoutLeaks(() => {
+    const tolerances = [["float64", 1e-7], ["float16", 2e-3], ["bfloat16", 2e-2]] as const;
+    for (const [dtype, tolerance] of tolerances) {
+      for (const [name, make, expected] of figures) {
+        const [q, k, v] = operands();
+        const options = make();
+        const parts = [q, k, v].map((tensor) => cast(tensor, dtype));
+        const { mask } = options;
+        const ownMask = mask?.dtype === "float32" ? cast(mask, dtype) : mask;
+        const [ownQ, ownK, ownV] = parts;
+        using y = attention(ownQ, ownK, ownV, { ...options, mask: ownMask } as object);
+        assertEquals(y.dtype, dtype);
+        using exact = cast(y, "float64");
+        for (let n = 0; n < expected.length; n++) {
+          assertAlmostEquals(exact.data[n * headSize], expected[n], tolerance, name);
+        }
+        for (const tensor of [q, k, v, mask, ...parts]) tensor?.dispose();
+        if (ownMask !== mask) ownMask?.dispose();
+      }
+    }
+  }),
+);
 
 /** The bits of results that should be equal. */
 function assertSame(a: Floats, b: Floats): void {

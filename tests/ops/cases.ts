@@ -372,7 +372,6 @@ export const cases: Case[] = [
     run: ([q, k, v], out) =>
       attention(q as Floats, k as Floats, v as Floats, { out: out as Floats, causal: true }),
     shape: [2, 4, 8],
-    dtypes: ["float32"],
   },
   {
     name: "attention",
@@ -384,7 +383,6 @@ export const cases: Case[] = [
         out: out as Floats,
       }),
     shape: [2, 3, 4, 8],
-    dtypes: ["float32"],
   },
   {
     name: "geglu",

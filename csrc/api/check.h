@@ -10,6 +10,7 @@
 #include <stddef.h>
 #include <stdint.h>
 
+#include "base/dtype.h"
 #include "dispatch/dispatch.h"
 #include "quern.h"
 
@@ -47,21 +48,6 @@ struct qn_dtype_layout {
   size_t bytes;     /* of a block */
   size_t alignment; /* of an address */
 };
-
-/* Bytes of an element of a dtype without blocks; 0 for any other. */
-static inline size_t qn_item_bytes(int32_t dtype) {
-  switch (dtype) {
-    case QN_F32:
-    case QN_I32: return 4;
-    case QN_F16:
-    case QN_BF16: return 2;
-    case QN_F64:
-    case QN_I64: return 8;
-    case QN_U8:
-    case QN_BOOL: return 1;
-    default: return 0;
-  }
-}
 
 /* What computes with the elements of a dtype that may be QN_F32 or QN_F64. */
 struct qn_real {

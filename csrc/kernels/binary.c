@@ -9,6 +9,7 @@
  */
 #include <math.h>
 
+#include "base/dtype.h"
 #include "dispatch/kernel_table.h"
 #include "kernels/broadcast.h"
 #include <vec.h>
@@ -209,20 +210,10 @@ static void run_any(const struct run *run, const void *context) {
   }
 }
 
-static size_t item_bytes(int32_t dtype) {
-  switch (dtype) {
-    case QN_F32:
-    case QN_I32: return 4;
-    case QN_F64:
-    case QN_I64: return 8;
-    default: return 1;
-  }
-}
-
 void QN_VARIANT(binary)(char *y, const char *a, const char *b, size_t rows, size_t cols,
                         size_t a_row, size_t a_col, size_t b_row, size_t b_col, double scalar,
                         int32_t op, int32_t dtype) {
-  const size_t item = item_bytes(dtype);
+  const size_t item = qn_item_bytes(dtype);
   const struct operation operation = {scalar, op, dtype};
   const struct source sources[] = {{a, a_row, a_col, item}, {b, b_row, b_col, item}};
   each_run(y, op >= QN_EQUAL ? 1 : item, sources, 2, rows, cols, &operation, run_any);

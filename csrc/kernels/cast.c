@@ -15,6 +15,7 @@
  */
 #include <string.h>
 
+#include "base/dtype.h"
 #include "dispatch/kernel_table.h"
 #include <vec.h>
 
@@ -225,18 +226,6 @@ static void from_i64(char *y, const char *x, size_t count, int32_t dtype) {
 
 /* ---- All together ------------------------------------------------------------ */
 
-static size_t item_bytes(int32_t dtype) {
-  switch (dtype) {
-    case QN_F32:
-    case QN_I32: return 4;
-    case QN_F16:
-    case QN_BF16: return 2;
-    case QN_F64:
-    case QN_I64: return 8;
-    default: return 1;
-  }
-}
-
 /* The dtype that holds all values of another. */
 static int32_t wide_dtype(int32_t dtype) {
   switch (dtype) {
@@ -276,8 +265,8 @@ static void cast_block(char *y, const char *x, size_t count, int32_t y_dtype, in
 }
 
 void QN_VARIANT(cast)(char *y, const char *x, size_t count, int32_t y_dtype, int32_t x_dtype) {
-  const size_t y_item = item_bytes(y_dtype);
-  const size_t x_item = item_bytes(x_dtype);
+  const size_t y_item = qn_item_bytes(y_dtype);
+  const size_t x_item = qn_item_bytes(x_dtype);
   if (y_dtype == x_dtype) {
     memcpy(y, x, count * x_item);
     return;

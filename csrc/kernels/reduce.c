@@ -16,6 +16,7 @@
 #include <math.h>
 #include <string.h>
 
+#include "base/dtype.h"
 #include "dispatch/kernel_table.h"
 #include <vec.h>
 
@@ -42,18 +43,6 @@ struct elements {
 };
 
 static size_t min_size(size_t a, size_t b) { return a < b ? a : b; }
-
-static size_t item_bytes(int32_t dtype) {
-  switch (dtype) {
-    case QN_F32:
-    case QN_I32: return 4;
-    case QN_F64:
-    case QN_I64: return 8;
-    case QN_F16:
-    case QN_BF16: return 2;
-    default: return 1;
-  }
-}
 
 static void fold_as(const struct qn_folds *folds, const struct elements *e, int32_t as,
                     const struct qn_reduction *reduction);
@@ -247,7 +236,7 @@ static void fold_wide_row(const struct qn_folds *folds, const struct elements *e
   }
   if (done < e->count) {
     const struct qn_folds rest = qn_folds_from(lanes, 1);
-    columns.x = e->x + done * item_bytes(e->dtype);
+    columns.x = e->x + done * qn_item_bytes(e->dtype);
     columns.outputs = 1;
     columns.count = e->count - done;
     columns.stride = 1;
@@ -263,7 +252,7 @@ static void fold_wide_row(const struct qn_folds *folds, const struct elements *e
 
 static void fold_rows(const struct qn_folds *folds, const struct elements *e,
                       const struct qn_reduction *reduction) {
-  const size_t step = e->output_stride * item_bytes(e->dtype);
+  const size_t step = e->output_stride * qn_item_bytes(e->dtype);
   for (size_t at = 0; at < e->outputs; at += 1) {
     const char *x = e->x + at * step;
     if (e->dtype == QN_F32) {
@@ -285,7 +274,7 @@ static void fold_rows(const struct qn_folds *folds, const struct elements *e,
 static void fold_short_rows(const struct qn_folds *folds, const struct elements *e, int32_t as,
                             const struct qn_reduction *reduction) {
   _Alignas(64) char turned[BLOCK_OUTPUTS * SHORT * 8];
-  const size_t item = item_bytes(e->dtype);
+  const size_t item = qn_item_bytes(e->dtype);
   struct elements part = *e;
   part.output_stride = 1;
   for (size_t at = 0; at < e->outputs; at += part.outputs) {
@@ -314,7 +303,7 @@ static void gather(char *to, const struct elements *e, size_t item) {
 
 /* Elements in the dtype `as`, side by side: [count, outputs]. */
 static void widen(char *to, const struct elements *e, int32_t as) {
-  const size_t item = item_bytes(e->dtype);
+  const size_t item = qn_item_bytes(e->dtype);
   const bool rows = e->outputs == 1 && e->stride == 1;
   if (!rows && e->output_stride != 1) {
     char gathered[BLOCK_BYTES / 4];
@@ -325,7 +314,7 @@ static void widen(char *to, const struct elements *e, int32_t as) {
       part.x = e->x + at * e->stride * item;
       gather(gathered, &part, item);
       const size_t made = part.count * e->outputs;
-      QN_VARIANT(cast)(to + at * e->outputs * item_bytes(as), gathered, made, as, e->dtype);
+      QN_VARIANT(cast)(to + at * e->outputs * qn_item_bytes(as), gathered, made, as, e->dtype);
     }
     return;
   }
@@ -333,7 +322,7 @@ static void widen(char *to, const struct elements *e, int32_t as) {
   const size_t length = rows ? e->count : e->outputs;
   for (size_t line = 0; line < lines; line += 1) {
     const char *x = e->x + line * e->stride * item;
-    char *y = to + line * length * item_bytes(as);
+    char *y = to + line * length * qn_item_bytes(as);
     QN_VARIANT(cast)(y, x, length, as, e->dtype);
   }
 }
@@ -347,8 +336,8 @@ static void fold_blocks(const struct qn_folds *folds, const struct elements *e, 
   int64_t whole[BLOCK_OUTPUTS], index[BLOCK_OUTPUTS];
   const struct qn_folds others = {value, extra, whole, index};
   const bool columns = e->output_stride == 1 && e->stride != 1;
-  const size_t item = item_bytes(e->dtype);
-  const size_t items = sizeof room / item_bytes(as);
+  const size_t item = qn_item_bytes(e->dtype);
+  const size_t items = sizeof room / qn_item_bytes(as);
   struct elements part = *e;
   struct elements ready = {.x = room, .output_stride = 1, .dtype = as};
   for (size_t at = 0; at < e->outputs; at += part.outputs) {

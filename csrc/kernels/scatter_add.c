@@ -10,53 +10,34 @@
 #include "dispatch/kernel_table.h"
 #include "kernels/table.h"
 
-/* One element of y += one of x. Halves are added as floats, and each sum is rounded. */
+/* One element of y += one of x; both are aligned. Integers wrap around. Halves are added
+ * as floats, and each sum is rounded. */
 QN_INLINE void add_f32(char *y, const char *x) {
-  float a, b;
-  memcpy(&a, y, sizeof a);
-  memcpy(&b, x, sizeof b);
-  a += b;
-  memcpy(y, &a, sizeof a);
+  *(float *)(void *)y += *(const float *)(const void *)x;
 }
 
 QN_INLINE void add_f64(char *y, const char *x) {
-  double a, b;
-  memcpy(&a, y, sizeof a);
-  memcpy(&b, x, sizeof b);
-  a += b;
-  memcpy(y, &a, sizeof a);
+  *(double *)(void *)y += *(const double *)(const void *)x;
 }
 
 QN_INLINE void add_i32(char *y, const char *x) {
-  uint32_t a, b;
-  memcpy(&a, y, sizeof a);
-  memcpy(&b, x, sizeof b);
-  a += b;
-  memcpy(y, &a, sizeof a);
+  *(uint32_t *)(void *)y += *(const uint32_t *)(const void *)x;
 }
 
 QN_INLINE void add_i64(char *y, const char *x) {
-  uint64_t a, b;
-  memcpy(&a, y, sizeof a);
-  memcpy(&b, x, sizeof b);
-  a += b;
-  memcpy(y, &a, sizeof a);
+  *(uint64_t *)(void *)y += *(const uint64_t *)(const void *)x;
 }
 
 QN_INLINE void add_f16(char *y, const char *x) {
-  uint16_t a, b;
-  memcpy(&a, y, sizeof a);
-  memcpy(&b, x, sizeof b);
-  a = qn_f16_from_f32(qn_f32_from_f16(a) + qn_f32_from_f16(b));
-  memcpy(y, &a, sizeof a);
+  uint16_t *sum = (void *)y;
+  const uint16_t *part = (const void *)x;
+  *sum = qn_f16_from_f32(qn_f32_from_f16(*sum) + qn_f32_from_f16(*part));
 }
 
 QN_INLINE void add_bf16(char *y, const char *x) {
-  uint16_t a, b;
-  memcpy(&a, y, sizeof a);
-  memcpy(&b, x, sizeof b);
-  a = qn_bf16_from_f32(qn_f32_from_bf16(a) + qn_f32_from_bf16(b));
-  memcpy(y, &a, sizeof a);
+  uint16_t *sum = (void *)y;
+  const uint16_t *part = (const void *)x;
+  *sum = qn_bf16_from_f32(qn_f32_from_bf16(*sum) + qn_f32_from_bf16(*part));
 }
 
 /* Slices of elements side by side: a loop that becomes vectors, as x is not y. */

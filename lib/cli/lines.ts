@@ -6,9 +6,11 @@
 
 /**
  * Cuts text at line breaks, `\n` or `\r\n`. What follows the last of them is a line too,
- * unless it is empty.
+ * unless it is empty, or text without a line break is left out.
  */
-export function splitLines(): TransformStream<string, string> {
+export function splitLines(
+  options: { readonly wholeOnly?: boolean } = {},
+): TransformStream<string, string> {
   let rest = "";
   const clean = (line: string) => line.endsWith("\r") ? line.slice(0, -1) : line;
   return new TransformStream({
@@ -18,7 +20,7 @@ export function splitLines(): TransformStream<string, string> {
       for (const line of lines) controller.enqueue(clean(line));
     },
     flush(controller) {
-      if (rest !== "") controller.enqueue(clean(rest));
+      if (rest !== "" && !options.wholeOnly) controller.enqueue(clean(rest));
     },
   });
 }

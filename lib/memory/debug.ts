@@ -19,6 +19,7 @@
  * and the error is thrown after that.
  */
 import { OutOfMemoryError } from "../core/errors.ts";
+import { formatShape } from "../core/shape.ts";
 import { formatBytes } from "../core/sizes.ts";
 import { environment } from "../ffi/mod.ts";
 import { PoolSize } from "../ffi/symbols.ts";
@@ -476,7 +477,7 @@ function damageText({ count }: Damage): string {
 }
 
 function tensorText(tensor: SnapshotTensor | undefined): string {
-  return tensor === undefined ? "" : ` (${tensor.dtype} [${tensor.shape.join(", ")}])`;
+  return tensor === undefined ? "" : ` (${tensor.dtype} ${formatShape(tensor.shape)})`;
 }
 
 function historyText({ rented, origin }: Returned): string {

@@ -3,6 +3,7 @@
  * holds the most of it, and what to do.
  */
 import { OutOfMemoryError } from "../core/errors.ts";
+import { formatShape } from "../core/shape.ts";
 import { formatBytes } from "../core/sizes.ts";
 import { statusError } from "../ffi/mod.ts";
 import type { PoolStats } from "./pool_stats.ts";
@@ -53,7 +54,7 @@ function holders(snapshot: PoolSnapshot): string {
 }
 
 function describe({ bytes, tensor, origin, state }: BlockSnapshot): string {
-  const serves = tensor === undefined ? "" : ` ${tensor.dtype} [${tensor.shape.join(", ")}]`;
+  const serves = tensor === undefined ? "" : ` ${tensor.dtype} ${formatShape(tensor.shape)}`;
   const shared = state === "shared" ? ", shared" : "";
   return `${formatBytes(bytes)}${serves}${shared}${origin === undefined ? "" : `, by ${origin}`}`;
 }

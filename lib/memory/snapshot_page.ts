@@ -7,6 +7,7 @@
  * bounded: blocks too narrow to see are drawn together, and of very many
  * segments only the largest are drawn.
  */
+import { formatShape } from "../core/shape.ts";
 import { formatBytes } from "../core/sizes.ts";
 import type { BlockSnapshot, PoolSnapshot, SegmentSnapshot, SnapshotState } from "./snapshot.ts";
 import { snapshotStates, type SnapshotSummary, summarizeSnapshot } from "./snapshot_summary.ts";
@@ -262,7 +263,7 @@ function originCell(origin: string | undefined): string {
 }
 
 function tensorText({ tensor }: BlockSnapshot): string {
-  return tensor === undefined ? "" : `${tensor.dtype} [${tensor.shape.join(", ")}]`;
+  return tensor === undefined ? "" : `${tensor.dtype} ${formatShape(tensor.shape)}`;
 }
 
 function totalText(name: string, value: number | null): string {

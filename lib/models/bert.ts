@@ -3,18 +3,31 @@
  * al., 2019), XLM-R (Conneau et al., 2020) and CamemBERT, whose first two positions stand
  * for padding.
  */
-import { Encoder, type EncoderConfig, type EncoderLayer } from "./encoder.ts";
+import type { Tensor } from "../tensor/mod.ts";
+import { Encoder, type EncoderConfig } from "./encoder.ts";
 import {
   checkHeads,
   type EncoderArchitecture,
   findPrefix,
+  type LayerNames,
   readActivation,
-  readDense,
   readFirstRow,
+  readLayers,
   readNorm,
 } from "./encoder_weights.ts";
 import type { Hyperparameters } from "./hyperparameters.ts";
 import type { Weights } from "./weights.ts";
+
+const layerNames: LayerNames = {
+  query: "attention.self.query",
+  key: "attention.self.key",
+  value: "attention.self.value",
+  attended: "attention.output.dense",
+  attentionNorm: "attention.output.LayerNorm",
+  up: "intermediate.dense",
+  down: "output.dense",
+  outputNorm: "output.LayerNorm",
+};
 
 /** Makes BERT, whose positions begin at 0. */
 export const bert: EncoderArchitecture = (config, weights) => build(config, weights, 0);
@@ -26,28 +39,29 @@ export const roberta: EncoderArchitecture = (config, weights) =>
 function build(file: Hyperparameters, weights: Weights, firstPosition: number): Encoder {
   const type = file.text("position_embedding_type") ?? "absolute";
   if (type !== "absolute") file.unsupported(`positions of type ${type}`);
-  const config = readConfig(file, firstPosition);
-  const { dim, layers, vocabularySize, contextLength } = config;
+  const config = readBertConfig(file, firstPosition);
+  const { dim, vocabularySize } = config;
   const prefix = findPrefix(weights, ["bert.", "roberta.", "camembert."]);
   const embeddings = `${prefix}embeddings`;
-  const positions = weights.widened(
-    `${embeddings}.position_embeddings.weight`,
-    [contextLength + firstPosition, dim],
-  );
+  const positions = `${embeddings}.position_embeddings.weight`;
   const read = {
     tokens: weights.tensor(`${embeddings}.word_embeddings.weight`, [vocabularySize, dim]),
-    positions: weights.own(positions.slice(firstPosition)),
+    positions: readPositions(weights, positions, firstPosition, config),
     everywhere: readFirstRow(weights, `${embeddings}.token_type_embeddings.weight`, dim),
     embeddingNorm: readNorm(weights, `${embeddings}.LayerNorm`, dim),
-    layers: Array.from(
-      { length: layers },
-      (_, i) => readLayer(weights, `${prefix}encoder.layer.${i}`, config),
-    ),
+    layers: readLayers(weights, `${prefix}encoder.layer`, layerNames, config),
   };
   return new Encoder(config, read, weights);
 }
 
-function readConfig(file: Hyperparameters, firstPosition: number): EncoderConfig {
+/**
+ * The sizes and constants that BERT's `config.json` names, and those that share its names.
+ *
+ * @param file The file's hyperparameters.
+ * @param firstPosition How many positions stand for no token.
+ * @returns What they say.
+ */
+export function readBertConfig(file: Hyperparameters, firstPosition: number): EncoderConfig {
   const dim = file.size("hidden_size");
   const heads = file.size("num_attention_heads");
   checkHeads(file, dim, heads);
@@ -65,16 +79,21 @@ function readConfig(file: Hyperparameters, firstPosition: number): EncoderConfig
   };
 }
 
-function readLayer(weights: Weights, name: string, config: EncoderConfig): EncoderLayer {
-  const { dim, feedForward } = config;
-  return {
-    query: readDense(weights, `${name}.attention.self.query`, dim, dim),
-    key: readDense(weights, `${name}.attention.self.key`, dim, dim),
-    value: readDense(weights, `${name}.attention.self.value`, dim, dim),
-    attended: readDense(weights, `${name}.attention.output.dense`, dim, dim),
-    attentionNorm: readNorm(weights, `${name}.attention.output.LayerNorm`, dim),
-    up: readDense(weights, `${name}.intermediate.dense`, feedForward, dim),
-    down: readDense(weights, `${name}.output.dense`, dim, feedForward),
-    outputNorm: readNorm(weights, `${name}.output.LayerNorm`, dim),
-  };
+/**
+ * The rows that are added to tokens by their position.
+ *
+ * @param weights The file's tensors.
+ * @param name That of the table.
+ * @param firstPosition How many positions before them stand for no token.
+ * @param config The encoder's sizes.
+ * @returns `[contextLength, dim]`.
+ */
+export function readPositions(
+  weights: Weights,
+  name: string,
+  firstPosition: number,
+  { contextLength, dim }: EncoderConfig,
+): Tensor<"float32"> {
+  const all = weights.widened(name, [contextLength + firstPosition, dim]);
+  return weights.own(all.slice(firstPosition));
 }

@@ -1,22 +1,33 @@
 /**
  * DistilBERT (Sanh et al., 2019): BERT with half the layers, and no types of tokens.
  */
-import { Encoder, type EncoderConfig, type EncoderLayer } from "./encoder.ts";
+import { Encoder, type EncoderConfig } from "./encoder.ts";
 import {
   checkHeads,
   type EncoderArchitecture,
   findPrefix,
+  type LayerNames,
   readActivation,
-  readDense,
+  readLayers,
   readNorm,
 } from "./encoder_weights.ts";
 import type { Hyperparameters } from "./hyperparameters.ts";
-import type { Weights } from "./weights.ts";
+
+const layerNames: LayerNames = {
+  query: "attention.q_lin",
+  key: "attention.k_lin",
+  value: "attention.v_lin",
+  attended: "attention.out_lin",
+  attentionNorm: "sa_layer_norm",
+  up: "ffn.lin1",
+  down: "ffn.lin2",
+  outputNorm: "output_layer_norm",
+};
 
 /** Makes DistilBERT. */
 export const distilbert: EncoderArchitecture = (file, weights) => {
   const config = readConfig(file);
-  const { dim, layers, vocabularySize, contextLength } = config;
+  const { dim, vocabularySize, contextLength } = config;
   const prefix = findPrefix(weights, ["distilbert."]);
   const embeddings = `${prefix}embeddings`;
   const read = {
@@ -24,10 +35,7 @@ export const distilbert: EncoderArchitecture = (file, weights) => {
     positions: weights.widened(`${embeddings}.position_embeddings.weight`, [contextLength, dim]),
     everywhere: undefined,
     embeddingNorm: readNorm(weights, `${embeddings}.LayerNorm`, dim),
-    layers: Array.from(
-      { length: layers },
-      (_, i) => readLayer(weights, `${prefix}transformer.layer.${i}`, config),
-    ),
+    layers: readLayers(weights, `${prefix}transformer.layer`, layerNames, config),
   };
   return new Encoder(config, read, weights);
 };
@@ -45,19 +53,5 @@ function readConfig(file: Hyperparameters): EncoderConfig {
     vocabularySize: file.size("vocab_size"),
     contextLength: file.size("max_position_embeddings"),
     activation: readActivation(file, "activation"),
-  };
-}
-
-function readLayer(weights: Weights, name: string, config: EncoderConfig): EncoderLayer {
-  const { dim, feedForward } = config;
-  return {
-    query: readDense(weights, `${name}.attention.q_lin`, dim, dim),
-    key: readDense(weights, `${name}.attention.k_lin`, dim, dim),
-    value: readDense(weights, `${name}.attention.v_lin`, dim, dim),
-    attended: readDense(weights, `${name}.attention.out_lin`, dim, dim),
-    attentionNorm: readNorm(weights, `${name}.sa_layer_norm`, dim),
-    up: readDense(weights, `${name}.ffn.lin1`, feedForward, dim),
-    down: readDense(weights, `${name}.ffn.lin2`, dim, feedForward),
-    outputNorm: readNorm(weights, `${name}.output_layer_norm`, dim),
   };
 }

@@ -3,7 +3,7 @@
  * how their functions are named.
  */
 import type { Activation } from "../ops/mod.ts";
-import type { Dense, Encoder, Norm } from "./encoder.ts";
+import type { Dense, Encoder, EncoderConfig, EncoderLayer, Norm } from "./encoder.ts";
 import type { Hyperparameters } from "./hyperparameters.ts";
 import type { Weights } from "./weights.ts";
 
@@ -67,6 +67,39 @@ export function readNorm(weights: Weights, name: string, dim: number): Norm {
     weight: weights.widened(`${name}.weight`, [dim]),
     bias: weights.widened(`${name}.bias`, [dim]),
   };
+}
+
+/** What a file calls the parts of a layer, below the layer's own name. */
+export type LayerNames = Readonly<Record<Exclude<keyof EncoderLayer, "gate">, string>>;
+
+/**
+ * The layers of a file that stores every part of them by itself.
+ *
+ * @param weights The file's tensors.
+ * @param stem What the names of layers begin with; their numbers follow.
+ * @param names Those of the parts.
+ * @param config The encoder's sizes.
+ * @returns One after the other.
+ */
+export function readLayers(
+  weights: Weights,
+  stem: string,
+  names: LayerNames,
+  { layers, dim, feedForward }: EncoderConfig,
+): EncoderLayer[] {
+  return Array.from({ length: layers }, (_, layer) => {
+    const name = (part: keyof LayerNames) => `${stem}.${layer}.${names[part]}`;
+    return {
+      query: readDense(weights, name("query"), dim, dim),
+      key: readDense(weights, name("key"), dim, dim),
+      value: readDense(weights, name("value"), dim, dim),
+      attended: readDense(weights, name("attended"), dim, dim),
+      attentionNorm: readNorm(weights, name("attentionNorm"), dim),
+      up: readDense(weights, name("up"), feedForward, dim),
+      down: readDense(weights, name("down"), dim, feedForward),
+      outputNorm: readNorm(weights, name("outputNorm"), dim),
+    };
+  });
 }
 
 /**

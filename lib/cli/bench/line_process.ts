@@ -6,6 +6,7 @@
  */
 
 import { oneLine } from "../errors.ts";
+import { splitLines } from "../lines.ts";
 
 /** How a process is started. */
 export interface LineProcessOptions {
@@ -27,7 +28,9 @@ export class LineProcess implements AsyncDisposable {
     this.#name = name;
     this.#child = child;
     this.#stderr = new Response(child.stderr).text();
-    const lines = child.stdout.pipeThrough(new TextDecoderStream()).pipeThrough(lineSplitter());
+    // A line that the process did not end is no answer.
+    const whole = splitLines({ wholeOnly: true });
+    const lines = child.stdout.pipeThrough(new TextDecoderStream()).pipeThrough(whole);
     this.#reader = lines.getReader();
     this.#writer = child.stdin.getWriter();
   }
@@ -69,8 +72,9 @@ export class LineProcess implements AsyncDisposable {
    * @throws {Error} when it ended instead, with the end of what it wrote to standard error
    */
   async next(): Promise<unknown> {
-    const { value, done } = await this.#reader.read();
-    if (!done) return JSON.parse(value);
+    let read = await this.#reader.read();
+    while (!read.done && read.value.trim() === "") read = await this.#reader.read();
+    if (!read.done) return JSON.parse(read.value);
     const said = oneLine((await this.#stderr).trimEnd().slice(-300));
     throw new Error(`${this.#name} ended early: ${said || "without a word"}`);
   }
@@ -82,15 +86,4 @@ export class LineProcess implements AsyncDisposable {
     await this.#reader.cancel().catch(() => {});
     await Promise.all([this.#child.status, this.#stderr]);
   }
-}
-
-function lineSplitter(): TransformStream<string, string> {
-  let rest = "";
-  return new TransformStream({
-    transform(chunk, controller) {
-      const lines = (rest + chunk).split("\n");
-      rest = lines.pop() ?? "";
-      for (const line of lines) if (line.trim() !== "") controller.enqueue(line);
-    },
-  });
 }

@@ -4,6 +4,7 @@
  * @module
  */
 
+import { formatShape } from "../../core/shape.ts";
 import { formatBytes } from "../../core/sizes.ts";
 import { type FileDescription, inspectFile, parseSafetensorsIndex } from "../../formats/mod.ts";
 import { type Command, SHARED_OPTIONS } from "../command.ts";
@@ -79,7 +80,7 @@ function describe(file: string, description: FileDescription): string {
     const rows = tensors.map((tensor) => [
       tensor.name,
       tensor.dtype,
-      `[${tensor.shape.join(", ")}]`,
+      formatShape(tensor.shape),
       formatBytes(tensor.bytes),
       `${tensor.offset}`,
     ]);

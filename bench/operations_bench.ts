@@ -3,7 +3,6 @@
  * prompt of 128. Run with `deno task bench`.
  */
 import {
-  abs,
   add,
   addInPlace,
   addScaledInPlace,
@@ -11,13 +10,10 @@ import {
   any,
   argmax,
   argmin,
-  atan,
   attention,
   cast,
-  ceil,
   clamp,
   concatenate,
-  cos,
   countNonZero,
   crossEntropy,
   cumprod,
@@ -28,12 +24,7 @@ import {
   einsum,
   embedding,
   equal,
-  erf,
-  exp,
-  exp2,
-  expm1,
   flip,
-  floor,
   gather,
   geglu,
   gelu,
@@ -47,10 +38,6 @@ import {
   less,
   lessEqual,
   linear,
-  log,
-  log10,
-  log1p,
-  log2,
   logicalAnd,
   logicalNot,
   logicalOr,
@@ -64,34 +51,24 @@ import {
   minimum,
   mul,
   mulInPlace,
-  negative,
   norm,
   notEqual,
   oneHot,
   pad,
   pow,
   prod,
-  reciprocal,
-  relu,
   repeat,
   rmsNorm,
   rmsNormResidual,
   roll,
   rope,
   ropeTable,
-  round,
-  rsqrt,
   sample,
   scaleInPlace,
   scatterAdd,
   scatterAddInPlace,
-  sigmoid,
-  sign,
-  silu,
-  sin,
   softmax,
   split,
-  sqrt,
   stack,
   std,
   sub,
@@ -99,8 +76,6 @@ import {
   sum,
   swiglu,
   takeAlongAxis,
-  tan,
-  tanh,
   Tensor,
   tile,
   topK,
@@ -110,6 +85,7 @@ import {
   where,
 } from "@quern/quern";
 import type { DType } from "@quern/quern";
+import { unaryFunctions } from "../tests/ops/unary_functions.ts";
 
 const dim = 576;
 const feedForward = 1536;
@@ -197,39 +173,11 @@ for (
   });
 }
 
-const unary = {
-  abs,
-  atan,
-  ceil,
-  cos,
-  erf,
-  exp,
-  exp2,
-  expm1,
-  floor,
-  gelu,
-  log,
-  log10,
-  log1p,
-  log2,
-  negative,
-  reciprocal,
-  relu,
-  round,
-  rsqrt,
-  sigmoid,
-  sign,
-  silu,
-  sin,
-  sqrt,
-  tan,
-  tanh,
-};
 for (const length of [4096, 1_048_576]) {
   const group = `functions of ${length} elements`;
   const x = Tensor.randn([length]);
   const y = Tensor.empty([length]);
-  for (const [name, run] of Object.entries(unary)) {
+  for (const [name, { run }] of Object.entries(unaryFunctions)) {
     Deno.bench(`${name} ${length}`, { group }, () => void run(x, { out: y }));
   }
   Deno.bench(

@@ -7,6 +7,7 @@ import { withoutLeaks } from "../support/native.ts";
 import * as ops from "../../lib/ops/mod.ts";
 import { Tensor } from "../../lib/tensor/mod.ts";
 import { f, type Floats } from "./cases.ts";
+import { placesOf } from "./places.ts";
 
 /** Shapes and what np.broadcast_shapes makes of them; undefined where it raises ValueError. */
 const shapes: [a: number[], b: number[], expected: number[] | undefined][] = [
@@ -32,13 +33,6 @@ const shapes: [a: number[], b: number[], expected: number[] | undefined][] = [
 function elementAt(x: Floats, indices: number[]): number {
   const own = indices.slice(indices.length - x.shape.length);
   return x.get(...own.map((index, axis) => x.shape[axis] === 1 ? 0 : index));
-}
-
-function* placesOf(shape: readonly number[]): Generator<number[]> {
-  if (shape.length === 0) return yield [];
-  for (let index = 0; index < shape[0]; index++) {
-    for (const rest of placesOf(shape.slice(1))) yield [index, ...rest];
-  }
 }
 
 for (const [left, right, expected] of shapes) {

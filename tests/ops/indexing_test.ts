@@ -17,14 +17,7 @@ import {
 } from "../../lib/ops/mod.ts";
 import { Tensor } from "../../lib/tensor/mod.ts";
 import { f, type Floats, i } from "./cases.ts";
-
-/** Every place of a shape, the last axis fastest. */
-function* placesOf(shape: readonly number[]): Generator<number[]> {
-  if (shape.length === 0) return yield [];
-  for (let index = 0; index < shape[0]; index++) {
-    for (const rest of placesOf(shape.slice(1))) yield [index, ...rest];
-  }
-}
+import { placesOf } from "./places.ts";
 
 /** Indices from -extent to extent - 1. */
 function randomIndices(shape: number[], extent: number, dtype: "int32" | "int64"): Tensor {

@@ -7,6 +7,7 @@ import { withoutLeaks } from "../support/native.ts";
 import * as ops from "../../lib/ops/mod.ts";
 import type { PlainDType } from "../../lib/core/dtype.ts";
 import { Tensor } from "../../lib/tensor/mod.ts";
+import { placesOf } from "./places.ts";
 
 type Axes = number | readonly number[] | undefined;
 type Options = { axis?: number | readonly number[]; keepDims?: boolean };
@@ -61,14 +62,6 @@ function total(v: number[]): number {
 function squares(v: number[]): number {
   const mean = total(v) / v.length;
   return total(v.map((x) => (x - mean) ** 2));
-}
-
-/** The places of a shape, in row-major order. */
-function* placesOf(shape: readonly number[]): Generator<number[]> {
-  if (shape.length === 0) return yield [];
-  for (let index = 0; index < shape[0]; index++) {
-    for (const rest of placesOf(shape.slice(1))) yield [index, ...rest];
-  }
 }
 
 function goneOf(rank: number, axis: Axes): Set<number> {

@@ -20,14 +20,7 @@ import {
 } from "../../lib/ops/mod.ts";
 import { Tensor } from "../../lib/tensor/mod.ts";
 import { dispose, f, type Floats } from "./cases.ts";
-
-/** Every place of a shape, the last axis fastest. */
-function* placesOf(shape: readonly number[]): Generator<number[]> {
-  if (shape.length === 0) return yield [];
-  for (let index = 0; index < shape[0]; index++) {
-    for (const rest of placesOf(shape.slice(1))) yield [index, ...rest];
-  }
-}
+import { placesOf } from "./places.ts";
 
 /** Compares a tensor with what should be at each place. */
 function assertModel(y: Tensor, shape: number[], at: (place: number[]) => number): void {

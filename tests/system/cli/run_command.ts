@@ -3,6 +3,7 @@
  *
  * @module
  */
+import { withFolder } from "../../support/folder.ts";
 import { smallGguf, type SmallGgufOptions } from "../../support/small_gguf.ts";
 
 /** The command's entry. */
@@ -55,12 +56,9 @@ export async function withSmallModel(
   body: (model: string, folder: string) => Promise<void>,
   options: SmallGgufOptions = {},
 ): Promise<void> {
-  const folder = await Deno.makeTempDir();
-  try {
+  await withFolder(async (folder) => {
     const path = `${folder}/small.gguf`;
     await Deno.writeFile(path, smallGguf(options).bytes);
     await body(path, folder);
-  } finally {
-    await Deno.remove(folder, { recursive: true });
-  }
+  });
 }

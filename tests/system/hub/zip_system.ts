@@ -1,5 +1,6 @@
 import { assertEquals, assertRejects } from "@std/assert";
 import { extractZipEntry, readZipDirectory } from "../../../lib/hub/zip.ts";
+import { withFolder } from "../../support/folder.ts";
 
 // Written by CPython 3.11's zipfile module: `hello.txt` ("hello hello hello\n",
 // deflated) and `sub/raw.bin` (bytes 0 to 9, stored).
@@ -14,13 +15,10 @@ async function withArchive(
   bytes: Uint8Array,
   body: (path: string, folder: string) => Promise<void>,
 ): Promise<void> {
-  const folder = await Deno.makeTempDir();
-  try {
+  await withFolder(async (folder) => {
     await Deno.writeFile(`${folder}/a.zip`, bytes);
     await body(`${folder}/a.zip`, folder);
-  } finally {
-    await Deno.remove(folder, { recursive: true });
-  }
+  });
 }
 
 Deno.test("a zip archive's stored and deflated files come out as they went in", async () => {

@@ -2,6 +2,7 @@
  * Tensors in safetensors files: saved, mapped, and files that mean harm.
  */
 import { assert, assertEquals, assertRejects, assertThrows } from "@std/assert";
+import { withFolder } from "../../support/folder.ts";
 import "../../support/native.ts";
 import type { PlainDType } from "../../../lib/core/dtype.ts";
 import { parseSafetensors, writeSafetensors } from "../../../lib/formats/mod.ts";
@@ -20,15 +21,6 @@ const DTYPES: readonly PlainDType[] = [
   "uint8",
   "bool",
 ];
-
-async function withFolder(body: (folder: string) => Promise<void> | void): Promise<void> {
-  const folder = await Deno.makeTempDir();
-  try {
-    await body(folder);
-  } finally {
-    await Deno.remove(folder, { recursive: true });
-  }
-}
 
 /** A file laid out by hand; spaces before the header's end shift the data. */
 function shifted(header: string, data: Uint8Array, spaces: number): Uint8Array<ArrayBuffer> {

@@ -5,26 +5,12 @@
 import { assertEquals, assertRejects } from "@std/assert";
 import { resolveModel } from "../../../lib/hub/mod.ts";
 import { tokenizerFromFolder } from "../../../lib/tokenizers/mod.ts";
+import { withFolder } from "../../support/folder.ts";
 import { smallTokenizer } from "../../tokenizers/small_tokenizer.ts";
 
 const references: { text: string; ids: number[] }[] = JSON.parse(
   Deno.readTextFileSync(new URL("../../data/minilm_reference.json", import.meta.url)),
 );
-
-async function withFolder(
-  files: Record<string, string>,
-  body: (folder: string) => Promise<void>,
-): Promise<void> {
-  const folder = await Deno.makeTempDir();
-  try {
-    for (const [name, text] of Object.entries(files)) {
-      await Deno.writeTextFile(`${folder}/${name}`, text);
-    }
-    await body(folder);
-  } finally {
-    await Deno.remove(folder, { recursive: true });
-  }
-}
 
 Deno.test("MiniLM's tokenizer gives the reference's ids, truncated to what the model reads", async () => {
   const tokenizer = await tokenizerFromFolder(await resolveModel("minilm"));
@@ -36,15 +22,15 @@ Deno.test("MiniLM's tokenizer gives the reference's ids, truncated to what the m
 
 Deno.test("a folder's tokenizer needs no file but tokenizer.json, and heeds the others", async () => {
   const json = JSON.stringify(smallTokenizer());
-  await withFolder({ "tokenizer.json": json }, async (folder) => {
+  await withFolder(async (folder) => {
     const tokenizer = await tokenizerFromFolder(folder);
     assertEquals([...tokenizer.encode("the mill")], [2, 4, 5, 3]);
-  });
+  }, { "tokenizer.json": json });
   const files = { "tokenizer.json": json, "sentence_bert_config.json": '{"max_seq_length": 3}' };
-  await withFolder(files, async (folder) => {
+  await withFolder(async (folder) => {
     const tokenizer = await tokenizerFromFolder(folder);
     assertEquals([...tokenizer.encode("the mill")], [2, 4, 3]);
-  });
+  }, files);
 });
 
 Deno.test("tokenizerFromFolder() refuses files that are missing, damaged or something else", async () => {
@@ -60,8 +46,8 @@ Deno.test("tokenizerFromFolder() refuses files that are missing, damaged or some
     ],
   ];
   for (const [files, message] of cases) {
-    await withFolder(files, async (folder) => {
+    await withFolder(async (folder) => {
       await assertRejects(() => tokenizerFromFolder(folder), Error, message);
-    });
+    }, files);
   }
 });

@@ -80,6 +80,7 @@ typedef enum qn_dtype {
   QN_I64 = 8,
   QN_U8 = 9,
   QN_BOOL = 10, /* one byte: 0 or 1 */
+  QN_I8 = 11,   /* int8, of rows to search alone */
 } qn_dtype;
 
 /* Operations on two elements. Integers wrap around. */
@@ -549,6 +550,24 @@ QN_API int32_t qn_scan(void *y, const void *x, uint32_t outer, uint32_t count, u
  * first comes first; NaN counts as largest. */
 QN_API int32_t qn_top_k_f32(float *values, int32_t *indices, const float *x, uint32_t rows,
                             uint32_t cols, uint32_t k, int32_t largest);
+
+/* ---- Search ------------------------------------------------------------ */
+
+/* values[queries,k] and indices[queries,k] of the rows of x[rows,dim] whose products with
+ * each of queries[queries,dim] are the largest, in that order; of equals the first comes
+ * first; NaN counts as largest. x is QN_F32, QN_F16, or QN_I8 with a factor for each row,
+ * scales[rows], which is not read otherwise. Rows count from `first` on, first + rows <=
+ * 2^31. The first `held` of each query's results, held <= k and held <= first, are what was
+ * found in rows before and are in order; then held + rows are chosen from, and where those
+ * are fewer than k the rest of values and indices is left as it was. */
+QN_API int32_t qn_search(float *values, int32_t *indices, const float *queries, const void *x,
+                         const float *scales, uint32_t query_count, uint32_t rows, uint32_t dim,
+                         uint32_t k, uint32_t held, uint32_t first, int32_t dtype);
+
+/* y[rows,cols] in QN_I8 = x / scales, rounded to nearest, ties to even, where scales[rows] is
+ * max |x| / 127 of each row; a row without a scale is 0. x is finite. */
+QN_API int32_t qn_quantize_rows(void *y, float *scales, const float *x, uint32_t rows,
+                                uint32_t cols);
 
 /* ---- Rows ------------------------------------------------------------- */
 

@@ -9,7 +9,7 @@
  */
 
 /** FNV-1a (64 bit) of the header's bytes; `qn_header_hash()` of a library that fits. */
-export const headerHash = 0x4196a6d2e6d3fb4cn;
+export const headerHash = 0x4f7ece25bfb292aen;
 
 /**
  * What went wrong. The text of each is in base/status.c.
@@ -79,6 +79,8 @@ export const NativeDType = {
   U8: 9,
   /** one byte: 0 or 1 */
   BOOL: 10,
+  /** int8, of rows to search alone */
+  I8: 11,
 } as const;
 
 /** A value of {@linkcode NativeDType}. */
@@ -1302,6 +1304,52 @@ export const symbols = {
       "u32", // uint32_t cols
       "u32", // uint32_t k
       "i32", // int32_t largest
+    ],
+    result: "i32",
+  },
+
+  /**
+   * values[queries,k] and indices[queries,k] of the rows of x[rows,dim] whose products with
+   * each of queries[queries,dim] are the largest, in that order; of equals the first comes
+   * first; NaN counts as largest. x is QN_F32, QN_F16, or QN_I8 with a factor for each row,
+   * scales[rows], which is not read otherwise. Rows count from `first` on, first + rows <=
+   * 2^31. The first `held` of each query's results, held <= k and held <= first, are what was
+   * found in rows before and are in order; then held + rows are chosen from, and where those
+   * are fewer than k the rest of values and indices is left as it was.
+   *
+   * `int32_t qn_search(float *values, int32_t *indices, const float *queries, const void *x, const float *scales, uint32_t query_count, uint32_t rows, uint32_t dim, uint32_t k, uint32_t held, uint32_t first, int32_t dtype)`
+   */
+  qn_search: {
+    parameters: [
+      "usize", // float *values
+      "usize", // int32_t *indices
+      "usize", // const float *queries
+      "usize", // const void *x
+      "usize", // const float *scales
+      "u32", // uint32_t query_count
+      "u32", // uint32_t rows
+      "u32", // uint32_t dim
+      "u32", // uint32_t k
+      "u32", // uint32_t held
+      "u32", // uint32_t first
+      "i32", // int32_t dtype
+    ],
+    result: "i32",
+  },
+
+  /**
+   * y[rows,cols] in QN_I8 = x / scales, rounded to nearest, ties to even, where scales[rows] is
+   * max |x| / 127 of each row; a row without a scale is 0. x is finite.
+   *
+   * `int32_t qn_quantize_rows(void *y, float *scales, const float *x, uint32_t rows, uint32_t cols)`
+   */
+  qn_quantize_rows: {
+    parameters: [
+      "usize", // void *y
+      "usize", // float *scales
+      "usize", // const float *x
+      "u32", // uint32_t rows
+      "u32", // uint32_t cols
     ],
     result: "i32",
   },

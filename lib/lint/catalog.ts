@@ -213,7 +213,12 @@ export const kinds: Readonly<Record<string, Kind>> = {
     constructible: true,
     statics: { load: { kind: "Embedder", ownership: "new", asynchronous: true } },
   },
-  TensorFile: { disposable: true, methods: { open: tensor } },
+  TensorFile: { disposable: true, methods: { open: tensor, openBytes: tensor } },
+  VectorStore: {
+    disposable: true,
+    constructible: true,
+    statics: { load: { kind: "VectorStore", ownership: "new", asynchronous: true } },
+  },
   TopK: { disposable: false, parts: { indices: "Tensor", values: "Tensor" } },
   Workspace: {
     disposable: true,

@@ -20,3 +20,13 @@ export type {
   SessionOptions,
   WorkOptions,
 } from "./session.ts";
+export { semanticSearch, similarity, type SimilarityOptions } from "./similarity.ts";
+export type { VectorDType } from "./vector_rows.ts";
+export {
+  type AddOptions,
+  type SearchHit,
+  type SearchOptions,
+  VectorStore,
+  type VectorStoreOptions,
+} from "./vector_store.ts";
+export type { Metric, Vectors } from "./vectors.ts";

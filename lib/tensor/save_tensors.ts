@@ -1,32 +1,14 @@
 /**
- * Saving named tensors as a safetensors file, whole or not at all: the bytes go to a
- * temporary file beside the target, are flushed to the disk, and are then renamed. Who
- * has the old file mapped keeps the old bytes.
+ * Saving named tensors as a safetensors file.
  */
-import type { Progress } from "../core/progress.ts";
 import { formatShape } from "../core/shape.ts";
-import {
-  layoutSafetensors,
-  type SafetensorsEntry,
-  type SafetensorsLayout,
-} from "../formats/mod.ts";
+import type { SafetensorsEntry } from "../formats/mod.ts";
 import { keep } from "../memory/mod.ts";
 import { endedError } from "./lifetime.ts";
 import { storedDType, storedDTypes } from "./safetensors_dtypes.ts";
 import { firstElements, Tensor } from "./tensor.ts";
+import { type SaveOptions, writeSafetensorsFile } from "./write_safetensors.ts";
 
-/** How tensors are saved. */
-export interface SaveOptions {
-  /** Texts about the file, for example `{ format: "pt" }`, which PyTorch's tools ask for. */
-  metadata?: Readonly<Record<string, string>>;
-  /** Ends the work; the call then throws the signal's reason, and the target is as it was. */
-  signal?: AbortSignal;
-  /** Told how far the work is. */
-  onProgress?: (progress: Progress) => void;
-}
-
-/** What is written at a time, so that a signal is heard soon. */
-const PIECE_BYTES = 1 << 24;
 const OPERATION = "saveTensors";
 
 /**
@@ -60,32 +42,13 @@ export async function saveTensors(
   options.signal?.throwIfAborted();
   const pairs = [...isIterable(tensors) ? tensors : Object.entries(tensors)];
   const entries = pairs.map(([name, tensor]) => describe(name, tensor));
-  const layout = layoutSafetensors(entries, Object.entries(options.metadata ?? {}));
   // Views keep the memory while it is written, whoever disposes of the tensors meanwhile.
   const held = new Map(pairs.map(([name, tensor]) => [name, keep(viewOf(tensor))]));
-  const temporary = `${path}.${crypto.randomUUID()}.tmp`;
   try {
-    await writeFile(temporary, layout, held, options);
-    await Deno.rename(temporary, path);
-  } catch (error) {
-    await Deno.remove(temporary).catch(() => {});
-    throw error;
+    await writeSafetensorsFile(path, entries, (name) => piecesOf(held.get(name)!), options);
   } finally {
     for (const view of held.values()) view.dispose();
   }
-}
-
-async function writeFile(
-  path: string,
-  { header, tensors, byteLength }: SafetensorsLayout,
-  held: ReadonlyMap<string, Tensor>,
-  options: SaveOptions,
-): Promise<void> {
-  using file = await Deno.open(path, { write: true, createNew: true });
-  const writer = new Writer(file, byteLength, options);
-  await writer.write(header);
-  for (const { name } of tensors) await writeTensor(writer, held.get(name)!);
-  await file.sync();
 }
 
 function isIterable(
@@ -112,43 +75,13 @@ function viewOf(tensor: Tensor): Tensor {
   return tensor.transpose(...tensor.shape.keys());
 }
 
-async function writeTensor(writer: Writer, view: Tensor): Promise<void> {
+function* piecesOf(view: Tensor): Generator<Uint8Array<ArrayBuffer>, void, void> {
   if (view.byteLength === 0) return;
   const dense = keep(view.contiguous());
   try {
     const { buffer, byteOffset, byteLength } = firstElements(dense);
-    await writer.write(new Uint8Array(buffer, byteOffset, byteLength));
+    yield new Uint8Array(buffer, byteOffset, byteLength);
   } finally {
     dense.dispose();
-  }
-}
-
-/** Writes bytes to a file, piece by piece. */
-class Writer {
-  readonly #file: Deno.FsFile;
-  readonly #total: number;
-  readonly #options: SaveOptions;
-  #completed = 0;
-
-  constructor(file: Deno.FsFile, total: number, options: SaveOptions) {
-    this.#file = file;
-    this.#total = total;
-    this.#options = options;
-  }
-
-  async write(bytes: Uint8Array<ArrayBuffer>): Promise<void> {
-    const { signal, onProgress } = this.#options;
-    for (let done = 0; done < bytes.length;) {
-      signal?.throwIfAborted();
-      const count = await this.#file.write(bytes.subarray(done, done + PIECE_BYTES));
-      done += count;
-      this.#completed += count;
-      onProgress?.({
-        stage: "saving tensors",
-        completed: this.#completed,
-        total: this.#total,
-        unit: "bytes",
-      });
-    }
   }
 }

@@ -113,11 +113,7 @@ export class TensorFile implements Disposable {
    * @throws {SyntaxError} When it is of bools and holds something else.
    */
   open(name: string): Tensor<PlainDType> {
-    const place = this.#places.get(name);
-    if (this.disposed) throw new Error(`${this.name}: a tensor was opened after disposal`);
-    if (place === undefined) {
-      throw new RangeError(`${this.name} has no tensor ${JSON.stringify(name)}`);
-    }
+    const place = this.#place(name);
     const { path } = place.part;
     const { dtype: stored, shape } = place.tensor;
     const dtype = dtypeOfStored(stored);
@@ -130,6 +126,29 @@ export class TensorFile implements Disposable {
     checkShape(shape, `${path}: tensor ${name}`);
     if (dtype === "bool") checkBools(place);
     return openAt(place, dtype);
+  }
+
+  /**
+   * The bytes of a tensor, whatever its type, over the file.
+   *
+   * @param name The name of one that there is.
+   * @returns The bytes of each row, `[rows, …]`, the caller's to dispose of; of a vector or a
+   * scalar, a vector.
+   * @throws {RangeError} When there is none of that name.
+   */
+  openBytes(name: string): Tensor<"uint8"> {
+    const { part, tensor } = this.#place(name);
+    const [rows] = tensor.shape.length > 1 ? tensor.shape : [0];
+    const shape = rows > 0 ? [rows, tensor.byteLength / rows] : [tensor.byteLength];
+    checkShape(shape, `${part.path}: tensor ${name}`);
+    return openAt({ part, tensor: { ...tensor, shape } }, "uint8");
+  }
+
+  #place(name: string): Place {
+    const place = this.#places.get(name);
+    if (this.disposed) throw new Error(`${this.name}: a tensor was opened after disposal`);
+    if (place !== undefined) return place;
+    throw new RangeError(`${this.name} has no tensor ${JSON.stringify(name)}`);
   }
 
   /** Lets the files go; those that a tensor shows stay mapped. */

@@ -88,7 +88,8 @@ int32_t qn_matmul(void *c, const void *a, const void *b, const uint64_t *layout,
   bool empty;
   QN_TRY(check_sizes(&empty, layout, axes));
   if (empty) return QN_OK;
-  struct qn_gemm product = {.alpha = (float)alpha, .beta = (float)beta};
+  struct qn_gemm_axis batch[QN_GEMM_MOST_AXES];
+  struct qn_gemm product = {.alpha = (float)alpha, .beta = (float)beta, .batch = batch};
   QN_TRY(read_layout(&product, layout, axes));
   const size_t item = qn_item_bytes(dtype);
   QN_TRY(qn_check_array(c, 1, 1, 1, item, item));

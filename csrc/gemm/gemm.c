@@ -11,6 +11,7 @@
 #include "dispatch/dispatch.h"
 #include "gemm/job.h"
 #include "gemm/pack.h"
+#include "gemm/small.h"
 #include "kernels/panel.h"
 #include "memory/pool.h"
 
@@ -122,6 +123,7 @@ static void join_rows(struct qn_gemm *p) {
 
 /* As many rows at a time as scratch memory holds, where they might be copied. */
 qn_status qn_gemm(const struct qn_gemm *product) {
+  if (qn_gemm_small(product)) return QN_OK;
   struct qn_gemm p = *product;
   join_rows(&p);
   qn_gemm_turn(&p);

@@ -26,9 +26,12 @@ struct qn_gemm {
   const float *bias;     /* null, or [cols] */
   int32_t activation;
   uint32_t axes;
-  struct qn_gemm_axis {
-    size_t size, c, a, b;
-  } batch[QN_GEMM_MOST_AXES];
+  struct qn_gemm_axis *batch; /* the innermost last; may be changed by the product */
+};
+
+/* An axis of a batch, with the distances of its matrices. */
+struct qn_gemm_axis {
+  size_t size, c, a, b;
 };
 
 /* QN_OK, or what the pool said when it was asked for scratch memory. */

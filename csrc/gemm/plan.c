@@ -50,8 +50,9 @@ void qn_gemm_turn(struct qn_gemm *p) {
   p->c_row = was.c_col;
   p->c_col = was.c_row;
   for (uint32_t i = 0; i < p->axes; i += 1) {
-    p->batch[i].a = was.batch[i].b;
-    p->batch[i].b = was.batch[i].a;
+    const size_t a = p->batch[i].a;
+    p->batch[i].a = p->batch[i].b;
+    p->batch[i].b = a;
   }
 }
 

@@ -239,7 +239,7 @@ static void test_batches(void) {
 /* The same bits for any number of threads, and for a row, or a column, by itself. */
 static void test_threads_and_rows(void) {
   static const uint32_t shapes[][3] = {{65, 200, 300}, {13, 130, 1100}, {130, 70, 200},
-                                       {600, 150, 40}, {5, 700, 300}};
+                                       {600, 150, 40}, {5, 700, 300}, {96, 37, 128}, {40, 70, 129}};
   for (uint32_t s = 0; s < (test_is_slow() ? 2 : COUNT_OF(shapes)); s += 1) {
     for (uint32_t turned = 0; turned < 4; turned += 1) {
       const struct product p = dense(shapes[s][0], shapes[s][1], shapes[s][2], turned);

@@ -214,6 +214,11 @@ export const kinds: Readonly<Record<string, Kind>> = {
     statics: { load: { kind: "Embedder", ownership: "new", asynchronous: true } },
   },
   TensorFile: { disposable: true, methods: { open: tensor, openBytes: tensor } },
+  TextClassifier: {
+    disposable: true,
+    constructible: true,
+    statics: { load: { kind: "TextClassifier", ownership: "new", asynchronous: true } },
+  },
   VectorStore: {
     disposable: true,
     constructible: true,

@@ -11,9 +11,9 @@ import {
   findPrefix,
   type LayerNames,
   readActivation,
-  readFirstRow,
   readLayers,
   readNorm,
+  readTable,
 } from "./encoder_weights.ts";
 import type { Hyperparameters } from "./hyperparameters.ts";
 import type { Weights } from "./weights.ts";
@@ -47,7 +47,7 @@ function build(file: Hyperparameters, weights: Weights, firstPosition: number): 
   const read = {
     tokens: weights.tensor(`${embeddings}.word_embeddings.weight`, [vocabularySize, dim]),
     positions: readPositions(weights, positions, firstPosition, config),
-    everywhere: readFirstRow(weights, `${embeddings}.token_type_embeddings.weight`, dim),
+    types: readTable(weights, `${embeddings}.token_type_embeddings.weight`, dim),
     embeddingNorm: readNorm(weights, `${embeddings}.LayerNorm`, dim),
     layers: readLayers(weights, `${prefix}encoder.layer`, layerNames, config),
   };

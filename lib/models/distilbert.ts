@@ -33,7 +33,7 @@ export const distilbert: EncoderArchitecture = (file, weights) => {
   const read = {
     tokens: weights.tensor(`${embeddings}.word_embeddings.weight`, [vocabularySize, dim]),
     positions: weights.widened(`${embeddings}.position_embeddings.weight`, [contextLength, dim]),
-    everywhere: undefined,
+    types: undefined,
     embeddingNorm: readNorm(weights, `${embeddings}.LayerNorm`, dim),
     layers: readLayers(weights, `${prefix}transformer.layer`, layerNames, config),
   };

@@ -94,8 +94,8 @@ export interface EncoderWeights {
   readonly tokens: Tensor<DType>;
   /** `[contextLength, dim]`: what is added to the token at each place. */
   readonly positions: Tensor<"float32"> | undefined;
-  /** `[dim]`: what is added to every token. */
-  readonly everywhere: Tensor<"float32"> | undefined;
+  /** `[types, dim]`: what is added to the tokens of each type, where there are types. */
+  readonly types: Tensor<"float32"> | undefined;
   /** Follows the embedding. */
   readonly embeddingNorm: Norm;
   /** The layers, first to last. */
@@ -116,6 +116,8 @@ export interface Sequences {
   readonly ids: ArrayLike<number>;
   /** Where each begins, and at last where the last ends. */
   readonly offsets: ArrayLike<number>;
+  /** The type of each token, in models that tell two texts apart; 0 when left out. */
+  readonly typeIds?: ArrayLike<number>;
 }
 
 type Floats = Tensor<"float32">;
@@ -185,7 +187,7 @@ export class Encoder implements Disposable {
       positions: this.#take("positions", positionsOf(sequences.offsets)),
     };
     const pass: Pass = { places, precision };
-    this.#embed(this.#take("ids", sequences.ids), places.positions, x, sum);
+    this.#embed(sequences, places.positions, x, sum);
     for (const layer of this.#weights.layers) {
       this.#attend(layer, x, sum, pass);
       this.#norm(sum, layer.attentionNorm, x);
@@ -208,11 +210,23 @@ export class Encoder implements Disposable {
     return tensor;
   }
 
-  #embed(ids: Tensor<"int32">, positions: Tensor<"int32">, x: Floats, sum: Floats): void {
-    const { tokens, positions: table, everywhere, embeddingNorm } = this.#weights;
-    embedding(tokens, ids, { out: sum });
+  #embed(
+    { ids, typeIds }: Sequences,
+    positions: Tensor<"int32">,
+    x: Floats,
+    sum: Floats,
+  ): void {
+    const { tokens, positions: table, types, embeddingNorm } = this.#weights;
+    embedding(tokens, this.#take("ids", ids), { out: sum });
     if (table !== undefined) addInPlace(sum, embedding(table, positions, { out: x }));
-    if (everywhere !== undefined) addInPlace(sum, everywhere);
+    if (types !== undefined) {
+      if (typeIds === undefined || types.shape[0] === 1) {
+        using first = types.slice(0, 1);
+        addInPlace(sum, first);
+      } else {
+        addInPlace(sum, embedding(types, this.#take("types", typeIds), { out: x }));
+      }
+    }
     this.#norm(sum, embeddingNorm, x);
   }
 

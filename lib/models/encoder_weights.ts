@@ -4,6 +4,7 @@
  */
 import type { Activation } from "../ops/mod.ts";
 import type { Dense, Encoder, EncoderConfig, EncoderLayer, Norm } from "./encoder.ts";
+import type { Tensor } from "../tensor/mod.ts";
 import type { Hyperparameters } from "./hyperparameters.ts";
 import type { Weights } from "./weights.ts";
 
@@ -103,23 +104,19 @@ export function readLayers(
 }
 
 /**
- * The first row of a table, which is added to every token: of token types, the first is
- * that of a text by itself.
+ * A table with a row for each type of token, which some files do without.
  *
  * @param weights The file's tensors.
  * @param name The table's name.
  * @param dim Elements of a row.
- * @returns `[dim]`; undefined when there is no such table.
+ * @returns `[types, dim]`; undefined when there is no such table.
  */
-export function readFirstRow(
+export function readTable(
   weights: Weights,
   name: string,
   dim: number,
-): Norm["bias"] | undefined {
-  if (!weights.has(name)) return undefined;
-  const table = weights.widened(name, [weights.rows(name), dim]);
-  using row = table.slice(0, 1);
-  return weights.own(row.reshape([dim]));
+): Tensor<"float32"> | undefined {
+  return weights.has(name) ? weights.widened(name, [weights.rows(name), dim]) : undefined;
 }
 
 const activations: Readonly<Record<string, Activation>> = {

@@ -7,8 +7,8 @@ import {
   checkHeads,
   type EncoderArchitecture,
   readDense,
-  readFirstRow,
   readNorm,
+  readTable,
   splitDense,
 } from "./encoder_weights.ts";
 import type { Hyperparameters } from "./hyperparameters.ts";
@@ -23,7 +23,7 @@ export const ggufBert: EncoderArchitecture = (file, weights) => {
     positions: config.ropeBase === undefined
       ? weights.widened("position_embd.weight", [contextLength, dim])
       : undefined,
-    everywhere: readFirstRow(weights, "token_types.weight", dim),
+    types: readTable(weights, "token_types.weight", dim),
     embeddingNorm: readNorm(weights, "token_embd_norm", dim),
     layers: Array.from({ length: layers }, (_, i) => readLayer(weights, `blk.${i}`, config)),
   };

@@ -80,6 +80,17 @@ export class Hyperparameters {
   }
 
   /**
+   * Values by name.
+   *
+   * @param key Its key.
+   * @returns The object; an empty one when it is missing or something else.
+   */
+  object(key: string): Readonly<Record<string, unknown>> {
+    const value = this.#lookup(key);
+    return typeof value === "object" && value !== null ? value as Record<string, unknown> : {};
+  }
+
+  /**
    * Says that the file contradicts itself.
    *
    * @param what How, for the message.

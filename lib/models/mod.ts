@@ -20,6 +20,12 @@ export type {
   WantedLogits,
   Workspace,
 } from "./causal_model.ts";
+export {
+  type ClassifierHead,
+  classifyRows,
+  readClassifierHead,
+  type ScoreFunction,
+} from "./classifier_head.ts";
 export { Encoder, type EncoderConfig, type Sequences } from "./encoder.ts";
 export type { EncoderArchitecture } from "./encoder_weights.ts";
 export { GgufTensors } from "./gguf_tensors.ts";

@@ -44,7 +44,7 @@ export const mpnet: EncoderArchitecture = (file, weights) => {
   const read = {
     tokens: weights.tensor(`${embeddings}.word_embeddings.weight`, [vocabularySize, dim]),
     positions: readPositions(weights, positions, firstPosition, config),
-    everywhere: undefined,
+    types: undefined,
     embeddingNorm: readNorm(weights, `${embeddings}.LayerNorm`, dim),
     layers: readLayers(weights, `${prefix}encoder.layer`, layerNames, config),
     scoreBias: weights.own(spreadBias(table, contextLength)),

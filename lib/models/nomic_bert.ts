@@ -7,8 +7,8 @@ import {
   checkHeads,
   type EncoderArchitecture,
   readDense,
-  readFirstRow,
   readNorm,
+  readTable,
   splitDense,
 } from "./encoder_weights.ts";
 import type { Hyperparameters } from "./hyperparameters.ts";
@@ -21,7 +21,7 @@ export const nomicBert: EncoderArchitecture = (file, weights) => {
   const read = {
     tokens: weights.tensor("embeddings.word_embeddings.weight", [vocabularySize, dim]),
     positions: undefined,
-    everywhere: readFirstRow(weights, "embeddings.token_type_embeddings.weight", dim),
+    types: readTable(weights, "embeddings.token_type_embeddings.weight", dim),
     embeddingNorm: readNorm(weights, "emb_ln", dim),
     layers: Array.from(
       { length: layers },

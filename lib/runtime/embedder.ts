@@ -16,6 +16,7 @@ import { loadEmbedderParts } from "./load_embedder.ts";
 import type { LoadModelOptions } from "./load_model.ts";
 import { Pacer } from "./pacer.ts";
 import { normalizeRows, type Pooling, poolSequences } from "./pooling.ts";
+import { Turns } from "./turns.ts";
 
 /** What a model does with its last layer, and with its texts. */
 export interface EmbedderConfig {
@@ -75,8 +76,8 @@ export class Embedder implements Disposable {
   readonly precision: Precision;
   readonly #encoder: Encoder;
   readonly #workspace = keep(new Workspace());
-  /** The end of the last batch that was begun: batches of several calls take turns. */
-  #lastBatch: Promise<void> = Promise.resolve();
+  /** Batches of several calls share the encoder's memory. */
+  readonly #turns = new Turns();
   #disposed = false;
 
   /**
@@ -172,7 +173,10 @@ export class Embedder implements Disposable {
       });
     report();
     for (const batch of this.#batches(texts, options.prompt)) {
-      data.set(await this.#runInTurn(batch, dimensions, options), done * dimensions);
+      data.set(
+        await this.#turns.take(() => this.#run(batch, dimensions, options)),
+        done * dimensions,
+      );
       done += batch.offsets.length - 1;
       report();
     }
@@ -242,23 +246,6 @@ export class Embedder implements Disposable {
       batch.offsets.push(batch.ids.length);
     }
     if (batch.ids.length > 0) yield batch;
-  }
-
-  /** Waits until the batches before are done: they share the encoder's memory. */
-  async #runInTurn(
-    batch: Batch,
-    dimensions: number,
-    options: EmbedOptions,
-  ): Promise<Float32Array> {
-    const before = this.#lastBatch;
-    const { promise, resolve } = Promise.withResolvers<void>();
-    this.#lastBatch = promise;
-    try {
-      await before;
-      return await this.#run(batch, dimensions, options);
-    } finally {
-      resolve();
-    }
   }
 
   async #run(

@@ -21,6 +21,14 @@ export type {
   WorkOptions,
 } from "./session.ts";
 export { semanticSearch, similarity, type SimilarityOptions } from "./similarity.ts";
+export {
+  type Classification,
+  type ClassifierInput,
+  type ClassifyOptions,
+  type RankedDocument,
+  type RankOptions,
+  TextClassifier,
+} from "./text_classifier.ts";
 export type { VectorDType } from "./vector_rows.ts";
 export {
   type AddOptions,

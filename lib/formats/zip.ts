@@ -13,7 +13,6 @@
  *
  * @module
  */
-import { crc32, deflateRawSync, inflateRawSync } from "node:zlib";
 import { DAMAGED, INCOMPLETE, malformed, quote } from "./byte_reader.ts";
 
 /** A file inside an archive. */
@@ -184,7 +183,7 @@ export function unzip(bytes: Uint8Array, entry: ZipEntry, name: string): Uint8Ar
   if (data.length !== entry.bytes) {
     throw fail(`unpacks to ${data.length} bytes, but the directory says ${entry.bytes}`);
   }
-  if (crc32(data) !== entry.crc32) throw fail("has another CRC-32 than the directory says");
+  if (zlib().crc32(data) !== entry.crc32) throw fail("has another CRC-32 than the directory says");
   return data;
 }
 
@@ -208,7 +207,7 @@ export function unzipStart(
   const start = packed.subarray(0, count + 1024);
   try {
     // Z_SYNC_FLUSH: that the data ends early is not an error.
-    return plain(inflateRawSync(start, { finishFlush: 2 })).subarray(0, count);
+    return plain(zlib().inflateRawSync(start, { finishFlush: 2 })).subarray(0, count);
   } catch {
     throw malformed(
       name,
@@ -235,7 +234,7 @@ export function writeZip(
   let offset = 0;
   for (const [name, data] of files) {
     const encoded = new TextEncoder().encode(name);
-    const deflated = options.deflate ? deflateRawSync(data) : data;
+    const deflated = options.deflate ? zlib().deflateRawSync(data) : data;
     const packed = deflated.length < data.length ? deflated : data;
     const fields = headerFields(encoded, packed.length < data.length, packed, data);
     parts.push(record(LOCAL_SIGNATURE, LOCAL_BYTES, 4, fields), encoded, packed);
@@ -258,7 +257,7 @@ function headerFields(
     throw new RangeError(`zip: a file's name has ${name.length} bytes, more than 65535`);
   }
   const halves = (value: number) => [value & 0xffff, Math.floor(value / 0x10000)];
-  const sizes = [crc32(data), packed.length, data.length].flatMap(halves);
+  const sizes = [zlib().crc32(data), packed.length, data.length].flatMap(halves);
   // Version 2.0 is needed for deflated files.
   return [20, UTF8_NAMES, deflated ? DEFLATED : STORED, 0, DATE, ...sizes, name.length, 0];
 }
@@ -324,7 +323,7 @@ function inflate(
   }
   try {
     // One byte more than claimed shows that there is more, without unpacking it.
-    return plain(inflateRawSync(packed, { maxOutputLength: entry.bytes + 1 }));
+    return plain(zlib().inflateRawSync(packed, { maxOutputLength: entry.bytes + 1 }));
   } catch (error) {
     const code = (error as { code?: unknown }).code;
     if (code === "ERR_BUFFER_TOO_LARGE") {
@@ -337,6 +336,11 @@ function inflate(
 /** The same bytes without the methods of a Node.js buffer, some of which mean something else. */
 function plain(buffer: Uint8Array): Uint8Array {
   return new Uint8Array(buffer.buffer, buffer.byteOffset, buffer.byteLength);
+}
+
+/** Loaded on first use: importing it takes as long as all of Quern's own modules. */
+function zlib() {
+  return globalThis.process.getBuiltinModule("node:zlib");
 }
 
 function viewOf(bytes: Uint8Array): DataView {

@@ -1,0 +1,2 @@
+/** Imports Quern. */
+import "../../mod.ts";

@@ -1,0 +1,1 @@
+/** The program that others are compared with: it does nothing. */

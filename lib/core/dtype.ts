@@ -61,7 +61,7 @@ export interface DTypeLayout {
   readonly blockBytes: number;
 }
 
-const layouts: Readonly<Record<DType, DTypeLayout>> = {
+const known: Readonly<Record<DType, DTypeLayout>> = {
   float32: { blockElements: 1, blockBytes: 4 },
   float16: { blockElements: 1, blockBytes: 2 },
   bfloat16: { blockElements: 1, blockBytes: 2 },
@@ -75,8 +75,11 @@ const layouts: Readonly<Record<DType, DTypeLayout>> = {
   q4_1: { blockElements: 32, blockBytes: 20 },
 };
 
+/** A map knows no name that every object has, and is read faster. */
+const layouts: ReadonlyMap<string, DTypeLayout> = new Map(Object.entries(known));
+
 /** The names of all dtypes. */
-export const dtypes: readonly DType[] = Object.keys(layouts) as DType[];
+export const dtypes: readonly DType[] = Object.keys(known) as DType[];
 
 /**
  * How elements of a dtype are stored.
@@ -86,11 +89,9 @@ export const dtypes: readonly DType[] = Object.keys(layouts) as DType[];
  * @throws {TypeError} When there is no such dtype.
  */
 export function dtypeLayout(dtype: DType): DTypeLayout {
-  const layout = layouts[dtype];
-  if (layout === undefined || !Object.hasOwn(layouts, dtype)) {
-    throw new TypeError(`There is no dtype ${JSON.stringify(dtype)}; use ${dtypes.join(", ")}`);
-  }
-  return layout;
+  const layout = layouts.get(dtype);
+  if (layout !== undefined) return layout;
+  throw new TypeError(`There is no dtype ${JSON.stringify(dtype)}; use ${dtypes.join(", ")}`);
 }
 
 /**

@@ -9,7 +9,10 @@
  * Most tensors are dense. A view that is not has the strides of `layout.ts`;
  * operations make it dense before they use it.
  *
- * The file is as long as the class, all of which needs the private fields.
+ * The file is as long as the class, all of which needs the private fields. Its members are
+ * in this order: making a tensor, what it tells of itself, its elements, views, copies, other
+ * holders of its memory, its end. What they do is in the files beside this one: `make.ts`
+ * and `fill.ts`, `nested.ts`, `layout.ts` and `part.ts`, `copy.ts`, `share.ts`, `lifetime.ts`.
  */
 import {
   byteLengthOf,
@@ -280,7 +283,7 @@ export class Tensor<D extends DType = DType> implements Scoped {
    * @returns A vector.
    * @throws {RangeError} When a number is not finite, or the count is no size.
    */
-  static linspace<D extends "float32" | "float64" | "float16" | "bfloat16" = "float32">(
+  static linspace<D extends Floating = "float32">(
     start: number,
     stop: number,
     count: number,
@@ -305,11 +308,6 @@ export class Tensor<D extends DType = DType> implements Scoped {
     return makeEye(rows, cols ?? rows, dtype);
   }
 
-  /** The number of elements. */
-  get size(): number {
-    return sizeOf(this.shape);
-  }
-
   /**
    * A tensor over memory that another isolate shared; both see what either writes.
    *
@@ -322,6 +320,11 @@ export class Tensor<D extends DType = DType> implements Scoped {
     return claimTicket(ticket, (memory, { byteOffset, shape, dtype, strides }) => {
       return new Tensor(memory, byteOffset, shape, dtype, strides);
     });
+  }
+
+  /** The number of elements. */
+  get size(): number {
+    return sizeOf(this.shape);
   }
 
   /** Elements between neighbours along each axis. */
@@ -638,8 +641,10 @@ export class Tensor<D extends DType = DType> implements Scoped {
     this.#memory = undefined;
     this.#token = undefined;
     this.#part?.forget();
-    for (const copy of this.#packed ?? []) copy.release();
-    this.#packed = undefined;
+    if (this.#packed !== undefined) {
+      for (const copy of this.#packed) copy.release();
+      this.#packed = undefined;
+    }
     leaveScope(this);
   }
 

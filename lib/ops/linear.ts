@@ -217,7 +217,9 @@ function checkEpilogue(
     checkOperand("linear", "residual", residual, dtype);
     checkShapeIs("linear", "residual", residual, shape);
   }
-  if (!Object.hasOwn(activationCodes, activation)) throw unknownActivation(activation);
+  if (activation !== "none" && !Object.hasOwn(activationCodes, activation)) {
+    throw unknownActivation(activation);
+  }
 }
 
 function isFloat32(tensor: Tensor): tensor is Tensor<"float32"> {
@@ -308,7 +310,8 @@ function packedWeight(
 }
 
 function checkLinearShapes(x: Tensor, weight: Tensor): void {
-  if (isPlain(weight.dtype) && !isFloating(weight.dtype)) {
+  const plain = isPlain(weight.dtype);
+  if (plain && !isFloating(weight.dtype)) {
     throw new TypeError(
       `linear: weight is ${weight.dtype}, expected a floating-point or quantised dtype`,
     );
@@ -324,6 +327,7 @@ function checkLinearShapes(x: Tensor, weight: Tensor): void {
         `x is […, inputs], weight is [outputs, inputs]`,
     );
   }
+  if (plain) return;
   const { blockElements } = dtypeLayout(weight.dtype);
   if (weight.shape[1] % blockElements !== 0) {
     throw new RangeError(

@@ -67,8 +67,7 @@ export function matmul<D extends Floating>(
   checkFactors(alpha, beta, out);
   if (isHalf(dtype)) {
     if (beta !== 0) throw new TypeError(`matmul: beta goes with float32 and float64, not ${dtype}`);
-    const call = { operation: "matmul", shape, dtype, out };
-    return withFloat32(call, [a, b], (a, b) => matmul(a, b, { alpha }));
+    return ofHalves(a, b, shape, alpha, out);
   }
   const y = resultTensor<D>("matmul", out, shape, dtype);
   checkApart("matmul", out, "a", a);
@@ -77,6 +76,18 @@ export function matmul<D extends Floating>(
   const status = native().symbols
     .qn_matmul(y.address, a.address, b.address, layout.array, axes, alpha, beta, dtypeCodes[dtype]);
   return status === Status.OK ? y : refuse("matmul", status, y, out, { a, b });
+}
+
+/** By itself, since a closure that captures costs each call of the function around it. */
+function ofHalves<D extends Floating>(
+  a: Tensor<D>,
+  b: Tensor<D>,
+  shape: Shape,
+  alpha: number,
+  out: Tensor<D> | undefined,
+): Tensor<D> {
+  const call = { operation: "matmul", shape, dtype: a.dtype, out };
+  return withFloat32(call, [a, b], (a, b) => matmul(a, b, { alpha }));
 }
 
 function checkFactors(alpha: number, beta: number, out: Tensor | undefined): void {

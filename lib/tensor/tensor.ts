@@ -109,7 +109,11 @@ export class Tensor<D extends DType = DType> implements Scoped {
     packedAddress = (tensor, bytesOf, pack) => {
       const memory = tensor.#live("packedAddress");
       const copies = tensor.#packed ??= [];
-      let copy = copies.find((one) => one.pack === pack);
+      // Without a closure, which every call would make.
+      let copy = copies.length > 0 && copies[0].pack === pack ? copies[0] : undefined;
+      for (let i = 1; copy === undefined && i < copies.length; i++) {
+        if (copies[i].pack === pack) copy = copies[i];
+      }
       if (copy === undefined) copies.push(copy = new PackedCopy(bytesOf(tensor), pack));
       return copy.fresh(memory, tensor);
     };

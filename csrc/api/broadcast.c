@@ -15,6 +15,7 @@
 #include <string.h>
 
 #include "api/check.h"
+#include "base/sizes.h"
 #include "base/threads.h"
 #include "dispatch/dispatch.h"
 
@@ -104,8 +105,6 @@ static qn_status find_size(uint64_t *size, const uint64_t *layout, uint32_t rank
 
 /* ---- The walk -------------------------------------------------------------- */
 
-static size_t min_size(size_t a, size_t b) { return a < b ? a : b; }
-
 /* The elements begin .. end - 1 of y. */
 static void walk(void *context, size_t begin, size_t end, uint32_t worker) {
   (void)worker;
@@ -130,8 +129,8 @@ static void walk(void *context, size_t begin, size_t end, uint32_t worker) {
       }
     }
     size_t whole_rows = 1;
-    size_t width = min_size(cols->size - col, end - begin);
-    if (width == cols->size) whole_rows = min_size(rows->size - row, (end - begin) / width);
+    size_t width = qn_min_size(cols->size - col, end - begin);
+    if (width == cols->size) whole_rows = qn_min_size(rows->size - row, (end - begin) / width);
     task->run(task, task->y + begin * task->y_item, input, whole_rows, width);
     begin += whole_rows * width;
   }
@@ -170,19 +169,18 @@ static void run_binary(const struct task *task, char *y, const char *const *inpu
 static qn_status find_item(size_t *item, int32_t op, int32_t dtype) {
   if (op < QN_ADD || op > QN_OR) return QN_BAD_ARGUMENT;
   const bool compares = op >= QN_EQUAL && op <= QN_GREATER_EQUAL;
-  const bool is_real = dtype == QN_F32 || dtype == QN_F64;
+  const bool is_logic = op > QN_GREATER_EQUAL;
   const bool needs_real = op == QN_DIVIDE || op == QN_POWER || op == QN_ADD_SCALED;
+  *item = qn_item_bytes(dtype);
   switch (dtype) {
     case QN_F32:
-    case QN_I32: *item = 4; break;
-    case QN_F64:
-    case QN_I64: *item = 8; break;
-    case QN_U8: *item = 1; return compares ? QN_OK : QN_BAD_DTYPE;
-    case QN_BOOL: *item = 1; return compares || op > QN_GREATER_EQUAL ? QN_OK : QN_BAD_DTYPE;
+    case QN_F64: return is_logic ? QN_BAD_DTYPE : QN_OK;
+    case QN_I32:
+    case QN_I64: return is_logic || needs_real ? QN_BAD_DTYPE : QN_OK;
+    case QN_U8: return compares ? QN_OK : QN_BAD_DTYPE;
+    case QN_BOOL: return compares || is_logic ? QN_OK : QN_BAD_DTYPE;
     default: return QN_BAD_DTYPE;
   }
-  if (op > QN_GREATER_EQUAL) return QN_BAD_DTYPE;
-  return needs_real && !is_real ? QN_BAD_DTYPE : QN_OK;
 }
 
 /* Writes a scalar as an element of a dtype, which must hold it. */
@@ -256,9 +254,7 @@ static void run_where(const struct task *task, char *y, const char *const *input
 
 int32_t qn_where(void *y, const void *condition, const void *a, const void *b,
                  const uint64_t *layout, uint32_t rank, uint32_t item_bytes) {
-  if (item_bytes != 1 && item_bytes != 2 && item_bytes != 4 && item_bytes != 8) {
-    return QN_BAD_ARGUMENT;
-  }
+  if (!qn_is_item(item_bytes)) return QN_BAD_ARGUMENT;
   struct task task = {
       .y = y,
       .y_item = item_bytes,

@@ -7,6 +7,7 @@
 #ifndef QN_API_CHECK_H
 #define QN_API_CHECK_H
 
+#include <stdbool.h>
 #include <stddef.h>
 #include <stdint.h>
 
@@ -35,6 +36,21 @@ static inline qn_status qn_check_array(const void *address, uint64_t a, uint64_t
   }
   if (address == NULL) return QN_NULL_POINTER;
   return (uintptr_t)address % alignment == 0 ? QN_OK : QN_BAD_ALIGNMENT;
+}
+
+/* Adds what an axis of one step or more spans, in units of its stride. */
+static inline qn_status qn_add_span(uint64_t *span, uint64_t size, uint64_t stride) {
+  uint64_t steps;
+  if (__builtin_mul_overflow(size - 1, stride, &steps) ||
+      __builtin_add_overflow(steps, *span, span) || *span > PTRDIFF_MAX) {
+    return QN_BAD_SIZE;
+  }
+  return QN_OK;
+}
+
+/* Whether an element whose bits are moved may have so many bytes. */
+static inline bool qn_is_item(uint32_t bytes) {
+  return bytes == 1 || bytes == 2 || bytes == 4 || bytes == 8;
 }
 
 /* An array of a x b x c floats or int32. */

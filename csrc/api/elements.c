@@ -27,9 +27,7 @@ static void fill_range(void *context, size_t begin, size_t end, uint32_t worker)
 
 int32_t qn_fill(void *y, const uint64_t *item, uint32_t rows, uint32_t cols,
                 uint32_t item_bytes) {
-  if (item_bytes != 1 && item_bytes != 2 && item_bytes != 4 && item_bytes != 8) {
-    return QN_BAD_ARGUMENT;
-  }
+  if (!qn_is_item(item_bytes)) return QN_BAD_ARGUMENT;
   QN_TRY(qn_check_array(y, rows, cols, 1, item_bytes, item_bytes));
   if (item == NULL) return QN_NULL_POINTER;
   struct fill task = {.y = y, .item_bytes = item_bytes};

@@ -18,6 +18,7 @@
 #include <stdbool.h>
 
 #include "api/check.h"
+#include "base/sizes.h"
 #include "base/threads.h"
 #include "dispatch/dispatch.h"
 #include "kernels/folds.h"
@@ -56,10 +57,6 @@ struct task {
   size_t pieces;
   struct qn_reduction reduction;
 };
-
-static size_t min_size(size_t a, size_t b) { return a < b ? a : b; }
-static size_t max_size(size_t a, size_t b) { return a > b ? a : b; }
-static size_t divide_up(size_t a, size_t b) { return a / b + (a % b != 0); }
 
 /* ---- Normal form ----------------------------------------------------------- */
 
@@ -125,7 +122,7 @@ static void fold_piece(const struct task *task, const struct qn_folds *folds, co
   const struct axis run = task->run;
   for (size_t at = begin; at < end;) {
     const size_t col = at % run.size;
-    const size_t count = min_size(run.size - col, end - at);
+    const size_t count = qn_min_size(run.size - col, end - at);
     const size_t offset = offset_of(&task->reduced, at / run.size) + col * run.stride;
     const struct qn_folds *to = at == begin ? folds : &others;
     qn_kernels->fold(to, x + offset * task->x_item, outputs, count, task->output.stride,
@@ -139,11 +136,11 @@ static void fold_piece(const struct task *task, const struct qn_folds *folds, co
 
 static void fold_all(const struct task *task, const struct qn_folds *folds, const char *x,
                      size_t outputs) {
-  fold_piece(task, folds, x, outputs, 0, min_size(task->piece, task->count));
+  fold_piece(task, folds, x, outputs, 0, qn_min_size(task->piece, task->count));
   struct qn_fold_room room;
   const struct qn_folds others = qn_folds_in(&room);
   for (size_t at = task->piece; at < task->count; at += task->piece) {
-    const size_t end = min_size(at + task->piece, task->count);
+    const size_t end = qn_min_size(at + task->piece, task->count);
     fold_piece(task, &others, x, outputs, at, end);
     qn_kernels->fold_merge(folds, &others, outputs, at, end - at, &task->reduction);
   }
@@ -164,12 +161,12 @@ static void reduce_outputs(void *context, size_t begin, size_t end, uint32_t wor
   double value[QN_FOLD_WIDTH + QN_FOLD_SPARE], extra[QN_FOLD_WIDTH + QN_FOLD_SPARE];
   int64_t whole[QN_FOLD_WIDTH + QN_FOLD_SPARE], index[QN_FOLD_WIDTH + QN_FOLD_SPARE];
   const struct qn_folds folds = {value, extra, whole, index};
-  const bool merges = task->count > min_size(task->run.size, task->piece);
+  const bool merges = task->count > qn_min_size(task->run.size, task->piece);
   const size_t most = merges ? QN_FOLD_PART : QN_FOLD_WIDTH;
   while (begin < end) {
     size_t outputs;
     const char *x = find_outputs(task, begin, &outputs);
-    outputs = min_size(min_size(outputs, end - begin), most);
+    outputs = qn_min_size(qn_min_size(outputs, end - begin), most);
     fold_all(task, &folds, x, outputs);
     qn_kernels->fold_finish(task->y + begin * task->y_item, &folds, outputs, task->count,
                             &task->reduction);
@@ -200,7 +197,7 @@ static void fold_shared_piece(void *context, size_t piece, uint32_t worker) {
   const struct qn_folds folds = piece_folds(shared, piece);
   const size_t begin = piece * task->piece;
   fold_piece(task, &folds, shared->x, shared->outputs, begin,
-             min_size(begin + task->piece, task->count));
+             qn_min_size(begin + task->piece, task->count));
 }
 
 static void reduce_pieces(const struct task *task) {
@@ -208,14 +205,14 @@ static void reduce_pieces(const struct task *task) {
   for (size_t output = 0; output < task->outputs; output += shared.outputs) {
     size_t neighbours;
     shared.x = find_outputs(task, output, &neighbours);
-    shared.outputs = min_size(neighbours, SHARED_OUTPUTS);
+    shared.outputs = qn_min_size(neighbours, SHARED_OUTPUTS);
     qn_parallel_for(task->pieces, fold_shared_piece, &shared);
     const struct qn_folds folds = piece_folds(&shared, 0);
     for (size_t piece = 1; piece < task->pieces; piece += 1) {
       const struct qn_folds others = piece_folds(&shared, piece);
       const size_t begin = piece * task->piece;
       qn_kernels->fold_merge(&folds, &others, shared.outputs, begin,
-                             min_size(task->piece, task->count - begin), &task->reduction);
+                             qn_min_size(task->piece, task->count - begin), &task->reduction);
     }
     qn_kernels->fold_finish(task->y + output * task->y_item, &folds, shared.outputs, task->count,
                             &task->reduction);
@@ -275,12 +272,12 @@ static void finish_empty(const struct task *task) {
 
 static void run_task(struct task *task) {
   const size_t threads = qn_thread_count();
-  size_t grain = max_size(QN_GRAIN_ELEMENTS / task->count, 1);
+  size_t grain = qn_max_size(QN_GRAIN_ELEMENTS / task->count, 1);
   if (task->output.stride == 1) {
-    const size_t share = divide_up(task->outputs, threads * QN_FOLD_SPARE) * QN_FOLD_SPARE;
-    grain = max_size(grain, min_size(max_size(share, 64), QN_FOLD_WIDTH));
+    const size_t share = qn_divide_up(task->outputs, threads * QN_FOLD_SPARE) * QN_FOLD_SPARE;
+    grain = qn_max_size(grain, qn_min_size(qn_max_size(share, 64), QN_FOLD_WIDTH));
   }
-  if (task->pieces > 1 && divide_up(task->outputs, grain) < threads) {
+  if (task->pieces > 1 && qn_divide_up(task->outputs, grain) < threads) {
     reduce_pieces(task);
   } else {
     qn_parallel_rows(task->outputs, grain, reduce_outputs, task);
@@ -318,9 +315,9 @@ int32_t qn_reduce(void *y, const void *x, const uint64_t *layout, uint32_t kept,
   read_sorted_axes(&task.reduced, layout + 2 * kept, reduced);
   task.output = take_last(&task.kept);
   task.run = take_last(&task.reduced);
-  const size_t whole = divide_up(divide_up(task.count, MOST_PIECES), PIECE_MULTIPLE);
-  task.piece = max_size(whole * PIECE_MULTIPLE, LEAST_PIECE);
-  task.pieces = divide_up(task.count, task.piece);
+  const size_t whole = qn_divide_up(qn_divide_up(task.count, MOST_PIECES), PIECE_MULTIPLE);
+  task.piece = qn_max_size(whole * PIECE_MULTIPLE, LEAST_PIECE);
+  task.pieces = qn_divide_up(task.count, task.piece);
   run_task(&task);
   return QN_OK;
 }

@@ -16,14 +16,11 @@
 #include "api/check.h"
 #include "base/copy.h"
 #include "base/half.h"
+#include "base/sizes.h"
 #include "base/threads.h"
 #include "dispatch/dispatch.h"
 
 enum { MAX_RANK = 16, PIECE_BYTES = 65536 };
-
-static bool is_item(uint32_t bytes) {
-  return bytes == 1 || bytes == 2 || bytes == 4 || bytes == 8;
-}
 
 /* The item, again and again, in 8 bytes. */
 static uint64_t pattern_of(const void *item, size_t item_bytes) {
@@ -87,21 +84,18 @@ static void pad_border(const struct pad *task, char *y, const char *row, size_t 
   }
 }
 
-static size_t min_size(size_t a, size_t b) { return a < b ? a : b; }
-static size_t max_size(size_t a, size_t b) { return a > b ? a : b; }
-
 static void pad_row(const struct pad *task, char *y, const char *row, size_t begin, size_t end) {
   const struct padded *axis = &task->axes[task->rank - 1];
   const size_t first = axis->before;
   const size_t last = first + axis->size;
-  pad_border(task, y, row, begin, min_size(end, first));
-  const size_t from = max_size(begin, first);
-  const size_t to = min_size(end, last);
+  pad_border(task, y, row, begin, qn_min_size(end, first));
+  const size_t from = qn_max_size(begin, first);
+  const size_t to = qn_min_size(end, last);
   if (from < to) {
     qn_copy_bytes(y + from * task->inner, row + (from - first) * task->inner,
                   (to - from) * task->inner);
   }
-  pad_border(task, y, row, max_size(begin, last), end);
+  pad_border(task, y, row, qn_max_size(begin, last), end);
 }
 
 /* The row of x that row `number` of y shows; null where it is the value. */
@@ -124,7 +118,7 @@ static void pad_pieces(void *context, size_t begin, size_t end, uint32_t worker)
   for (size_t step = begin; step < end; step += 1) {
     const size_t number = step / task->pieces;
     const size_t first = step % task->pieces * task->piece;
-    const size_t last = min_size(first + task->piece, total);
+    const size_t last = qn_min_size(first + task->piece, total);
     char *y = task->y + number * total * task->inner;
     const char *row = shown_row(task, number);
     if (row != NULL) pad_row(task, y, row, first, last);
@@ -179,7 +173,7 @@ static void join_padding(struct pad *task, struct padded *axes, uint32_t rank, s
 
 int32_t qn_pad(void *y, const void *x, const uint64_t *layout, uint32_t rank,
                const uint64_t *item, uint32_t item_bytes, int32_t mode) {
-  if (!is_item(item_bytes) || mode < QN_PAD_CONSTANT || mode > QN_PAD_WRAP) {
+  if (!qn_is_item(item_bytes) || mode < QN_PAD_CONSTANT || mode > QN_PAD_WRAP) {
     return QN_BAD_ARGUMENT;
   }
   if (rank > MAX_RANK) return QN_BAD_SIZE;
@@ -199,7 +193,7 @@ int32_t qn_pad(void *y, const void *x, const uint64_t *layout, uint32_t rank,
   struct pad task = {.y = y, .x = x, .mode = mode, .pattern = pattern_of(item, item_bytes)};
   join_padding(&task, axes, rank, item_bytes);
   const size_t row = task.axes[task.rank - 1].total;
-  task.piece = min_size(row, max_size(PIECE_BYTES / task.inner, 1));
+  task.piece = qn_min_size(row, qn_max_size(PIECE_BYTES / task.inner, 1));
   task.pieces = (row + task.piece - 1) / task.piece;
   size_t steps = task.pieces;
   for (uint32_t i = 0; i + 1 < task.rank; i += 1) steps *= task.axes[i].total;
@@ -241,7 +235,7 @@ static void triangle_rows(void *context, size_t begin, size_t end, uint32_t work
 
 int32_t qn_triangle(void *y, const void *x, uint32_t matrices, uint32_t rows, uint32_t cols,
                     int32_t diagonal, int32_t upper, uint32_t item_bytes) {
-  if (!is_item(item_bytes)) return QN_BAD_ARGUMENT;
+  if (!qn_is_item(item_bytes)) return QN_BAD_ARGUMENT;
   QN_TRY(qn_check_array(y, matrices, rows, cols, item_bytes, item_bytes));
   QN_TRY(qn_check_array(x, matrices, rows, cols, item_bytes, item_bytes));
   if (cols == 0) return QN_OK;
@@ -322,11 +316,14 @@ static void one_hot_rows(void *context, size_t begin, size_t end, uint32_t worke
   const int32_t number = task->dtype == QN_BOOL ? QN_U8 : task->dtype;
   memset(task->y + begin * task->classes * item, 0, (end - begin) * task->classes * item);
   for (size_t r = begin; r < end; r += 1) {
-    int32_t narrow;
     int64_t index;
-    memcpy(&narrow, task->indices + 4 * r, 4);
-    if (task->index_dtype == QN_I64) memcpy(&index, task->indices + 8 * r, 8);
-    else index = narrow;
+    if (task->index_dtype == QN_I64) {
+      memcpy(&index, task->indices + 8 * r, 8);
+    } else {
+      int32_t narrow;
+      memcpy(&narrow, task->indices + 4 * r, 4);
+      index = narrow;
+    }
     store_number(task->y + (r * task->classes + (size_t)index) * item, 1.0, number);
   }
 }

@@ -19,6 +19,7 @@
 
 #include "api/check.h"
 #include "base/copy.h"
+#include "base/sizes.h"
 #include "base/threads.h"
 #include "dispatch/dispatch.h"
 
@@ -62,22 +63,11 @@ struct strided {
 
 static size_t distance(ptrdiff_t bytes) { return bytes < 0 ? 0 - (size_t)bytes : (size_t)bytes; }
 
-/* Adds what an axis spans to `span_bytes`. */
-static qn_status add_span(size_t *span_bytes, uint64_t size, uint64_t stride_bytes) {
-  uint64_t bytes;
-  if (__builtin_mul_overflow(size - 1, stride_bytes, &bytes) ||
-      __builtin_add_overflow(bytes, *span_bytes, &bytes) || bytes > PTRDIFF_MAX) {
-    return QN_BAD_SIZE;
-  }
-  *span_bytes = bytes;
-  return QN_OK;
-}
-
 /* Reads the axes of size 2 and more, sorted by the stride of y. */
 static qn_status read_axes(struct axis *axes, uint32_t *rank, const uint64_t *layout,
                            uint32_t given, uint32_t item_bytes) {
-  size_t y_span = item_bytes;
-  size_t x_span = item_bytes;
+  uint64_t y_span = item_bytes;
+  uint64_t x_span = item_bytes;
   *rank = 0;
   for (uint32_t i = 0; i < given; i += 1, layout += 3) {
     if (layout[0] == 1) continue;
@@ -86,8 +76,8 @@ static qn_status read_axes(struct axis *axes, uint32_t *rank, const uint64_t *la
         __builtin_mul_overflow((int64_t)layout[2], (int64_t)item_bytes, &axis.x_bytes)) {
       return QN_BAD_SIZE;
     }
-    QN_TRY(add_span(&y_span, layout[0], axis.y_bytes));
-    QN_TRY(add_span(&x_span, layout[0], distance(axis.x_bytes)));
+    QN_TRY(qn_add_span(&y_span, layout[0], axis.y_bytes));
+    QN_TRY(qn_add_span(&x_span, layout[0], distance(axis.x_bytes)));
     uint32_t at = *rank;
     for (; at > 0 && axes[at - 1].y_bytes < axis.y_bytes; at -= 1) axes[at] = axes[at - 1];
     axes[at] = axis;
@@ -170,8 +160,6 @@ static void copy_square(const struct strided *task, const struct block *block) {
 
 /* ---- The walk -------------------------------------------------------------- */
 
-static size_t min_size(size_t a, size_t b) { return a < b ? a : b; }
-
 /* Takes the axis `index` out of `axes`; where there is none, an axis of one item. */
 static struct axis take_axis(struct axis *axes, uint32_t *rank, uint32_t index, size_t item) {
   if (*rank == 0) return (struct axis){1, item, (ptrdiff_t)item};
@@ -202,14 +190,14 @@ static void choose_tile(struct strided *task, struct axis *axes, uint32_t *rank)
       task->cols.x_bytes >= 0) {
     task->copy = copy_square;
     task->block_cols = SQUARE_COLS;
-    task->block_rows = SQUARE_BLOCK / min_size(task->cols.size, SQUARE_COLS);
+    task->block_rows = SQUARE_BLOCK / qn_min_size(task->cols.size, SQUARE_COLS);
   } else {
     task->copy = dense ? copy_rows : copy_points;
     task->block_cols = BLOCK_BYTES / item;
-    task->block_rows = BLOCK_BYTES / (item * min_size(task->cols.size, task->block_cols));
+    task->block_rows = BLOCK_BYTES / (item * qn_min_size(task->cols.size, task->block_cols));
   }
-  task->block_rows = min_size(task->block_rows, task->rows.size);
-  task->block_cols = min_size(task->block_cols, task->cols.size);
+  task->block_rows = qn_min_size(task->block_rows, task->rows.size);
+  task->block_cols = qn_min_size(task->block_cols, task->cols.size);
 }
 
 static struct axis blocks_of(struct axis axis, size_t block) {
@@ -235,8 +223,8 @@ static void walk_blocks(void *context, size_t begin, size_t end, uint32_t worker
   for (size_t step = begin; step < end; step += 1) {
     const size_t row = index[rank - 2] * task->block_rows;
     const size_t col = index[rank - 1] * task->block_cols;
-    block.rows = min_size(task->block_rows, task->rows.size - row);
-    block.cols = min_size(task->block_cols, task->cols.size - col);
+    block.rows = qn_min_size(task->block_rows, task->rows.size - row);
+    block.cols = qn_min_size(task->block_cols, task->cols.size - col);
     task->copy(task, &block);
     for (uint32_t i = rank; i > 0; i -= 1) {
       const struct axis axis = task->walk[i - 1];
@@ -254,9 +242,7 @@ static void walk_blocks(void *context, size_t begin, size_t end, uint32_t worker
  * written twice: QN_BAD_ARGUMENT otherwise. */
 int32_t qn_copy_strided(void *y, const void *x, const uint64_t *layout, uint32_t rank,
                         uint32_t item_bytes) {
-  if (item_bytes != 1 && item_bytes != 2 && item_bytes != 4 && item_bytes != 8) {
-    return QN_BAD_ARGUMENT;
-  }
+  if (!qn_is_item(item_bytes)) return QN_BAD_ARGUMENT;
   if (rank > MAX_RANK) return QN_BAD_SIZE;
   if (rank > 0 && layout == NULL) return QN_NULL_POINTER;
   for (uint32_t i = 0; i < rank; i += 1) {

@@ -17,6 +17,7 @@
 #include <string.h>
 
 #include "api/check.h"
+#include "base/sizes.h"
 #include "base/threads.h"
 #include "dispatch/dispatch.h"
 
@@ -46,16 +47,6 @@ struct table {
 };
 
 /* ---- Checks ---------------------------------------------------------------- */
-
-/* Adds what an axis spans; strides and spans are below 2^63. */
-static qn_status add_span(uint64_t *span, uint64_t size, uint64_t stride) {
-  uint64_t bytes;
-  if (__builtin_mul_overflow(size - 1, stride, &bytes) ||
-      __builtin_add_overflow(bytes, *span, span) || *span > PTRDIFF_MAX) {
-    return QN_BAD_SIZE;
-  }
-  return QN_OK;
-}
 
 /* Whether no two elements of the table share a place: each axis, the closest first,
  * steps over all that the axes before it span. */
@@ -99,7 +90,7 @@ static qn_status read_axes(struct axis *axes, const uint64_t *layout, uint32_t r
       const size_t unit = k == INDICES ? 1 : item;
       if (__builtin_mul_overflow(values[1 + k], (uint64_t)unit, &stride)) return QN_BAD_SIZE;
       const bool by_index = k == TABLE && i == indexed;
-      QN_TRY(add_span(&span[k], by_index ? extent : values[0], stride));
+      QN_TRY(qn_add_span(&span[k], by_index ? extent : values[0], stride));
       axes[i].stride[k] = (size_t)stride;
     }
   }
@@ -137,9 +128,6 @@ static bool take_axes(struct table *task, const struct axis *axes, uint32_t rank
   return behind;
 }
 
-static size_t min_size(size_t a, size_t b) { return a < b ? a : b; }
-static size_t max_size(size_t a, size_t b) { return a > b ? a : b; }
-
 /* Puts the indexed axis beside the last, and cuts both. */
 static void place_axes(struct table *task, const struct axis *indexed, bool behind) {
   struct axis *rows = &task->walk[task->walked];
@@ -160,23 +148,21 @@ static void place_axes(struct table *task, const struct axis *indexed, bool behi
     /* Long runs of columns, but enough for all threads. */
     const size_t share = (other + qn_thread_count() - 1) / qn_thread_count();
     const size_t line = LINE_BYTES / (size_t)task->item_bytes;
-    const size_t least = max_size(share, QN_GRAIN_ELEMENTS / indexed->size);
+    const size_t least = qn_max_size(share, QN_GRAIN_ELEMENTS / indexed->size);
     *along = indexed->size;
     *across = (least / line + 1) * line;
   } else if (behind) {
-    *across = min_size(other, QN_GRAIN_ELEMENTS);
+    *across = qn_min_size(other, QN_GRAIN_ELEMENTS);
     *along = QN_GRAIN_ELEMENTS / *across;
   } else {
-    *along = min_size(indexed->size, QN_GRAIN_ELEMENTS);
+    *along = qn_min_size(indexed->size, QN_GRAIN_ELEMENTS);
     *across = QN_GRAIN_ELEMENTS / *along;
   }
-  task->block_rows = min_size(task->block_rows, rows->size);
-  task->block_cols = min_size(task->block_cols, cols->size);
+  task->block_rows = qn_min_size(task->block_rows, rows->size);
+  task->block_cols = qn_min_size(task->block_cols, cols->size);
 }
 
 /* ---- The walk -------------------------------------------------------------- */
-
-static size_t blocks_of(size_t size, size_t block) { return (size + block - 1) / block; }
 
 static void run_block(const struct table *task, const size_t *place, size_t rows, size_t cols) {
   const struct axis *axes = &task->walk[task->walked];
@@ -202,8 +188,8 @@ static void walk_blocks(void *context, size_t begin, size_t end, uint32_t worker
   const struct table *task = context;
   const struct axis *rows = &task->walk[task->walked];
   const struct axis *cols = rows + 1;
-  const size_t col_blocks = blocks_of(cols->size, task->block_cols);
-  const size_t row_blocks = blocks_of(rows->size, task->block_rows);
+  const size_t col_blocks = qn_divide_up(cols->size, task->block_cols);
+  const size_t row_blocks = qn_divide_up(rows->size, task->block_rows);
   for (size_t step = begin; step < end; step += 1) {
     const size_t col = step % col_blocks * task->block_cols;
     const size_t row = step / col_blocks % row_blocks * task->block_rows;
@@ -218,8 +204,8 @@ static void walk_blocks(void *context, size_t begin, size_t end, uint32_t worker
       rest /= axis->size;
       for (uint32_t k = 0; k < SIDES; k += 1) place[k] += index * axis->stride[k];
     }
-    run_block(task, place, min_size(task->block_rows, rows->size - row),
-              min_size(task->block_cols, cols->size - col));
+    run_block(task, place, qn_min_size(task->block_rows, rows->size - row),
+              qn_min_size(task->block_cols, cols->size - col));
   }
 }
 
@@ -258,8 +244,8 @@ static qn_status run_table(struct table *task, const uint64_t *layout, uint32_t 
   task->slice = axes[indexed].stride[TABLE];
   place_axes(task, &axes[indexed], take_axes(task, axes, rank, indexed));
   const struct axis *rows = &task->walk[task->walked];
-  size_t steps = blocks_of(rows[0].size, task->block_rows) *
-                 blocks_of(rows[1].size, task->block_cols);
+  size_t steps = qn_divide_up(rows[0].size, task->block_rows) *
+                 qn_divide_up(rows[1].size, task->block_cols);
   for (uint32_t i = 0; i < task->walked; i += 1) steps *= task->walk[i].size;
   qn_parallel_rows(steps, qn_grain_rows(task->block_rows * task->block_cols), walk_blocks, task);
   return QN_OK;
@@ -267,9 +253,7 @@ static qn_status run_table(struct table *task, const uint64_t *layout, uint32_t 
 
 int32_t qn_gather(void *y, const void *x, const void *indices, const uint64_t *layout,
                   uint32_t rank, uint32_t axis, uint32_t item_bytes, int32_t index_dtype) {
-  if (item_bytes != 1 && item_bytes != 2 && item_bytes != 4 && item_bytes != 8) {
-    return QN_BAD_ARGUMENT;
-  }
+  if (!qn_is_item(item_bytes)) return QN_BAD_ARGUMENT;
   struct table task = {.y = y,
                        .x = x,
                        .indices = indices,

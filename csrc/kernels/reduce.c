@@ -17,6 +17,7 @@
 #include <string.h>
 
 #include "base/dtype.h"
+#include "base/sizes.h"
 #include "dispatch/kernel_table.h"
 #include <vec.h>
 
@@ -41,8 +42,6 @@ struct elements {
   size_t first; /* index of the first */
   int32_t dtype;
 };
-
-static size_t min_size(size_t a, size_t b) { return a < b ? a : b; }
 
 static void fold_as(const struct qn_folds *folds, const struct elements *e, int32_t as,
                     const struct qn_reduction *reduction);
@@ -172,7 +171,7 @@ static void fold_unsound(const struct qn_folds *folds, const struct elements *e,
   const struct qn_folds again = {value, extra, whole, index};
   for (size_t at = 0; at < e->outputs; at += most) {
     struct elements part = *e;
-    part.outputs = min_size(most, e->outputs - at);
+    part.outputs = qn_min_size(most, e->outputs - at);
     part.x = e->x + at * e->output_stride * sizeof(float);
     bool sound = true;
     for (size_t c = 0; c < part.outputs; c += 1) sound &= is_sound(squares[at + c]);
@@ -278,7 +277,7 @@ static void fold_short_rows(const struct qn_folds *folds, const struct elements 
   struct elements part = *e;
   part.output_stride = 1;
   for (size_t at = 0; at < e->outputs; at += part.outputs) {
-    part.outputs = min_size(BLOCK_OUTPUTS, e->outputs - at);
+    part.outputs = qn_min_size(BLOCK_OUTPUTS, e->outputs - at);
     part.x = e->x + at * e->output_stride * item;
     part.stride = 1;
     if (part.outputs > 1) {
@@ -310,7 +309,7 @@ static void widen(char *to, const struct elements *e, int32_t as) {
     const size_t most = sizeof gathered / 8 / e->outputs;
     struct elements part = *e;
     for (size_t at = 0; at < e->count; at += part.count) {
-      part.count = min_size(most, e->count - at);
+      part.count = qn_min_size(most, e->count - at);
       part.x = e->x + at * e->stride * item;
       gather(gathered, &part, item);
       const size_t made = part.count * e->outputs;
@@ -341,11 +340,11 @@ static void fold_blocks(const struct qn_folds *folds, const struct elements *e, 
   struct elements part = *e;
   struct elements ready = {.x = room, .output_stride = 1, .dtype = as};
   for (size_t at = 0; at < e->outputs; at += part.outputs) {
-    part.outputs = columns ? min_size(BLOCK_OUTPUTS, e->outputs - at) : 1;
+    part.outputs = columns ? qn_min_size(BLOCK_OUTPUTS, e->outputs - at) : 1;
     const size_t most = columns ? items / BLOCK_OUTPUTS : items;
     for (size_t done = 0; done < e->count; done += part.count) {
       part.x = e->x + (at * e->output_stride + done * e->stride) * item;
-      part.count = min_size(most, e->count - done);
+      part.count = qn_min_size(most, e->count - done);
       widen(room, &part, as);
       ready.outputs = part.outputs;
       ready.count = part.count;

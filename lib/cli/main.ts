@@ -27,6 +27,7 @@ const COMMANDS: Readonly<Record<string, () => Promise<{ command: Command }>>> = 
   inspect: () => import("./commands/inspect.ts"),
   tokenize: () => import("./commands/tokenize.ts"),
   embed: () => import("./commands/embed.ts"),
+  search: () => import("./commands/search.ts"),
   logits: () => import("./commands/logits.ts"),
   perplexity: () => import("./commands/perplexity.ts"),
   bench: () => import("./commands/bench.ts"),

@@ -20,5 +20,5 @@ export interface Progress {
   /** How many units there are, or `undefined` while nobody knows. */
   total: number | undefined;
   /** What is counted. */
-  unit: "bytes" | "tokens" | "texts" | "steps";
+  unit: "bytes" | "tokens" | "texts" | "files" | "steps";
 }

@@ -73,12 +73,8 @@ QN_INLINE qn_vf load_fours(const float *b, size_t step) {
 #define QN_HIGH_PAIRS 2, 3, 6, 7
 #endif
 
-/* turned[q]: element q of the column of each lane. */
-QN_INLINE void turn_fours(qn_vf turned[4], const float *b, size_t step) {
-  const qn_vf w = load_fours(b, step);
-  const qn_vf x = load_fours(b + step, step);
-  const qn_vf y = load_fours(b + 2 * step, step);
-  const qn_vf z = load_fours(b + 3 * step, step);
+/* turned[q]: within each 16 bytes, item q of w, x, y and z. */
+QN_INLINE void exchange(qn_vf turned[4], qn_vf w, qn_vf x, qn_vf y, qn_vf z) {
   const qn_vf low_first = __builtin_shufflevector(w, x, QN_LOW_ITEMS);
   const qn_vf low_last = __builtin_shufflevector(y, z, QN_LOW_ITEMS);
   const qn_vf high_first = __builtin_shufflevector(w, x, QN_HIGH_ITEMS);
@@ -87,6 +83,12 @@ QN_INLINE void turn_fours(qn_vf turned[4], const float *b, size_t step) {
   turned[1] = __builtin_shufflevector(low_first, low_last, QN_HIGH_PAIRS);
   turned[2] = __builtin_shufflevector(high_first, high_last, QN_LOW_PAIRS);
   turned[3] = __builtin_shufflevector(high_first, high_last, QN_HIGH_PAIRS);
+}
+
+/* turned[q]: element q of the column of each lane. */
+QN_INLINE void turn_fours(qn_vf turned[4], const float *b, size_t step) {
+  exchange(turned, load_fours(b, step), load_fours(b + step, step),
+           load_fours(b + 2 * step, step), load_fours(b + 3 * step, step));
 }
 
 /* Elements p .. p + 3 of the columns. */
@@ -102,6 +104,58 @@ QN_INLINE void add_four(const struct dots *at, qn_vf *sums, size_t p, int rows) 
     }
   }
 }
+
+#if QN_LANES == 16
+/* Whole lines of 16 columns are loaded once each and turned with four exchanges a vector,
+ * which keeps up with sums in natural order. Columns that lie a multiple of 4 KiB apart
+ * share 8 places in the first cache: read in four pieces, a line would be gone after one. */
+#define QN_LOW_QUARTERS 0, 1, 2, 3, 8, 9, 10, 11, 16, 17, 18, 19, 24, 25, 26, 27
+#define QN_HIGH_QUARTERS 4, 5, 6, 7, 12, 13, 14, 15, 20, 21, 22, 23, 28, 29, 30, 31
+
+/* turned[q]: in each 16 bytes number i, item 4 * i + q of four columns. */
+QN_INLINE void turn_lines(qn_vf turned[4], const float *b, size_t step) {
+  const qn_vf w = qn_vload(b);
+  const qn_vf x = qn_vload(b + step);
+  const qn_vf y = qn_vload(b + 2 * step);
+  const qn_vf z = qn_vload(b + 3 * step);
+  exchange(turned, w, x, y, z);
+}
+
+/* The 16 elements of the columns from b on. */
+QN_INLINE void add_line(const struct dots *at, qn_vf *sums, size_t p, int rows) {
+  qn_vf fours[4][4];
+#pragma unroll
+  for (size_t i = 0; i < 4; i += 1) {
+    turn_lines(fours[i], at->b + p + 4 * i * at->b_col, at->b_col);
+  }
+  qn_vf across[16];
+#pragma unroll
+  for (size_t q = 0; q < 4; q += 1) {
+    const qn_vf l0 = __builtin_shufflevector(fours[0][q], fours[1][q], QN_LOW_QUARTERS);
+    const qn_vf l1 = __builtin_shufflevector(fours[0][q], fours[1][q], QN_HIGH_QUARTERS);
+    const qn_vf h0 = __builtin_shufflevector(fours[2][q], fours[3][q], QN_LOW_QUARTERS);
+    const qn_vf h1 = __builtin_shufflevector(fours[2][q], fours[3][q], QN_HIGH_QUARTERS);
+    across[q] = __builtin_shufflevector(l0, h0, QN_LOW_QUARTERS);
+    across[8 + q] = __builtin_shufflevector(l0, h0, QN_HIGH_QUARTERS);
+    across[4 + q] = __builtin_shufflevector(l1, h1, QN_LOW_QUARTERS);
+    across[12 + q] = __builtin_shufflevector(l1, h1, QN_HIGH_QUARTERS);
+  }
+#pragma unroll
+  for (size_t q = 0; q < 16; q += 1) {
+#pragma unroll
+    for (int i = 0; i < rows; i += 1) {
+      const float down = at->a[(size_t)i * at->a_row + (p + q) * at->a_col];
+      sums[i] = qn_vfma(qn_vset1(down), across[q], sums[i]);
+    }
+  }
+}
+#else
+/* The elements p .. of a cache line of each column. */
+QN_INLINE void add_line(const struct dots *at, qn_vf *sums, size_t p, int rows) {
+#pragma unroll
+  for (size_t q = 0; q < QN_LINE_FLOATS; q += 4) add_four(at, sums, p + q, rows);
+}
+#endif
 
 /* The one element p. */
 QN_INLINE void add_one(const struct dots *at, qn_vf *sums, size_t p, int rows) {
@@ -121,10 +175,7 @@ QN_INLINE void multiply(const struct dots *at, size_t skip, size_t n, int rows) 
 #pragma unroll
   for (int i = 0; i < rows; i += 1) sums[i] = qn_vzero();
   size_t p = 0;
-  for (; p + QN_LINE_FLOATS <= at->depth; p += QN_LINE_FLOATS) {
-#pragma unroll
-    for (size_t q = 0; q < QN_LINE_FLOATS; q += 4) add_four(at, sums, p + q, rows);
-  }
+  for (; p + QN_LINE_FLOATS <= at->depth; p += QN_LINE_FLOATS) add_line(at, sums, p, rows);
   for (; p + 4 <= at->depth; p += 4) add_four(at, sums, p, rows);
   for (; p < at->depth; p += 1) add_one(at, sums, p, rows);
 #pragma unroll

@@ -10,6 +10,7 @@ import {
   any,
   argmax,
   argmin,
+  argsort,
   attention,
   cast,
   clamp,
@@ -68,6 +69,7 @@ import {
   scatterAdd,
   scatterAddInPlace,
   softmax,
+  sort,
   split,
   stack,
   std,
@@ -346,6 +348,14 @@ for (const axis of [1, 0]) {
   for (const [name, run] of Object.entries({ cumsum, cumprod })) {
     Deno.bench(`${name} 1024x1024, axis ${axis}`, { group }, () => void run(x, { axis, out: y }));
   }
+}
+for (const length of [64, 1024, million]) {
+  const x = Tensor.randn([million / length, length]);
+  const order = Tensor.empty(x.shape, "int32");
+  const y = Tensor.empty(x.shape);
+  const rows = `1M in rows of ${length}`;
+  Deno.bench(`sort ${rows}`, { group: "sorting" }, () => void sort(x, { out: y }));
+  Deno.bench(`argsort ${rows}`, { group: "sorting" }, () => void argsort(x, { out: order }));
 }
 
 const table = Tensor.randn([4096, 256]);

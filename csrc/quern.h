@@ -551,6 +551,13 @@ QN_API int32_t qn_scan(void *y, const void *x, uint32_t outer, uint32_t count, u
 QN_API int32_t qn_top_k_f32(float *values, int32_t *indices, const float *x, uint32_t rows,
                             uint32_t cols, uint32_t k, int32_t largest);
 
+/* values[rows,cols] = the elements of each row of x[rows,cols] in order, the largest first if
+ * `descending` != 0, and indices[rows,cols] where they were; one of the two may be null. Of
+ * equals the first comes first; NaN comes last. Any dtype but the block dtypes; cols <=
+ * 2^31. The values may be x. */
+QN_API int32_t qn_sort(void *values, int32_t *indices, const void *x, uint32_t rows, uint32_t cols,
+                       int32_t descending, int32_t dtype);
+
 /* ---- Search ------------------------------------------------------------ */
 
 /* values[queries,k] and indices[queries,k] of the rows of x[rows,dim] whose products with

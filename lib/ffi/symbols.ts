@@ -9,7 +9,7 @@
  */
 
 /** FNV-1a (64 bit) of the header's bytes; `qn_header_hash()` of a library that fits. */
-export const headerHash = 0x4f7ece25bfb292aen;
+export const headerHash = 0x46ba053aceeeddfen;
 
 /**
  * What went wrong. The text of each is in base/status.c.
@@ -1304,6 +1304,27 @@ export const symbols = {
       "u32", // uint32_t cols
       "u32", // uint32_t k
       "i32", // int32_t largest
+    ],
+    result: "i32",
+  },
+
+  /**
+   * values[rows,cols] = the elements of each row of x[rows,cols] in order, the largest first if
+   * `descending` != 0, and indices[rows,cols] where they were; one of the two may be null. Of
+   * equals the first comes first; NaN comes last. Any dtype but the block dtypes; cols <=
+   * 2^31. The values may be x.
+   *
+   * `int32_t qn_sort(void *values, int32_t *indices, const void *x, uint32_t rows, uint32_t cols, int32_t descending, int32_t dtype)`
+   */
+  qn_sort: {
+    parameters: [
+      "usize", // void *values
+      "usize", // int32_t *indices
+      "usize", // const void *x
+      "u32", // uint32_t rows
+      "u32", // uint32_t cols
+      "i32", // int32_t descending
+      "i32", // int32_t dtype
     ],
     result: "i32",
   },

@@ -66,6 +66,8 @@ export const functions: Readonly<Record<string, Result>> = {
   crossEntropy: operation(2),
   cumprod: operation(1),
   cumsum: operation(1),
+  sort: operation(1),
+  argsort: operation(1),
   dequantize: operation(1),
   div: operation(2),
   divInPlace: inPlace,

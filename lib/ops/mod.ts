@@ -77,6 +77,7 @@ export { ceil, floor, round } from "./rounding.ts";
 export { sample, type SampleOptions } from "./sample.ts";
 export { indexAdd, indexAddInPlace, scatterAdd, scatterAddInPlace } from "./scatter_add.ts";
 export { softmax, type SoftmaxOptions } from "./softmax.ts";
+export { argsort, sort, type SortOptions } from "./sort.ts";
 export { mean, prod, std, sum, variance, type VarianceOptions } from "./sums.ts";
 export { split } from "./split.ts";
 export { swiglu } from "./swiglu.ts";

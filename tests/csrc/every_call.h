@@ -266,6 +266,7 @@ CALL(qn_log_softmax, y, x, 4, 8, QN_F32)
 CALL(qn_reduce, y, x, turned, 1, 1, 0.0, QN_REDUCE_SUM, QN_F32)
 CALL(qn_scan, y, x, 2, 4, 4, 0, QN_F32)
 CALL(qn_top_k_f32, y, ids, x, 2, 16, 3, 1)
+CALL(qn_sort, y, ids, x, 2, 16, 0, QN_F32)
 CALL(qn_search, y, ids, x, z, NULL, 1, 4, 8, 3, 0, 0, QN_F32)
 CALL(qn_quantize_rows, y, w, x, 4, 8)
 CALL(qn_cross_entropy, y, x, ids + 8, 4, 8, 0, -100, QN_F32)
@@ -370,6 +371,7 @@ static const entry table[] = {
     ENTRY_SURE(qn_reduce, nothing),
     ENTRY_SURE(qn_scan, nothing),
     ENTRY(qn_top_k_f32),
+    ENTRY(qn_sort),
     ENTRY(qn_search),
     ENTRY_SURE(qn_quantize_rows, nothing),
     ENTRY_SURE(qn_cross_entropy, nothing),

@@ -482,6 +482,20 @@ export const cases: Case[] = [
     inPlace: [0],
   })),
   {
+    name: "sort",
+    make: () => [f([2, 3])],
+    run: ([x], out) => ops.sort(x as Floats, { out: out as Floats }),
+    shape: [2, 3],
+    inPlace: [0],
+  },
+  {
+    name: "argsort",
+    make: () => [f([2, 3])],
+    run: ([x], out) => ops.argsort(x as Floats, { axis: 0, out: out as Ids }),
+    shape: [2, 3],
+    dtype: "int32",
+  },
+  {
     name: "sample",
     make: () => [f([3]), i([1, 1, 2])],
     run: ([x, history], out) =>

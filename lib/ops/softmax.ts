@@ -166,9 +166,13 @@ interface Call {
  * part is taken index by index.
  */
 function maskRows(call: Call, axis: number, at: number, maskAt: number): number {
-  const { y, x, mask, scale, queries } = call;
+  const { x, mask } = call;
+  if (mask === undefined) {
+    const rows = rowsOf(x.shape);
+    return callKernel(call, 0, 0, rows, Math.max(rows, 1), 1);
+  }
   const axes = x.shape.slice(axis, -1);
-  const own = axes.map((_, index) => ownRows(call, axis + index));
+  const own = axes.map((_, index) => ownRows(x, mask, axis + index));
   const repeats = repeatsOf(axes, own);
   if (repeats === undefined) {
     const step = sizeOf(x.shape, axis + 1);
@@ -179,24 +183,35 @@ function maskRows(call: Call, axis: number, at: number, maskAt: number): number 
     }
     return Status.OK;
   }
+  return callKernel(call, at, maskAt, sizeOf(axes), repeats.outer, repeats.inner);
+}
+
+/** One native call for `rows` rows; `outer` and `inner` as in {@linkcode repeatsOf}. */
+function callKernel(
+  { y, x, mask, scale, queries }: Call,
+  at: number,
+  maskAt: number,
+  rows: number,
+  outer: number,
+  inner: number,
+): number {
   return native().symbols.qn_softmax_masked(
     y.address + BigInt(byteLengthOf(y.dtype, at)),
     x.address + BigInt(byteLengthOf(x.dtype, at)),
     mask === undefined ? 0n : mask.address + BigInt(byteLengthOf(mask.dtype, maskAt)),
-    sizeOf(axes),
+    rows,
     colsOf(x.shape),
     scale,
     dtypeCodes[mask?.dtype ?? x.dtype],
-    repeats.outer,
-    repeats.inner,
+    outer,
+    inner,
     queries,
     dtypeCodes[x.dtype],
   );
 }
 
 /** The size of the mask along an axis of x. */
-function ownRows({ x, mask }: Call, axis: number): number {
-  if (mask === undefined) return 1;
+function ownRows(x: Tensor, mask: Tensor, axis: number): number {
   const own = axis - x.shape.length + mask.shape.length;
   return own < 0 ? 1 : mask.shape[own];
 }

@@ -96,7 +96,7 @@ export async function findZig(options: ToolchainOptions = {}): Promise<ZigComman
  * @returns how to call it
  * @throws {Error} when there is no pip, or it fails: says what was tried and what to do
  */
-export async function installZig(options: ToolchainOptions = {}): Promise<ZigCommand> {
+async function installZig(options: ToolchainOptions = {}): Promise<ZigCommand> {
   const { signal } = options;
   const folder = requireCheckout("Installing Zig");
   return await withLock(folder, options, async () => {

@@ -57,7 +57,7 @@ export interface TuneReport {
 }
 
 /** What all shelves of an isolate may hold. */
-export const defaultShelfBytes: number = 32 << 20;
+const defaultShelfBytes = 32 << 20;
 
 /** Counts what the shelf of one class would need; see the head of this file. */
 export class ShelfDemand {

@@ -70,7 +70,7 @@ export function summarizeSnapshot(snapshot: PoolSnapshot, most = 25): SnapshotSu
 }
 
 /** Whether somebody's data is in a block. */
-export function inUse(block: BlockSnapshot): boolean {
+function inUse(block: BlockSnapshot): boolean {
   return block.state === "live" || block.state === "shared";
 }
 

@@ -12,8 +12,8 @@ import {
   numbers,
   type Operation,
   type Promoted,
-  type ResultOption,
 } from "./binary.ts";
+import type { ResultOption } from "./operands.ts";
 
 const additions: Operation = { name: "add", code: BinaryOp.ADD, dtypes: numbers };
 const differences: Operation = { name: "sub", code: BinaryOp.SUBTRACT, dtypes: numbers };

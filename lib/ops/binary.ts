@@ -18,7 +18,6 @@ import {
   checkOperand,
   dtypeCodes,
   refuse,
-  type ResultOption,
   resultTensor,
   withDense,
 } from "./operands.ts";
@@ -31,7 +30,7 @@ export type Comparable = Arithmetic | "uint8" | "bool";
 /** The dtypes that the second operand of a comparison may have besides that of the first. */
 export type Partner<D extends DType> = D extends Floating ? Floating : D;
 
-export type { Floating, Promoted, ResultOption };
+export type { Floating, Promoted };
 
 /** An operation, as its errors and the native library know it. */
 export interface Operation {

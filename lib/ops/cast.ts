@@ -5,13 +5,13 @@ import type { PlainDType } from "../core/dtype.ts";
 import { colsOf, rowsOf } from "../core/shape.ts";
 import { native, Status } from "../ffi/mod.ts";
 import type { Tensor } from "../tensor/mod.ts";
-import type { ResultOption } from "./binary.ts";
 import {
   checkApart,
   checkNotQuantised,
   checkOperand,
   dtypeCodes,
   refuse,
+  type ResultOption,
   resultTensor,
   withDense,
 } from "./operands.ts";

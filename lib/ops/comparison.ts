@@ -4,14 +4,8 @@
  */
 import { BinaryOp } from "../ffi/symbols.ts";
 import type { Tensor } from "../tensor/mod.ts";
-import {
-  binary,
-  type Comparable,
-  numbers,
-  type Operation,
-  type Partner,
-  type ResultOption,
-} from "./binary.ts";
+import { binary, type Comparable, numbers, type Operation, type Partner } from "./binary.ts";
+import type { ResultOption } from "./operands.ts";
 
 const comparison = (name: string, code: BinaryOp): Operation => ({
   name,

@@ -33,7 +33,8 @@ const addsScaled: Operation = {
  * `x += y`.
  *
  * @param x A floating-point dtype, int32 or int64; changed.
- * @param y The same dtype, or another where both are floating-point, and a shape that broadcasts to that of `x`, or a number.
+ * @param y The same dtype, or another where both are floating-point, and a shape that
+ *   broadcasts to that of `x`, or a number.
  * @returns `x`.
  * @throws {RangeError} When the result would not fit into `x`.
  *
@@ -58,7 +59,8 @@ export function addInPlace<D extends Arithmetic>(
  * `x -= y`, as {@linkcode addInPlace}.
  *
  * @param x A floating-point dtype, int32 or int64; changed.
- * @param y The same dtype, or another where both are floating-point, and a shape that broadcasts to that of `x`, or a number.
+ * @param y The same dtype, or another where both are floating-point, and a shape that
+ *   broadcasts to that of `x`, or a number.
  * @returns `x`.
  * @throws {RangeError} When the result would not fit into `x`.
  */
@@ -73,7 +75,8 @@ export function subInPlace<D extends Arithmetic>(
  * `x *= y`, as {@linkcode addInPlace}.
  *
  * @param x A floating-point dtype, int32 or int64; changed.
- * @param y The same dtype, or another where both are floating-point, and a shape that broadcasts to that of `x`, or a number.
+ * @param y The same dtype, or another where both are floating-point, and a shape that
+ *   broadcasts to that of `x`, or a number.
  * @returns `x`.
  * @throws {RangeError} When the result would not fit into `x`.
  */
@@ -88,7 +91,8 @@ export function mulInPlace<D extends Arithmetic>(
  * `x /= y`, as {@linkcode addInPlace}.
  *
  * @param x A floating-point dtype; changed.
- * @param y The same dtype, or another where both are floating-point, and a shape that broadcasts to that of `x`, or a number.
+ * @param y The same dtype, or another where both are floating-point, and a shape that
+ *   broadcasts to that of `x`, or a number.
  * @returns `x`.
  * @throws {RangeError} When the result would not fit into `x`.
  */
@@ -117,7 +121,8 @@ export function scaleInPlace<D extends Arithmetic>(x: Tensor<D>, factor: number)
  * `x += factor · y`; rounded once where the processor has a fused multiply-add, for float32.
  *
  * @param x A floating-point dtype; changed.
- * @param y The same dtype, or another where both are floating-point, and a shape that broadcasts to that of `x`.
+ * @param y The same dtype, or another where both are floating-point, and a shape that
+ *   broadcasts to that of `x`.
  * @param factor A number.
  * @returns `x`.
  * @throws {RangeError} When the result would not fit into `x`.

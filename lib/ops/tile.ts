@@ -5,8 +5,13 @@ import type { DType, PlainDType } from "../core/dtype.ts";
 import { formatShape, type Shape, stridesOf } from "../core/shape.ts";
 import { Status } from "../ffi/mod.ts";
 import { copyElements, resolveIndex, type Tensor } from "../tensor/mod.ts";
-import type { ResultOption } from "./binary.ts";
-import { checkApart, checkPlainOperand, refuse, resultTensor } from "./operands.ts";
+import {
+  checkApart,
+  checkPlainOperand,
+  refuse,
+  type ResultOption,
+  resultTensor,
+} from "./operands.ts";
 import type { AlongAxisOptions } from "./table.ts";
 
 /**

@@ -5,13 +5,14 @@ import type { DType, PlainDType } from "../core/dtype.ts";
 import { sameShape } from "../core/shape.ts";
 import { native, Status } from "../ffi/mod.ts";
 import type { Tensor } from "../tensor/mod.ts";
-import { broadcast, mustCopy, type ResultOption, writeDenseLayout, writeLayout } from "./binary.ts";
+import { broadcast, mustCopy, writeDenseLayout, writeLayout } from "./binary.ts";
 import {
   areDense,
   checkInPlace,
   checkOperand,
   checkPlainOperand,
   refuse,
+  type ResultOption,
   resultTensor,
   withDense,
 } from "./operands.ts";

@@ -8,7 +8,7 @@ import type { BPE } from "@huggingface/tokenizers";
 import { PairMerger } from "./pair_merger.ts";
 
 /** Words of more characters than this are merged in flat arrays. */
-export const LONG_WORD = 512;
+const LONG_WORD = 512;
 /** Where the graph of a word's pieces would take gigabytes. */
 export const LONGEST_UNIGRAM_WORD = 200_000;
 

@@ -12,6 +12,7 @@ import type { Tokenizer } from "../tokenizers/mod.ts";
 import { keep } from "../memory/mod.ts";
 import { Workspace } from "../tensor/mod.ts";
 import { Embeddings } from "./embeddings.ts";
+import { gather } from "./gather.ts";
 import { loadEmbedderParts } from "./load_embedder.ts";
 import type { LoadModelOptions } from "./load_model.ts";
 import { Pacer } from "./pacer.ts";
@@ -172,6 +173,7 @@ export class Embedder implements Disposable {
         unit: "texts",
       });
     report();
+    const pacer = new Pacer(options.signal, () => this.#checkAlive());
     for (const batch of this.#batches(texts, options.prompt)) {
       data.set(
         await this.#turns.take(() => this.#run(batch, dimensions, options)),
@@ -179,6 +181,7 @@ export class Embedder implements Disposable {
       );
       done += batch.offsets.length - 1;
       report();
+      await pacer.pause();
     }
     return new Embeddings(data, dimensions);
   }
@@ -197,15 +200,21 @@ export class Embedder implements Disposable {
   ): AsyncGenerator<Float32Array<ArrayBuffer>, void, void> {
     this.#checkOptions(options);
     let done = 0;
-    for await (const some of gather(texts, streamTexts)) {
+    const { signal } = options;
+    const pacer = new Pacer(signal, () => this.#checkAlive());
+    for await (const some of gather(texts, streamTexts, signal)) {
       const onProgress = options.onProgress && ((progress: Progress) =>
         options.onProgress?.({
           ...progress,
           completed: done + progress.completed,
           total: undefined,
         }));
-      yield* await this.embed(some, { ...options, onProgress });
+      for (const vector of await this.embed(some, { ...options, onProgress })) {
+        signal?.throwIfAborted();
+        yield vector;
+      }
       done += some.length;
+      await pacer.pause();
     }
   }
 
@@ -271,18 +280,3 @@ export class Embedder implements Disposable {
 
 /** The most texts of a stream that are held at a time. */
 const streamTexts = 256;
-
-/** Groups of a stream's values. */
-async function* gather<T>(
-  values: Iterable<T> | AsyncIterable<T>,
-  count: number,
-): AsyncGenerator<T[], void, void> {
-  let group: T[] = [];
-  for await (const value of values) {
-    group.push(value);
-    if (group.length < count) continue;
-    yield group;
-    group = [];
-  }
-  if (group.length > 0) yield group;
-}

@@ -41,6 +41,17 @@ export class Pacer {
     }
   }
 
+  /**
+   * Gives a turn where it is time for one: for work that is driven piece by piece, each too
+   * short for a turn of its own.
+   *
+   * @throws The signal's reason, once it is aborted.
+   */
+  async pause(): Promise<void> {
+    if (performance.now() >= this.#turnEnds) await this.#giveTurn();
+    this.#signal?.throwIfAborted();
+  }
+
   async #giveTurn(): Promise<void> {
     await new Promise<void>((resolve) => void setImmediate(resolve));
     this.#turnEnds = performance.now() + turnMs;

@@ -177,6 +177,7 @@ export class TextClassifier implements Disposable {
         unit: "texts",
       });
     report();
+    const pacer = new Pacer(signal, () => this.#checkAlive());
     for (const batch of this.#batches(texts)) {
       const scores = await this.#turns.take(() => this.#run(batch, signal));
       const count = this.labels.length;
@@ -184,6 +185,7 @@ export class TextClassifier implements Disposable {
         results.push(this.#best(scores.subarray(at, at + count)));
       }
       report();
+      await pacer.pause();
     }
     return results;
   }

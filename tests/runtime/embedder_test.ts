@@ -161,3 +161,37 @@ Deno.test("an embedder gives all memory back, and refuses to be used after that"
   await assertRejects(() => embedder.embed(texts), DisposedError, "small");
   assertEquals([embedder.disposed, pool.stats().liveBytes], [true, liveBytes]);
 });
+
+Deno.test("embedStream() stops at once when its signal is aborted, also between two vectors", async () => {
+  using embedder = makeEmbedder();
+  const controller = new AbortController();
+  const { signal } = controller;
+  let taken = 0;
+  let ended = false;
+  function* endless() {
+    try {
+      for (;;) yield texts[taken++ % texts.length];
+    } finally {
+      ended = true;
+    }
+  }
+  let given = 0;
+  const use = async () => {
+    for await (const _ of embedder.embedStream(endless(), { signal })) {
+      if (++given === 1000) controller.abort(new Error("enough"));
+    }
+  };
+  await assertRejects(use, Error, "enough");
+  assertEquals([given, taken, ended], [1000, 1024, true]);
+});
+
+Deno.test("embedStream() lets timers run, however short its batches are", async () => {
+  using embedder = makeEmbedder();
+  const controller = new AbortController();
+  function* endless() {
+    for (;;) yield "mill";
+  }
+  setTimeout(() => controller.abort(new Error("enough")), 20);
+  const stream = embedder.embedStream(endless(), { signal: controller.signal });
+  await assertRejects(() => Array.fromAsync(stream, () => 0), Error, "enough");
+});

@@ -133,6 +133,12 @@ Deno.test("readNpy() refuses shapes beyond the file or beyond counting", () => {
   const claim = npy(dictionary("<f4", "(9,)"), zeros(35));
   const end = claim.length - 35;
   assertRefused(claim, "shape (9) of <f4 needs 36 bytes, but 35 are left", end);
+  const huge = npy(dictionary("<f4", "(1024, 1048576)"), zeros(64));
+  assertRefused(
+    huge,
+    "shape (1024,1048576) of <f4 needs 4294967296 bytes, but 64",
+    huge.length - 64,
+  );
   for (
     const shape of ["(9007199254740993,)", "(4294967296, 4294967296)", "(0, 9007199254740993)"]
   ) {

@@ -8,7 +8,8 @@ const [model, count] = [Deno.args[0], Number(Deno.args[1])];
 using embedder = await Embedder.load(model);
 async function* lines() {
   for (let i = 0; i < count; i++) {
-    yield await Promise.resolve(`the mill ${i} ${"mills cafe a . ".repeat(i % 4)}`);
+    // Long, so that texts that were held would show.
+    yield await Promise.resolve(`the mill ${i} ${"mills cafe a . ".repeat(500 + i % 50)}`);
   }
 }
 let given = 0;

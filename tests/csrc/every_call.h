@@ -207,7 +207,8 @@ static int32_t call_qn_file_unmap(void) {
 static uint64_t numbers[4096];
 static _Alignas(64) float y[4096], x[4096], z[4096], w[4096];
 static _Alignas(64) char stored[65536]; /* weights of any dtype: all zero */
-static int32_t ids[16];
+static int32_t ids[16]; /* the first half is written, the second read, all zero */
+static int32_t order[32];
 static const uint64_t spread[] = {4, 8, 8, 8, 8, 1, 1, 1}; /* size, strides of three */
 static const uint64_t turned[] = {8, 1, 4, 4, 8, 1}; /* size, stride of y, stride of x */
 
@@ -266,7 +267,7 @@ CALL(qn_log_softmax, y, x, 4, 8, QN_F32)
 CALL(qn_reduce, y, x, turned, 1, 1, 0.0, QN_REDUCE_SUM, QN_F32)
 CALL(qn_scan, y, x, 2, 4, 4, 0, QN_F32)
 CALL(qn_top_k_f32, y, ids, x, 2, 16, 3, 1)
-CALL(qn_sort, y, ids, x, 2, 16, 0, QN_F32)
+CALL(qn_sort, y, order, x, 2, 16, 0, QN_F32)
 CALL(qn_search, y, ids, x, z, NULL, 1, 4, 8, 3, 0, 0, QN_F32)
 CALL(qn_quantize_rows, y, w, x, 4, 8)
 CALL(qn_cross_entropy, y, x, ids + 8, 4, 8, 0, -100, QN_F32)

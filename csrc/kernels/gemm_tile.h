@@ -70,16 +70,37 @@ QN_INLINE void qn_tile_ask(const struct qn_tile *at, int rows, int vectors) {
   }
 }
 
-/* A tile of `rows` x `vectors`; `n` lanes of the last vector are wanted, and all of it
- * may be read of b. The first column begins a stripe, or lies so far inside one that
- * the tile ends in it. */
-QN_INLINE void qn_tile_multiply(const struct qn_tile *at, size_t n, int rows, int vectors) {
-  qn_vf sums[QN_TILE_ROWS][QN_MOST_VECTORS];
+QN_INLINE void qn_tile_clear(qn_vf (*sums)[QN_MOST_VECTORS], int rows, int vectors) {
 #pragma unroll
   for (int i = 0; i < rows; i += 1) {
 #pragma unroll
     for (int j = 0; j < vectors; j += 1) sums[i][j] = qn_vzero();
   }
+}
+
+/* Adds the products of one column of a and one row of b. */
+QN_INLINE void qn_tile_step(qn_vf (*sums)[QN_MOST_VECTORS], const float *a, size_t a_row,
+                            const float *b, size_t b_stripe, int rows, int vectors) {
+  qn_vf across[QN_MOST_VECTORS];
+#pragma unroll
+  for (int j = 0; j < vectors; j += 1) {
+    const size_t col = (size_t)j * QN_LANES;
+    across[j] = qn_vload(b + col / QN_STRIPE * b_stripe + col % QN_STRIPE);
+  }
+#pragma unroll
+  for (int i = 0; i < rows; i += 1) {
+    const qn_vf down = qn_vset1(a[(size_t)i * a_row]);
+#pragma unroll
+    for (int j = 0; j < vectors; j += 1) sums[i][j] = qn_vfma(down, across[j], sums[i][j]);
+  }
+}
+
+/* A tile of `rows` x `vectors`; `n` lanes of the last vector are wanted, and all of it
+ * may be read of b. The first column begins a stripe, or lies so far inside one that
+ * the tile ends in it. */
+QN_INLINE void qn_tile_multiply(const struct qn_tile *at, size_t n, int rows, int vectors) {
+  qn_vf sums[QN_TILE_ROWS][QN_MOST_VECTORS];
+  qn_tile_clear(sums, rows, vectors);
   if (at->depth >= QN_ASK_DEPTH) qn_tile_ask(at, rows, vectors);
   const float *a = at->a;
   const float *b = at->b;
@@ -98,18 +119,7 @@ QN_INLINE void qn_tile_multiply(const struct qn_tile *at, size_t n, int rows, in
     const size_t rest = at->depth - p;
     const size_t end = p + (rest < steps ? rest : steps);
     for (; p < end; p += 1) {
-      qn_vf across[QN_MOST_VECTORS];
-#pragma unroll
-      for (int j = 0; j < vectors; j += 1) {
-        const size_t col = (size_t)j * QN_LANES;
-        across[j] = qn_vload(b + col / QN_STRIPE * b_stripe + col % QN_STRIPE);
-      }
-#pragma unroll
-      for (int i = 0; i < rows; i += 1) {
-        const qn_vf down = qn_vset1(a[(size_t)i * a_row]);
-#pragma unroll
-        for (int j = 0; j < vectors; j += 1) sums[i][j] = qn_vfma(down, across[j], sums[i][j]);
-      }
+      qn_tile_step(sums, a, a_row, b, b_stripe, rows, vectors);
       a += 1;
       b += b_row;
     }

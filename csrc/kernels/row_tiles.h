@@ -13,9 +13,7 @@
 #ifndef QN_KERNELS_ROW_TILES_H
 #define QN_KERNELS_ROW_TILES_H
 
-#include <tile.h>
-
-#include "kernels/panel.h"
+#include "kernels/gemm_tile.h"
 
 struct qn_row_tiles {
   float *c;
@@ -26,26 +24,15 @@ struct qn_row_tiles {
 
 /* The tile of `rows` x `vectors`, both constants, at column `col`. */
 QN_INLINE void qn_row_tile(const struct qn_row_tiles *at, size_t col, int rows, int vectors) {
-  qn_vf sums[QN_TILE_ROWS][QN_LINE_VECTORS > QN_TILE_VECTORS ? QN_LINE_VECTORS : QN_TILE_VECTORS];
-#pragma unroll
-  for (int i = 0; i < rows; i += 1) {
-#pragma unroll
-    for (int j = 0; j < vectors; j += 1) sums[i][j] = qn_vzero();
-  }
+  qn_vf sums[QN_TILE_ROWS][QN_MOST_VECTORS];
+  qn_tile_clear(sums, rows, vectors);
   const size_t a_row = at->a_row;
   const size_t b_row = at->b_row;
   const float *a = at->a;
   const float *b = at->b + col / QN_PANEL * at->b_panel + col % QN_PANEL;
   for (size_t p = at->depth; p > 0; p -= 1) {
-    qn_vf across[QN_LINE_VECTORS > QN_TILE_VECTORS ? QN_LINE_VECTORS : QN_TILE_VECTORS];
-#pragma unroll
-    for (int j = 0; j < vectors; j += 1) across[j] = qn_vload(b + j * QN_LANES);
-#pragma unroll
-    for (int i = 0; i < rows; i += 1) {
-      const qn_vf down = qn_vset1(a[(size_t)i * a_row]);
-#pragma unroll
-      for (int j = 0; j < vectors; j += 1) sums[i][j] = qn_vfma(down, across[j], sums[i][j]);
-    }
+    /* Stripes follow each other in a panel. */
+    qn_tile_step(sums, a, a_row, b, QN_STRIPE, rows, vectors);
     a += 1;
     b += b_row;
   }

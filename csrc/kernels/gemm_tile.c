@@ -6,6 +6,8 @@
 
 #include "dispatch/kernel_table.h"
 
+enum { LEAST_ASKING = 4 };
+
 QN_INLINE void tile(const struct qn_tile *at, size_t n, int rows, int vectors) {
   qn_tile_multiply(at, n, rows, vectors);
 }
@@ -91,7 +93,8 @@ void QN_VARIANT(gemm_panel_f32)(float *c, const float *a, const float *b, size_t
                                 size_t b_stripe, float alpha, float beta, const float *next) {
   const size_t bands = (rows + QN_TILE_ROWS - 1) / QN_TILE_ROWS;
   const size_t tiles = bands * ((cols + QN_TILE_COLS - 1) / QN_TILE_COLS);
-  const size_t lines = next == NULL ? 0 : (cols + tiles - 1) / tiles;
+  /* Few tiles pass through b as fast as it comes: asking for more only gets in its way. */
+  const size_t lines = next == NULL || tiles < LEAST_ASKING ? 0 : (cols + tiles - 1) / tiles;
   struct qn_tile at = {.c = c, .a = a, .b = b, .c_row = c_row, .a_row = a_row, .b_row = b_row,
                        .b_stripe = b_stripe, .depth = depth, .alpha = alpha, .beta = beta,
                        .ask = (uintptr_t)next, .lines = lines};

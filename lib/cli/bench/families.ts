@@ -6,6 +6,7 @@
 
 import { attentionFamily } from "./attention_cases.ts";
 import { blockFamily } from "./block_cases.ts";
+import { copyFamily } from "./copy_cases.ts";
 import { geluFamily } from "./gelu_cases.ts";
 import { matmulFamily } from "./matmul_cases.ts";
 import type { OperationFamily } from "./operation_family.ts";
@@ -19,6 +20,7 @@ export const FAMILIES: Readonly<Record<string, OperationFamily>> = {
   layernorm: normFamily,
   softmax: softmaxFamily,
   reduce: reduceFamily,
+  copy: copyFamily,
   attention: attentionFamily,
   block: blockFamily,
 };

@@ -73,7 +73,7 @@ Deno.test("bench matmul prints a row for linear and one for matmul of each shape
   }
 });
 
-Deno.test("bench layernorm, softmax and reduce print a row for each operation on rows", async () => {
+Deno.test("bench layernorm, softmax, reduce and copy print a row for each operation on rows", async () => {
   const names: Record<string, string[]> = {
     layernorm: ["layerNorm", "layerNormResidual", "rmsNorm", "rmsNormResidual"],
     softmax: ["softmax", "logSoftmax"],
@@ -81,6 +81,19 @@ Deno.test("bench layernorm, softmax and reduce print a row for each operation on
       ["sum", "mean", "variance", "max", "norm", "logSumExp", "argmax"]
         .map((name) => `${name}, ${what}`)
     ).slice(0, -1),
+    copy: [
+      "copyFrom",
+      "copyFrom, transposed",
+      "gather, rows",
+      "gather, items",
+      "takeAlongAxis",
+      "scatterAddInPlace",
+      "pad",
+      "concatenate",
+      "flip, rows",
+      "flip, columns",
+      ...["float16", "float64", "int32"].map((dtype) => `cast to ${dtype}`),
+    ],
   };
   for (const [what, expected] of Object.entries(names)) {
     const options = ["--shape", "6x100", "--iters", "2", "--threads", "1", "--json"];

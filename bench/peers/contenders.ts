@@ -10,11 +10,8 @@
 
 import { fileURLToPath } from "node:url";
 import { LineProcess } from "../../lib/cli/bench/line_process.ts";
-import { installPackage, peersFolder } from "../../lib/cli/bench/peer_files.ts";
+import { installPackage, preparePython } from "../../lib/cli/bench/peer_files.ts";
 import { oneLine } from "../../lib/cli/errors.ts";
-import { writeLog } from "../../lib/cli/output.ts";
-import { PYTHONS } from "../../lib/ffi/python.ts";
-import { runProgram } from "../../lib/ffi/process.ts";
 import type { BenchCase } from "./cases.ts";
 
 /** A process that takes part, once or in several variants. */
@@ -150,56 +147,6 @@ function python(name: string, script: string, ...packages: readonly string[]): P
       return [interpreter, "-B", fileOf(script), `${threads}`];
     },
   };
-}
-
-/** The interpreter of a virtual environment in the cache that has some packages. */
-async function preparePython(packages: readonly string[], signal: AbortSignal): Promise<string> {
-  const folder = `${peersFolder()}/python`;
-  const interpreter = Deno.build.os === "windows"
-    ? `${folder}/Scripts/python.exe`
-    : `${folder}/bin/python`;
-  await makeEnvironment(folder, interpreter, signal);
-  for (const wanted of packages) await pipInstall(folder, interpreter, wanted, signal);
-  return interpreter;
-}
-
-async function makeEnvironment(
-  folder: string,
-  interpreter: string,
-  signal: AbortSignal,
-): Promise<void> {
-  const found = await runProgram([interpreter, "-m", "pip", "--version"], { signal });
-  if (found?.code === 0) return;
-  for (const command of PYTHONS) {
-    const outcome = await runProgram([...command, "-m", "venv", "--clear", folder], { signal });
-    if (outcome === undefined) continue;
-    if (outcome.code === 0) return;
-    const said = oneLine((outcome.stdout + outcome.stderr).trimEnd().slice(-300));
-    throw new Error(`${command.join(" ")} -m venv failed: ${said}`);
-  }
-  throw new Error("needs Python with its venv module");
-}
-
-/** Installs a package once; a file in the environment tells that it is there. */
-async function pipInstall(
-  folder: string,
-  interpreter: string,
-  wanted: string,
-  signal: AbortSignal,
-): Promise<void> {
-  const done = `${folder}/installed-${wanted}`;
-  if (await Deno.stat(done).then(() => true, () => false)) return;
-  writeLog(`installing ${wanted} with pip into ${folder}`);
-  const pip = [interpreter, "-m", "pip", "install", "--quiet", "--disable-pip-version-check"];
-  // Where a build of torch for processors only is to be had, it is a tenth of the other.
-  const builds = wanted.startsWith("torch==") ? [`${wanted}+cpu`, wanted] : [wanted];
-  let said = "";
-  for (const build of builds) {
-    const outcome = await runProgram([...pip, build], { signal });
-    if (outcome?.code === 0) return await Deno.writeTextFile(done, "");
-    said = oneLine((outcome?.stderr ?? "it vanished").trimEnd().slice(-300));
-  }
-  throw new Error(`pip install ${wanted} failed: ${said}`);
 }
 
 function fileOf(name: string): string {

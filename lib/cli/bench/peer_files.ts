@@ -1,10 +1,12 @@
 /**
  * Peers that benchmarks compare with: their programs in a checkout's `bench/peers`,
- * and packages that npm installs into the cache.
+ * and packages that npm and pip install into the cache.
  *
  * @module
  */
 
+import { runProgram } from "../../ffi/process.ts";
+import { PYTHONS } from "../../ffi/python.ts";
 import { cacheFolder } from "../../hub/mod.ts";
 import { oneLine } from "../errors.ts";
 import { writeLog } from "../output.ts";
@@ -83,4 +85,63 @@ async function npmInstall(
   if (output.success) return;
   const said = oneLine(new TextDecoder().decode(output.stderr).slice(0, 300));
   throw new Error(`npm install ${packages[0]} failed: ${said}`);
+}
+
+/**
+ * The interpreter of a virtual environment in the cache that has some packages.
+ *
+ * @param packages each with its version, as pip takes them
+ * @param signal ends the installation
+ * @throws {Error} when there is no Python, or pip cannot install one
+ */
+export async function preparePython(
+  packages: readonly string[],
+  signal: AbortSignal,
+): Promise<string> {
+  const folder = `${peersFolder()}/python`;
+  const interpreter = Deno.build.os === "windows"
+    ? `${folder}/Scripts/python.exe`
+    : `${folder}/bin/python`;
+  await makeEnvironment(folder, interpreter, signal);
+  for (const wanted of packages) await pipInstall(folder, interpreter, wanted, signal);
+  return interpreter;
+}
+
+async function makeEnvironment(
+  folder: string,
+  interpreter: string,
+  signal: AbortSignal,
+): Promise<void> {
+  const found = await runProgram([interpreter, "-m", "pip", "--version"], { signal });
+  if (found?.code === 0) return;
+  for (const command of PYTHONS) {
+    const outcome = await runProgram([...command, "-m", "venv", "--clear", folder], { signal });
+    if (outcome === undefined) continue;
+    if (outcome.code === 0) return;
+    const said = oneLine((outcome.stdout + outcome.stderr).trimEnd().slice(-300));
+    throw new Error(`${command.join(" ")} -m venv failed: ${said}`);
+  }
+  throw new Error("needs Python with its venv module");
+}
+
+/** Installs a package once; a file in the environment tells that it is there. */
+async function pipInstall(
+  folder: string,
+  interpreter: string,
+  wanted: string,
+  signal: AbortSignal,
+): Promise<void> {
+  const done = `${folder}/installed-${wanted}`;
+  if (await Deno.stat(done).then(() => true, () => false)) return;
+  writeLog(`installing ${wanted} with pip into ${folder}`);
+  const pip = [interpreter, "-m", "pip", "install", "--quiet", "--disable-pip-version-check"];
+  // Where a build of torch for processors only is to be had, it is a tenth of the other.
+  const builds = wanted.startsWith("torch==") ? [`${wanted}+cpu`, wanted] : [wanted];
+  let said = "";
+  for (const build of builds) {
+    const outcome = await runProgram([...pip, build], { signal });
+    if (outcome?.code === 0) return await Deno.writeTextFile(done, "");
+    said = oneLine((outcome?.stderr ?? "it vanished").trimEnd().slice(-300));
+  }
+  throw new Error(`pip install ${wanted} failed: ${said}`);
 }

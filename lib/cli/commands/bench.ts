@@ -5,6 +5,9 @@
  */
 
 import { type Command, SHARED_OPTIONS } from "../command.ts";
+import { embedCases, makeTexts } from "../bench/embed_cases.ts";
+import { ourContenders, peerContenders } from "../bench/embed_contenders.ts";
+import { embedTable, measureEmbedding } from "../bench/embed_bench.ts";
 import { FAMILIES } from "../bench/families.ts";
 import { measureSpeed } from "../bench/model_speed.ts";
 import { measureOperations, operationTable } from "../bench/operation_bench.ts";
@@ -26,6 +29,7 @@ import { threads } from "../../ffi/mod.ts";
 const WHATS: Readonly<Record<string, { readonly only: readonly string[]; run: typeof run }>> = {
   decode: { only: ["model", "precision"], run: (options) => runModel("decode", options) },
   prefill: { only: ["model", "precision"], run: (options) => runModel("prefill", options) },
+  embed: { only: ["model", "texts", "onnx", "python"], run: runEmbed },
   pool: { only: ["workers"], run: runPool },
   ...Object.fromEntries(
     Object.entries(FAMILIES).map(([name, family]) => [
@@ -44,18 +48,21 @@ const POOL_WORKERS = [1, 2, 4] as const;
 export const command: Command = {
   name: "bench",
   summary:
-    "measure how fast a model generates (decode) or reads (prefill), the pool, or operations",
-  usage: `decode|prefill|pool|${Object.keys(FAMILIES).join("|")} [options]`,
+    "measure how fast a model generates (decode), reads (prefill) or embeds, the pool, or operations",
+  usage: `decode|prefill|embed|pool|${Object.keys(FAMILIES).join("|")} [options]`,
   positionals: { min: 1, max: 1 },
   options: {
-    model: { ...SHARED_OPTIONS.model, help: `${SHARED_OPTIONS.model.help} (smollm2)` },
+    model: {
+      ...SHARED_OPTIONS.model,
+      help: `${SHARED_OPTIONS.model.help} (smollm2; embed: minilm)`,
+    },
     size: {
       type: "integer",
       value: "N",
       min: 1,
       max: 1 << 24,
       help:
-        "tokens to generate, or of the prompt (128); elements of a block or a tensor (some sizes)",
+        "tokens to generate, or of the prompt (128); texts (1000); elements of a block or a tensor",
     },
     shape: {
       type: "text",
@@ -84,11 +91,19 @@ export const command: Command = {
       max: 64,
       help: "pool: the workers at once, 0 for none (1, 2 and 4 in turn)",
     },
+    texts: { type: "text", value: "FILE", help: "embed: one text a line (made from words)" },
+    onnx: { type: "text", value: "FILE", help: "embed: the model's export, for peers" },
+    python: {
+      type: "text",
+      value: "FILE",
+      help: "embed: an interpreter with onnxruntime and tokenizers, for peers (pip installs them)",
+    },
     precision: SHARED_OPTIONS.precision,
     peer: {
       type: "flag",
       help:
-        "also measure others, in alternation: llama.cpp; malloc and numpy-ts (npm fetches them)",
+        "also measure others, in alternation: llama.cpp; Transformers.js and onnxruntime; malloc and " +
+        "numpy-ts (npm and pip fetch them)",
     },
     markdown: { type: "text", value: "FILE", help: "also write the table to a file, in Markdown" },
     json: { type: "flag", help: "print an array of JSON objects" },
@@ -102,6 +117,7 @@ export const command: Command = {
     "quern bench decode --threads 2",
     "quern bench prefill --model smollm2 --size 512 --peer --markdown prefill.md",
     "quern bench pool --size 4096 --workers 2",
+    "quern bench embed --texts sentences.txt --peer --onnx model.onnx",
     "quern bench matmul --shape 128x3072x768 --threads 1",
   ],
   run,
@@ -139,6 +155,44 @@ async function runModel(what: "decode" | "prefill", options: ParsedOptions): Pro
   const rows = await measureSpeed(model, plan, peer);
   await report(rows, rowsTable, options);
   if (!options.flag("json")) logInside(rows);
+}
+
+async function runEmbed(options: ParsedOptions): Promise<void> {
+  using interrupt = listenForInterrupt();
+  const { signal } = interrupt;
+  const onnx = options.text("onnx");
+  if (options.flag("peer") !== (onnx !== undefined)) {
+    throw new UsageError("embed: --peer and --onnx go together");
+  }
+  await prepareNative(options, signal);
+  const model = await resolveWithProgress(options.text("model") ?? "minilm", signal);
+  const file = options.text("texts");
+  const texts = file === undefined
+    ? makeTexts(options.number("size") ?? 1000)
+    : (await readTexts(file)).slice(0, options.number("size"));
+  const folder = await Deno.makeTempDir({ prefix: "quern-bench-" });
+  try {
+    const contenders = ourContenders(model);
+    if (onnx !== undefined) {
+      const python = options.text("python");
+      contenders.push(...await peerContenders({ model, onnx, folder, python, signal }));
+    }
+    const rows = await measureEmbedding(contenders, embedCases(texts), {
+      iters: options.number("iters") ?? 5,
+      signal,
+      onProgress: (line) => writeLog(`measuring embeddings: ${line}`),
+    });
+    await report(rows, embedTable, options);
+  } finally {
+    await Deno.remove(folder, { recursive: true });
+  }
+}
+
+async function readTexts(file: string): Promise<string[]> {
+  const text = await Deno.readTextFile(file);
+  const lines = text.split(/\r?\n/).filter((line) => line !== "");
+  if (lines.length === 0) throw new UsageError(`--texts ${file}: there is no text in it`);
+  return lines;
 }
 
 async function runPool(options: ParsedOptions): Promise<void> {

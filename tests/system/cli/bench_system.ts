@@ -151,3 +151,46 @@ Deno.test("bench gelu prints a row for each form, at the size that is asked for"
     assertEquals(row.nativeAllocationsPerOp, 0);
   }
 });
+
+Deno.test("bench embed prints a row for each precision at each kind of texts, and of starting", async () => {
+  const file = await Deno.makeTempFile();
+  await Deno.writeTextFile(
+    file,
+    "A mill.\n\nThe wheel of the mill turned all day long.\r\nGrain.\n",
+  );
+  try {
+    const options = ["--texts", file, "--iters", "2", "--threads", "1", "--json"];
+    const { code, stdout, stderr } = await quern(["bench", "embed", ...options]);
+    assertEquals(code, 0, stderr);
+    const rows: Record<string, unknown>[] = JSON.parse(stdout);
+    const what = [
+      ["mixed", "3 texts", 3],
+      ["mixed, by length", "3 texts", 3],
+      ["equal", "32x32 tokens", 32],
+      ["one", "1x16 tokens", 1],
+      ["import to first vector", "1 text", 1],
+    ] as const;
+    assertEquals(
+      rows.map(({ name, shape, contender }) => [name, shape, contender]),
+      what.flatMap(([name, shape]) =>
+        ["exact", "fast"].map((precision) => [name, shape, `Quern, ${precision}`])
+      ),
+    );
+    for (const [i, row] of rows.entries()) {
+      for (const field of [...NUMBERS, "ratio"]) assert(Number(row[field]) > 0, field);
+      assertEquals([row.threads, row.iterations], [1, 2]);
+      const texts = what[i >> 1][2];
+      assertAlmostEquals(Number(row.itemsPerSecond), texts * 1e9 / Number(row.medianNs), 1e-6);
+      if (i % 2 === 0) assertEquals(row.ratio, 1);
+    }
+    await Deno.writeTextFile(file, "\n");
+    const empty = await quern(["bench", "embed", "--texts", file]);
+    assertEquals([empty.code, empty.stdout], [2, ""]);
+    assertMatch(empty.stderr, /there is no text in it/);
+  } finally {
+    await Deno.remove(file);
+  }
+  const refused = await quern(["bench", "embed", "--peer"]);
+  assertEquals([refused.code, refused.stdout], [2, ""]);
+  assertMatch(refused.stderr, /--peer and --onnx go together/);
+});

@@ -18,6 +18,13 @@
  *
  * @module
  */
+export {
+  grad,
+  noGrad,
+  type ScalarFunction,
+  valueAndGrad,
+  type ValueAndGradients,
+} from "./lib/autograd/mod.ts";
 export type { DataOf, DType, DTypeLayout, ElementOf, PlainDType } from "./lib/core/dtype.ts";
 export type { ElementSource } from "./lib/core/element.ts";
 export { DisposedError, OutOfMemoryError } from "./lib/core/errors.ts";
@@ -59,6 +66,7 @@ export {
 export { type LineUse, type OperationUse, type Profile, profile } from "./lib/memory/profile.ts";
 export * from "./lib/ops/mod.ts";
 export {
+  type BackwardOptions,
   type Nested,
   type NestedNumbers,
   openTensors,

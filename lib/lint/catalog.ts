@@ -199,6 +199,7 @@ export const kinds: Readonly<Record<string, Kind>> = {
       broadcastTo: tensor,
       clone: tensor,
       contiguous: tensor,
+      detach: tensor,
       copyFrom: { kind: "Tensor", ownership: "same" },
       diagonal: tensor,
       move: tensor,
@@ -240,6 +241,7 @@ export const kinds: Readonly<Record<string, Kind>> = {
 /** Functions whose callback runs before they return, or are awaited. */
 export const callbackTakers: ReadonlySet<string> = new Set([
   "assertNoLeaks",
+  "noGrad",
   "profile",
   "scope",
   "withoutLeaks",

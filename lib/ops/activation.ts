@@ -1,11 +1,34 @@
 /**
  * Activation functions of neural networks.
  */
+import { RESULT } from "../autograd/mod.ts";
 import type { Floating } from "../core/dtype.ts";
 import { UnaryOp } from "../ffi/mod.ts";
 import type { Tensor } from "../tensor/mod.ts";
+import { add, mul, sub } from "./arithmetic.ts";
+import { cast } from "./cast.ts";
+import { greater } from "./comparison.ts";
 import type { ResultOption } from "./operands.ts";
-import { unary } from "./unary.ts";
+import { unary, unaryGradient } from "./unary.ts";
+
+const reluGradient = unaryGradient("relu", RESULT, (g, y) => {
+  using isOpen = greater(y, 0);
+  using slope = cast(isOpen, g.dtype);
+  return mul(g, slope);
+});
+const sigmoidGradient = unaryGradient("sigmoid", RESULT, (g, y) => {
+  using square = mul(y, y);
+  using slope = sub(y, square);
+  return mul(g, slope);
+});
+const siluGradient = unaryGradient("silu", "x", (g, x) => {
+  using gate = sigmoid(x);
+  using value = mul(x, gate);
+  using part = mul(value, gate);
+  using up = add(gate, value);
+  using slope = sub(up, part);
+  return mul(g, slope);
+});
 
 /**
  * `max(x, 0)`, element by element; NaN stays NaN.
@@ -24,7 +47,7 @@ import { unary } from "./unary.ts";
  * ```
  */
 export function relu<D extends Floating>(x: Tensor<D>, options: ResultOption<D> = {}): Tensor<D> {
-  return unary(x, "relu", UnaryOp.RELU, options);
+  return unary(x, "relu", UnaryOp.RELU, options, reluGradient);
 }
 
 /**
@@ -47,7 +70,7 @@ export function sigmoid<D extends Floating>(
   x: Tensor<D>,
   options: ResultOption<D> = {},
 ): Tensor<D> {
-  return unary(x, "sigmoid", UnaryOp.SIGMOID, options);
+  return unary(x, "sigmoid", UnaryOp.SIGMOID, options, sigmoidGradient);
 }
 
 /**
@@ -67,5 +90,5 @@ export function sigmoid<D extends Floating>(
  * ```
  */
 export function silu<D extends Floating>(x: Tensor<D>, options: ResultOption<D> = {}): Tensor<D> {
-  return unary(x, "silu", UnaryOp.SILU, options);
+  return unary(x, "silu", UnaryOp.SILU, options, siluGradient);
 }

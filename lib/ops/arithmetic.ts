@@ -2,26 +2,117 @@
  * Elementwise arithmetic on two tensors, or a tensor and a number.
  */
 import type { DType } from "../core/dtype.ts";
-import type { Tensor } from "../tensor/mod.ts";
 import { BinaryOp } from "../ffi/symbols.ts";
+import { Tensor } from "../tensor/mod.ts";
 import {
   type Arithmetic,
   binary,
+  type BinaryRule,
   type Floating,
   floats,
   numbers,
   type Operation,
+  operation,
   type Promoted,
 } from "./binary.ts";
+import { cast } from "./cast.ts";
+import { equal, greater, less } from "./comparison.ts";
+import { log } from "./exponential.ts";
 import type { ResultOption } from "./operands.ts";
+import { where } from "./where.ts";
 
-const additions: Operation = { name: "add", code: BinaryOp.ADD, dtypes: numbers };
-const differences: Operation = { name: "sub", code: BinaryOp.SUBTRACT, dtypes: numbers };
-const products: Operation = { name: "mul", code: BinaryOp.MULTIPLY, dtypes: numbers };
-const quotients: Operation = { name: "div", code: BinaryOp.DIVIDE, dtypes: floats };
-const powers: Operation = { name: "pow", code: BinaryOp.POWER, dtypes: floats };
-const largest: Operation = { name: "maximum", code: BinaryOp.MAXIMUM, dtypes: numbers };
-const smallest: Operation = { name: "minimum", code: BinaryOp.MINIMUM, dtypes: numbers };
+type Real = Tensor<Floating>;
+
+/** The gradients of `a + b`. */
+export const sumRule: BinaryRule = {
+  first: { needs: "", of: ({ g }) => g },
+  second: { needs: "", of: ({ g }) => g },
+};
+
+/** The gradients of `a - b`. */
+export const differenceRule: BinaryRule = {
+  first: { needs: "", of: ({ g }) => g },
+  second: { needs: "", of: ({ g }) => of(products, g, -1) },
+};
+
+/** The gradients of `a · b`. */
+export const productRule: BinaryRule = {
+  first: { needs: "b", of: ({ g, b }) => of(products, g, b) },
+  second: { needs: "a", of: ({ g, a }) => of(products, g, a) },
+};
+
+/** The gradients of `a / b`. */
+export const quotientRule: BinaryRule = {
+  first: { needs: "b", of: ({ g, b }) => of(quotients, g, b) },
+  second: {
+    needs: "by",
+    of: ({ g, b, y }) => {
+      using slope = of(quotients, y, b);
+      using steep = of(products, g, slope);
+      return of(products, steep, -1);
+    },
+  },
+};
+
+/** The gradients of `a ** b`; that of `b` is 0 where the power is, as in PyTorch. */
+const powerRule: BinaryRule = {
+  first: {
+    needs: "ab",
+    of: ({ g, a, b }) => {
+      using exponent = typeof b === "number" ? undefined : of(differences, b, 1);
+      using power = of(powers, a, exponent ?? b as number - 1);
+      using slope = of(products, power, b);
+      return of(products, g, slope);
+    },
+  },
+  second: {
+    needs: "ay",
+    of: ({ g, a, y }) => {
+      using isZero = equal(y, 0);
+      using zero = Tensor.zeros([], y.dtype);
+      using logarithm = log(a);
+      using slope = of(products, y, logarithm);
+      using finite = where(isZero, zero, slope);
+      return of(products, g, finite);
+    },
+  },
+};
+
+/** The gradients of a choice; of two equal operands each gets half, as in PyTorch. */
+function choiceRule(choice: typeof greater): BinaryRule {
+  const share = (g: Real, own: Real | number, other: Real | number): Real => {
+    // The second operand is a tensor where it wants a gradient.
+    using chosen = choice(own as Real, other);
+    using even = equal(own as Real, other);
+    using weight = cast(chosen, g.dtype);
+    using half = cast(even, g.dtype);
+    using halved = of(products, half, 0.5);
+    using part = of(additions, weight, halved);
+    return of(products, g, part);
+  };
+  return {
+    first: { needs: "ab", of: ({ g, a, b }) => share(g, a, b) },
+    second: { needs: "ab", of: ({ g, a, b }) => share(g, b, a) },
+  };
+}
+
+/** The gradients of `a + scalar · b`. */
+export const scaledSumRule: BinaryRule = {
+  first: { needs: "", of: ({ g }) => g },
+  second: { needs: "", of: ({ g, scalar }) => of(products, g, scalar) },
+};
+
+const additions = operation("add", BinaryOp.ADD, numbers, sumRule);
+const differences = operation("sub", BinaryOp.SUBTRACT, numbers, differenceRule);
+const products = operation("mul", BinaryOp.MULTIPLY, numbers, productRule);
+const quotients = operation("div", BinaryOp.DIVIDE, floats, quotientRule);
+const powers = operation("pow", BinaryOp.POWER, floats, powerRule);
+const largest = operation("maximum", BinaryOp.MAXIMUM, numbers, choiceRule(greater));
+const smallest = operation("minimum", BinaryOp.MINIMUM, numbers, choiceRule(less));
+
+function of(operation: Operation, a: Tensor, b: Tensor | number): Real {
+  return binary(a, b, operation, undefined) as Real;
+}
 
 /**
  * `a + b`, element by element. Shapes broadcast as NumPy's do: axes, matched from the

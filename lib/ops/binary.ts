@@ -8,14 +8,24 @@
  */
 import { type DType, type Floating, isHalf, isPlain, type PlainDType } from "../core/dtype.ts";
 import { broadcastShapes, formatShape, sameShape, type Shape } from "../core/shape.ts";
+import {
+  type Differentiable,
+  differentiable,
+  isTracked,
+  record,
+  RESULT,
+  wants,
+} from "../autograd/mod.ts";
 import { native, Status, Words } from "../ffi/mod.ts";
 import { BinaryOp } from "../ffi/symbols.ts";
-import { checkWritable, overlaps, type Tensor } from "../tensor/mod.ts";
+import { checkWritable, overlaps, sumTo, type Tensor } from "../tensor/mod.ts";
 import { cast } from "./cast.ts";
 import { type Promoted, promotedDType, withDType, withFloat32 } from "./halves.ts";
 import {
+  areDense,
   checkInPlace,
   checkOperand,
+  checkResult,
   dtypeCodes,
   refuse,
   resultTensor,
@@ -42,6 +52,111 @@ export interface Operation {
   readonly dtypes: readonly DType[];
   /** The dtype of the result; that of the operands when left out. */
   readonly result?: PlainDType;
+  /** How it is differentiated; left out where it has no gradient. */
+  readonly gradient?: BinaryGradient;
+}
+
+/** What the gradient of an operation may be made from. */
+interface Known {
+  /** The gradient of the result. */
+  readonly g: Tensor<Floating>;
+  /** The first operand, where it is needed. */
+  readonly a: Tensor<Floating>;
+  /** The second operand, where it is needed, or the number in its place. */
+  readonly b: Tensor<Floating> | number;
+  /** The result, where it is needed. */
+  readonly y: Tensor<Floating>;
+  /** What `b` is multiplied by, for `AddScaled` alone. */
+  readonly scalar: number;
+}
+
+/** The gradient of one operand. */
+interface Partial {
+  /** What it needs besides `g`, such as `"ab"`. */
+  readonly needs: string;
+  /** Computes it, in the result's shape: a new tensor, or `g`. */
+  readonly of: (known: Known) => Tensor<Floating>;
+}
+
+/** The gradients of an operation's two operands. */
+export interface BinaryRule {
+  /** That of the first. */
+  readonly first: Partial;
+  /** That of the second; never asked for where it is a number. */
+  readonly second: Partial;
+}
+
+/** What a call notes for its gradient. */
+interface BinaryCall {
+  readonly aShape: Shape;
+  readonly b: Shape | number;
+  readonly scalar: number;
+}
+
+/** A rule, and how it is recorded. */
+interface BinaryGradient {
+  readonly rule: BinaryRule;
+  readonly recorded: Differentiable<BinaryCall>;
+}
+
+/**
+ * Declares an operation that is differentiated. Where an operand was broadcast, its gradient
+ * is summed up.
+ *
+ * @param name The name of the exported function.
+ * @param code The native code.
+ * @param dtypes What it takes.
+ * @param rule The gradients, in the result's shape.
+ * @returns The operation.
+ */
+export function operation(
+  name: string,
+  code: BinaryOp,
+  dtypes: readonly DType[],
+  rule: BinaryRule,
+): Operation {
+  const recorded = differentiable<BinaryCall>({
+    operation: name,
+    saves: ["the first operand", "the second operand", RESULT],
+    backward(gradient, saved, { wants, extra }) {
+      const { aShape, b, scalar } = extra;
+      const [g, first, second, y] = [gradient, ...saved] as Tensor<Floating>[];
+      const known = { g, a: first, b: typeof b === "number" ? b : second, y, scalar };
+      return [
+        wants[0] ? summed(rule.first.of(known), aShape, gradient) : undefined,
+        wants[1] && typeof b !== "number" ? summed(rule.second.of(known), b, gradient) : undefined,
+      ];
+    },
+  });
+  return { name, code, dtypes, gradient: { rule, recorded } };
+}
+
+/** What an operand's gradient is, of that in the result's shape. */
+function summed(own: Tensor, shape: Shape, gradient: Tensor): Tensor {
+  const sum = sumTo(own, shape);
+  if (sum !== own && own !== gradient) own.dispose();
+  return sum;
+}
+
+/** Records a call. */
+function recordBinary(
+  y: Tensor,
+  { name, gradient }: Operation,
+  a: Tensor,
+  b: Tensor | number,
+  scalar: number,
+): Tensor {
+  if (gradient === undefined) throw new Error(`${name}: there is no gradient of it`);
+  const { rule, recorded } = gradient;
+  const other = typeof b === "number" ? undefined : b;
+  const needs = (wants(a) ? rule.first.needs : "") + (wants(other) ? rule.second.needs : "");
+  const saved = [
+    needs.includes("a") ? a : undefined,
+    needs.includes("b") ? other : undefined,
+    needs.includes("y") ? y : undefined,
+  ];
+  const extra = { aShape: a.shape, b: typeof b === "number" ? b : b.shape, scalar };
+  return record(y, recorded, [a, other], { saved, extra });
 }
 
 /** The dtypes of arithmetic and of what real numbers alone have. */
@@ -161,10 +276,14 @@ export function binary(
   checkOperand(name, "the second operand", b);
   const shape = broadcast(name, a.shape, b.shape);
   if (a.dtype !== b.dtype || isHalf(a.dtype)) return converted(a, b, operation, shape, out, scalar);
-  const y = resultTensor<DType>(name, out, shape, result ?? a.dtype);
-  if (mustCopy(out, a) || mustCopy(out, b)) {
-    return withDense([a, b], binary, operation, out, scalar);
+  if (out !== undefined && !areDense(a, b)) {
+    checkResult<DType>(name, out, shape, result ?? a.dtype);
+    if (mustCopy(out, a) || mustCopy(out, b)) {
+      return withDense([a, b], binary, operation, out, scalar);
+    }
   }
+  const tracked = result === undefined && isTracked(a, b);
+  const y = resultTensor<DType>(name, out, shape, result ?? a.dtype);
   checkInPlace(name, out, "the first operand", a);
   checkInPlace(name, out, "the second operand", b);
   const dense = a.isContiguous && b.isContiguous && sameShape(a.shape, shape) &&
@@ -173,7 +292,8 @@ export function binary(
   const rank = dense ? 1 : shape.length;
   const status = native().symbols
     .qn_binary(y.address, a.address, b.address, axes, rank, scalar, code, dtypeCodes[a.dtype]);
-  return status === Status.OK ? y : refuse(name, status, y, out, { a, b });
+  if (status !== Status.OK) return refuse(name, status, y, out, { a, b });
+  return tracked ? recordBinary(y, operation, a, b, scalar) : y;
 }
 
 /** The operation on halves, or on operands of different dtypes. */
@@ -211,18 +331,22 @@ function withNumber(a: Tensor, b: number, operation: Operation, out: Tensor | un
     };
     return withFloat32(wanted, [a], withNumber, b, operation, undefined);
   }
-  const y = resultTensor<DType>(name, out, a.shape, result ?? a.dtype);
-  if (mustCopy(out, a)) {
-    return withDense([a], withNumber, b, operation, out);
+  if (out !== undefined && !a.isContiguous) {
+    checkResult<DType>(name, out, a.shape, result ?? a.dtype);
+    if (mustCopy(out, a)) return withDense([a], withNumber, b, operation, out);
   }
+  const tracked = result === undefined && isTracked(a);
+  const y = resultTensor<DType>(name, out, a.shape, result ?? a.dtype);
   checkInPlace(name, out, "the first operand", a);
   const dense = a.isContiguous;
   const axes = dense ? writeDenseLayout(a.size, 2) : writeLayout(a.shape, [a, a]);
   const rank = dense ? 1 : a.shape.length;
   const status = native().symbols
     .qn_binary(y.address, a.address, 0n, axes, rank, b, code, dtypeCodes[a.dtype]);
-  if (status === Status.OK) return y;
-  return refuse(name, status, y, out, { a }, { "the second operand": b });
+  if (status !== Status.OK) {
+    return refuse(name, status, y, out, { a }, { "the second operand": b });
+  }
+  return tracked ? recordBinary(y, operation, a, b, 0) : y;
 }
 
 /**

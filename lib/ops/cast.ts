@@ -1,7 +1,8 @@
 /**
  * Elements in another dtype.
  */
-import type { PlainDType } from "../core/dtype.ts";
+import { isFloating, type PlainDType } from "../core/dtype.ts";
+import { differentiable, isTracked, record } from "../autograd/mod.ts";
 import { colsOf, rowsOf } from "../core/shape.ts";
 import { native, Status } from "../ffi/mod.ts";
 import type { Tensor } from "../tensor/mod.ts";
@@ -15,6 +16,12 @@ import {
   resultTensor,
   withDense,
 } from "./operands.ts";
+
+const castGradient = differentiable<PlainDType>({
+  operation: "cast",
+  saves: [],
+  backward: (gradient, _, { extra }) => [cast(gradient, extra)],
+});
 
 /**
  * The elements of a tensor in another dtype, each rounded once:
@@ -50,6 +57,7 @@ export function cast<D extends PlainDType>(
   checkNotQuantised("cast", "the result", dtype);
   if (!x.isContiguous) return withDense([x], cast<D>, dtype, options);
   const { out } = options;
+  const tracked = isFloating(dtype) && isTracked(x);
   const y = resultTensor<D>("cast", out, x.shape, dtype);
   checkApart("cast", out, "x", x);
   const status = native().symbols.qn_cast(
@@ -60,5 +68,6 @@ export function cast<D extends PlainDType>(
     dtypeCodes[dtype],
     dtypeCodes[x.dtype],
   );
-  return status === Status.OK ? y : refuse("cast", status, y, out, { x });
+  if (status !== Status.OK) return refuse("cast", status, y, out, { x });
+  return tracked ? record(y, castGradient, [x], { extra: x.dtype as PlainDType }) : y;
 }

@@ -2,6 +2,7 @@
  * Elementwise comparisons, whose result is bool, and logic on such results. A
  * comparison with NaN is false, but for `notEqual`.
  */
+import { withoutGradient } from "../autograd/mod.ts";
 import { BinaryOp } from "../ffi/symbols.ts";
 import type { Tensor } from "../tensor/mod.ts";
 import { binary, type Comparable, numbers, type Operation, type Partner } from "./binary.ts";
@@ -14,6 +15,8 @@ const comparison = (name: string, code: BinaryOp): Operation => ({
   result: "bool",
 });
 const logic = (name: string, code: BinaryOp): Operation => ({ name, code, dtypes: ["bool"] });
+
+withoutGradient("equal", "notEqual", "less", "lessEqual", "greater", "greaterEqual");
 
 const equals = comparison("equal", BinaryOp.EQUAL);
 const differs = comparison("notEqual", BinaryOp.NOT_EQUAL);

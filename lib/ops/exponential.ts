@@ -1,11 +1,36 @@
 /**
  * Exponentials and logarithms of each element, within 1.1 ULP of the exact values.
  */
+import { RESULT } from "../autograd/mod.ts";
 import type { Floating } from "../core/dtype.ts";
 import { UnaryOp } from "../ffi/mod.ts";
 import type { Tensor } from "../tensor/mod.ts";
+import { add, div, mul } from "./arithmetic.ts";
 import type { ResultOption } from "./operands.ts";
-import { unary } from "./unary.ts";
+import { unary, unaryGradient } from "./unary.ts";
+
+const expGradient = unaryGradient("exp", RESULT, (g, y) => mul(g, y));
+const expm1Gradient = unaryGradient("expm1", RESULT, (g, y) => {
+  using slope = add(y, 1);
+  return mul(g, slope);
+});
+const logGradient = unaryGradient("log", "x", (g, x) => div(g, x));
+const log1pGradient = unaryGradient("log1p", "x", (g, x) => {
+  using shifted = add(x, 1);
+  return div(g, shifted);
+});
+const exp2Gradient = unaryGradient("exp2", RESULT, (g, y) => {
+  using slope = mul(y, Math.LN2);
+  return mul(g, slope);
+});
+const log2Gradient = unaryGradient("log2", "x", (g, x) => {
+  using scaled = mul(x, Math.LN2);
+  return div(g, scaled);
+});
+const log10Gradient = unaryGradient("log10", "x", (g, x) => {
+  using scaled = mul(x, Math.LN10);
+  return div(g, scaled);
+});
 
 /**
  * `exp(x)`, element by element: 0 below -104, infinity above 88.73.
@@ -24,7 +49,7 @@ import { unary } from "./unary.ts";
  * ```
  */
 export function exp<D extends Floating>(x: Tensor<D>, options: ResultOption<D> = {}): Tensor<D> {
-  return unary(x, "exp", UnaryOp.EXP, options);
+  return unary(x, "exp", UnaryOp.EXP, options, expGradient);
 }
 
 /**
@@ -44,7 +69,7 @@ export function exp<D extends Floating>(x: Tensor<D>, options: ResultOption<D> =
  * ```
  */
 export function expm1<D extends Floating>(x: Tensor<D>, options: ResultOption<D> = {}): Tensor<D> {
-  return unary(x, "expm1", UnaryOp.EXPM1, options);
+  return unary(x, "expm1", UnaryOp.EXPM1, options, expm1Gradient);
 }
 
 /**
@@ -64,7 +89,7 @@ export function expm1<D extends Floating>(x: Tensor<D>, options: ResultOption<D>
  * ```
  */
 export function log<D extends Floating>(x: Tensor<D>, options: ResultOption<D> = {}): Tensor<D> {
-  return unary(x, "log", UnaryOp.LOG, options);
+  return unary(x, "log", UnaryOp.LOG, options, logGradient);
 }
 
 /**
@@ -85,7 +110,7 @@ export function log<D extends Floating>(x: Tensor<D>, options: ResultOption<D> =
  * ```
  */
 export function log1p<D extends Floating>(x: Tensor<D>, options: ResultOption<D> = {}): Tensor<D> {
-  return unary(x, "log1p", UnaryOp.LOG1P, options);
+  return unary(x, "log1p", UnaryOp.LOG1P, options, log1pGradient);
 }
 
 /**
@@ -105,7 +130,7 @@ export function log1p<D extends Floating>(x: Tensor<D>, options: ResultOption<D>
  * ```
  */
 export function exp2<D extends Floating>(x: Tensor<D>, options: ResultOption<D> = {}): Tensor<D> {
-  return unary(x, "exp2", UnaryOp.EXP2, options);
+  return unary(x, "exp2", UnaryOp.EXP2, options, exp2Gradient);
 }
 
 /**
@@ -125,7 +150,7 @@ export function exp2<D extends Floating>(x: Tensor<D>, options: ResultOption<D> 
  * ```
  */
 export function log2<D extends Floating>(x: Tensor<D>, options: ResultOption<D> = {}): Tensor<D> {
-  return unary(x, "log2", UnaryOp.LOG2, options);
+  return unary(x, "log2", UnaryOp.LOG2, options, log2Gradient);
 }
 
 /**
@@ -145,5 +170,5 @@ export function log2<D extends Floating>(x: Tensor<D>, options: ResultOption<D> 
  * ```
  */
 export function log10<D extends Floating>(x: Tensor<D>, options: ResultOption<D> = {}): Tensor<D> {
-  return unary(x, "log10", UnaryOp.LOG10, options);
+  return unary(x, "log10", UnaryOp.LOG10, options, log10Gradient);
 }

@@ -6,9 +6,9 @@
  */
 import { isFloating, type PlainDType } from "../core/dtype.ts";
 import type { Shape } from "../core/shape.ts";
-import type { Tensor } from "../tensor/mod.ts";
+import { Tensor } from "../tensor/mod.ts";
 import { cast } from "./cast.ts";
-import { resultTensor } from "./operands.ts";
+import { checkResult } from "./operands.ts";
 
 /** What an operation's result is. */
 export interface Result<D extends PlainDType> {
@@ -69,7 +69,9 @@ export function withDType<
   ...rest: A
 ): Tensor<D> {
   const { out } = result;
-  const y = resultTensor<D>(result.operation, out, result.shape, result.dtype);
+  // Not written yet: the operands are read first, of which it may be one.
+  if (out !== undefined) checkResult(result.operation, out, result.shape, result.dtype);
+  const y = out ?? Tensor.empty<D>(result.shape, result.dtype);
   const held: Tensor[] = y === out ? [] : [y];
   try {
     const converted = operands.map((operand) => {

@@ -7,27 +7,28 @@ import type { ElementSource } from "../core/element.ts";
 import { Status } from "../ffi/mod.ts";
 import { BinaryOp } from "../ffi/symbols.ts";
 import { checkValue, checkWritable, noteWrite, Tensor, writeFill } from "../tensor/mod.ts";
+import { differenceRule, productRule, quotientRule, scaledSumRule, sumRule } from "./arithmetic.ts";
 import {
   type Arithmetic,
   binaryInPlace,
   type Floating,
   floats,
   numbers,
-  type Operation,
+  operation,
   type Partner,
 } from "./binary.ts";
+import { withoutGradient } from "../autograd/mod.ts";
 import { checkOperand, refuse } from "./operands.ts";
 
-const adds: Operation = { name: "addInPlace", code: BinaryOp.ADD, dtypes: numbers };
-const subtracts: Operation = { name: "subInPlace", code: BinaryOp.SUBTRACT, dtypes: numbers };
-const multiplies: Operation = { name: "mulInPlace", code: BinaryOp.MULTIPLY, dtypes: numbers };
-const divides: Operation = { name: "divInPlace", code: BinaryOp.DIVIDE, dtypes: floats };
-const scales: Operation = { name: "scaleInPlace", code: BinaryOp.MULTIPLY, dtypes: numbers };
-const addsScaled: Operation = {
-  name: "addScaledInPlace",
-  code: BinaryOp.ADD_SCALED,
-  dtypes: floats,
-};
+// What is overwritten has no history.
+withoutGradient("fill");
+
+const adds = operation("addInPlace", BinaryOp.ADD, numbers, sumRule);
+const subtracts = operation("subInPlace", BinaryOp.SUBTRACT, numbers, differenceRule);
+const multiplies = operation("mulInPlace", BinaryOp.MULTIPLY, numbers, productRule);
+const divides = operation("divInPlace", BinaryOp.DIVIDE, floats, quotientRule);
+const scales = operation("scaleInPlace", BinaryOp.MULTIPLY, numbers, productRule);
+const addsScaled = operation("addScaledInPlace", BinaryOp.ADD_SCALED, floats, scaledSumRule);
 
 /**
  * `x += y`.
@@ -169,7 +170,7 @@ export function fill<D extends PlainDType>(x: Tensor<D>, value: ElementSource): 
   checkValue(dtype, value, "fill");
   checkWritable("fill", "x", x);
   if (!x.isContiguous) return fillView(x, value);
-  noteWrite(x);
+  noteWrite(x, "fill");
   const status = writeFill(x, dtype, value);
   return status === Status.OK ? x : refuse("fill", status, x, x, { x });
 }

@@ -8,8 +8,9 @@
  */
 import { type DType, dtypeLayout, isFloating, isPlain, type PlainDType } from "../core/dtype.ts";
 import { formatShape, sameShape, type Shape } from "../core/shape.ts";
+import { checkTraced } from "../autograd/mod.ts";
 import { dtypeCodes, statusError } from "../ffi/mod.ts";
-import { endedError, noteWrite, overlaps, Tensor } from "../tensor/mod.ts";
+import { endedError, noteWrite, overlaps, Tensor, tracing } from "../tensor/mod.ts";
 
 /** The option that every operation with a tensor as its result takes. */
 export interface ResultOption<D extends DType> {
@@ -38,6 +39,11 @@ export function checkOperand(
   tensor: Tensor,
   dtype?: DType,
 ): void {
+  checkTensor(operation, name, tensor, dtype);
+  if (tracing) checkTraced(operation, name, tensor);
+}
+
+function checkTensor(operation: string, name: string, tensor: Tensor, dtype?: DType): void {
   if (!(tensor instanceof Tensor)) {
     throw new TypeError(`${operation}: ${name} is ${kindOf(tensor)}, expected a tensor`);
   }
@@ -190,7 +196,30 @@ export function resultTensor<D extends DType = "float32">(
   role = "out",
 ): Tensor<D> {
   if (out === undefined) return Tensor.empty<D>(shape, dtype);
-  checkOperand(operation, role, out, dtype ?? "float32");
+  checkResult(operation, out, shape, dtype, role);
+  noteWrite(out, operation);
+  return out;
+}
+
+/**
+ * Checks a tensor that a result is to go to.
+ *
+ * @param operation Named in an error.
+ * @param out What the caller passed.
+ * @param shape The result's shape.
+ * @param dtype The result's dtype; float32 when left out.
+ * @param role What the errors call the result; `out` when left out.
+ * @throws {RangeError} When it has another shape.
+ * @throws {TypeError} When it has another dtype, or is not dense.
+ */
+export function checkResult<D extends DType = "float32">(
+  operation: string,
+  out: Tensor<D>,
+  shape: Shape,
+  dtype?: D,
+  role = "out",
+): void {
+  checkTensor(operation, role, out, dtype ?? "float32");
   checkShapeIs(operation, role, out, shape);
   if (!out.isContiguous) {
     throw new TypeError(
@@ -200,8 +229,6 @@ export function resultTensor<D extends DType = "float32">(
         `not lie side by side; write into a contiguous tensor, then use copyFrom()`,
     );
   }
-  noteWrite(out);
-  return out;
 }
 
 /**

@@ -1,11 +1,43 @@
 /**
  * Roots, squares, reciprocals and signs of each element.
  */
+import { differentiable, RESULT, withoutGradient } from "../autograd/mod.ts";
 import type { Floating } from "../core/dtype.ts";
 import { UnaryOp } from "../ffi/mod.ts";
 import type { Tensor } from "../tensor/mod.ts";
+import { div, mul, pow } from "./arithmetic.ts";
 import type { ResultOption } from "./operands.ts";
-import { unary } from "./unary.ts";
+import { unary, unaryGradient } from "./unary.ts";
+
+const sqrtGradient = unaryGradient("sqrt", RESULT, (g, y) => {
+  using twice = mul(y, 2);
+  return div(g, twice);
+});
+const rsqrtGradient = unaryGradient("rsqrt", RESULT, (g, y) => {
+  using cube = pow(y, 3);
+  using slope = mul(cube, -0.5);
+  return mul(g, slope);
+});
+const squareGradient = unaryGradient("square", "x", (g, x) => {
+  using slope = mul(x, 2);
+  return mul(g, slope);
+});
+const reciprocalGradient = unaryGradient("reciprocal", RESULT, (g, y) => {
+  using square = mul(y, y);
+  using slope = mul(square, -1);
+  return mul(g, slope);
+});
+const negativeGradient = differentiable({
+  operation: "negative",
+  saves: [],
+  backward: (g) => [mul(g as Tensor<Floating>, -1)],
+});
+// The slope of a step is 0 everywhere.
+withoutGradient("sign");
+const absGradient = unaryGradient("abs", "x", (g, x) => {
+  using slope = sign(x);
+  return mul(g, slope);
+});
 
 /**
  * The square root of each element; NaN below 0.
@@ -24,7 +56,7 @@ import { unary } from "./unary.ts";
  * ```
  */
 export function sqrt<D extends Floating>(x: Tensor<D>, options: ResultOption<D> = {}): Tensor<D> {
-  return unary(x, "sqrt", UnaryOp.SQRT, options);
+  return unary(x, "sqrt", UnaryOp.SQRT, options, sqrtGradient);
 }
 
 /**
@@ -44,7 +76,7 @@ export function sqrt<D extends Floating>(x: Tensor<D>, options: ResultOption<D> 
  * ```
  */
 export function rsqrt<D extends Floating>(x: Tensor<D>, options: ResultOption<D> = {}): Tensor<D> {
-  return unary(x, "rsqrt", UnaryOp.RSQRT, options);
+  return unary(x, "rsqrt", UnaryOp.RSQRT, options, rsqrtGradient);
 }
 
 /**
@@ -64,7 +96,7 @@ export function rsqrt<D extends Floating>(x: Tensor<D>, options: ResultOption<D>
  * ```
  */
 export function square<D extends Floating>(x: Tensor<D>, options: ResultOption<D> = {}): Tensor<D> {
-  return unary(x, "square", UnaryOp.SQUARE, options);
+  return unary(x, "square", UnaryOp.SQUARE, options, squareGradient);
 }
 
 /**
@@ -87,7 +119,7 @@ export function reciprocal<D extends Floating>(
   x: Tensor<D>,
   options: ResultOption<D> = {},
 ): Tensor<D> {
-  return unary(x, "reciprocal", UnaryOp.RECIPROCAL, options);
+  return unary(x, "reciprocal", UnaryOp.RECIPROCAL, options, reciprocalGradient);
 }
 
 /**
@@ -107,7 +139,7 @@ export function reciprocal<D extends Floating>(
  * ```
  */
 export function abs<D extends Floating>(x: Tensor<D>, options: ResultOption<D> = {}): Tensor<D> {
-  return unary(x, "abs", UnaryOp.ABS, options);
+  return unary(x, "abs", UnaryOp.ABS, options, absGradient);
 }
 
 /**
@@ -130,7 +162,7 @@ export function negative<D extends Floating>(
   x: Tensor<D>,
   options: ResultOption<D> = {},
 ): Tensor<D> {
-  return unary(x, "negative", UnaryOp.NEGATIVE, options);
+  return unary(x, "negative", UnaryOp.NEGATIVE, options, negativeGradient);
 }
 
 /**

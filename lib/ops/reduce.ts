@@ -4,6 +4,7 @@
  */
 import { type DType, isFloating, type PlainDType } from "../core/dtype.ts";
 import { formatShape, type Shape, sizeOf } from "../core/shape.ts";
+import { type Differentiable, isTracked, record, RESULT } from "../autograd/mod.ts";
 import { native, Status, Words } from "../ffi/mod.ts";
 import type { ReduceOp } from "../ffi/symbols.ts";
 import { resolveIndex, type Tensor } from "../tensor/mod.ts";
@@ -45,6 +46,31 @@ export interface Reduction {
   readonly axis?: number;
   /** Whether there is no result without elements. */
   readonly needsElements?: boolean;
+  /** How it is differentiated; left out where it has no gradient. */
+  readonly gradient?: Differentiable<ReducedCall>;
+}
+
+/** What a call notes for its gradient. */
+export interface ReducedCall {
+  /** The operand's shape. */
+  readonly shape: Shape;
+  /** The result's shape with an axis of size 1 for each that went. */
+  readonly kept: Shape;
+  /** Of the native operation. */
+  readonly parameter: number;
+}
+
+/**
+ * A tensor in the shape of a reduction's result, shown in that of its operand.
+ *
+ * @param result The result, or its gradient.
+ * @param call The call.
+ * @returns A view that repeats elements, to be disposed of.
+ */
+export function spread<T extends Tensor>(result: T, { shape, kept }: ReducedCall): T;
+export function spread(result: Tensor, { shape, kept }: ReducedCall): Tensor {
+  using rows = result.reshape(kept);
+  return rows.broadcastTo(shape);
 }
 
 /** The dtype of sums and products. */
@@ -80,6 +106,7 @@ export function reduce(
   const gone = axis === undefined ? 2 ** x.shape.length - 1 : goneAxes(name, x.shape, axis);
   const shape = keptAxes(x.shape, gone, keepDims);
   if (reduction.needsElements) checkElements(name, x.shape, gone);
+  const tracked = isTracked(x);
   const y = resultTensor<DType>(name, out, shape, reduction.result(dtype));
   checkApart(name, out, "x", x);
   const reduced = writeAxes(x, gone);
@@ -94,7 +121,23 @@ export function reduce(
     code,
     dtypeCodes[dtype],
   );
-  return status === Status.OK ? y : refuse(name, status, y, out, { x });
+  if (status !== Status.OK) return refuse(name, status, y, out, { x });
+  return tracked ? recordReduction(y, reduction, x, gone, parameter) : y;
+}
+
+/** Records a call of a reduction that has a gradient. */
+function recordReduction(
+  y: Tensor,
+  { gradient }: Reduction,
+  x: Tensor,
+  gone: number,
+  parameter: number,
+): Tensor {
+  if (gradient === undefined) return y;
+  const { shape } = x;
+  const saved = gradient.saves.map((name) => name === RESULT ? y : x);
+  const extra = { shape, kept: keptAxes(shape, gone, true), parameter };
+  return record(y, gradient, [x], { saved, extra });
 }
 
 /**

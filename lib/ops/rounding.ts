@@ -1,11 +1,15 @@
 /**
  * Integers next to each element.
  */
+import { withoutGradient } from "../autograd/mod.ts";
 import type { Floating } from "../core/dtype.ts";
 import { UnaryOp } from "../ffi/mod.ts";
 import type { Tensor } from "../tensor/mod.ts";
 import type { ResultOption } from "./operands.ts";
 import { unary } from "./unary.ts";
+
+// The slope of a step is 0 everywhere.
+withoutGradient("floor", "ceil", "round");
 
 /**
  * The largest integer that is not above each element.

@@ -263,7 +263,7 @@ function addInto<D extends Arithmetic>(
   if (mustCopy(indices, source)) {
     return withDense([indices, source], addInto<D>, name, x, options, match);
   }
-  noteWrite(x);
+  noteWrite(x, name);
   return addAt(name, x, x, indices, source, axis, matched);
 }
 

@@ -1,22 +1,53 @@
 /**
  * Sums over axes, and what is made of them: means, variances, products.
  */
-import type { PlainDType } from "../core/dtype.ts";
+import { differentiable } from "../autograd/mod.ts";
+import type { Floating, PlainDType } from "../core/dtype.ts";
+import { sizeOf } from "../core/shape.ts";
 import { ReduceOp } from "../ffi/symbols.ts";
 import type { Tensor } from "../tensor/mod.ts";
+import { mul } from "./arithmetic.ts";
 import {
   real,
   type RealDType,
   reduce,
+  type ReducedCall,
   type ReduceOptions,
   type Reduction,
+  spread,
   summed,
   type SummedDType,
 } from "./reduce.ts";
 
-const sums: Reduction = { name: "sum", code: ReduceOp.SUM, result: summed };
+const sumGradient = differentiable<ReducedCall>({
+  operation: "sum",
+  saves: [],
+  backward: (gradient, _, { extra }) => [spread(gradient, extra)],
+});
+
+const meanGradient = differentiable<ReducedCall>({
+  operation: "mean",
+  saves: [],
+  backward(gradient, _, { extra }) {
+    const count = sizeOf(extra.shape) / sizeOf(extra.kept);
+    using part = mul(gradient as Tensor<Floating>, 1 / count);
+    return [spread(part, extra)];
+  },
+});
+
+const sums: Reduction = {
+  name: "sum",
+  code: ReduceOp.SUM,
+  result: summed,
+  gradient: sumGradient,
+};
 const products: Reduction = { name: "prod", code: ReduceOp.PRODUCT, result: summed };
-const means: Reduction = { name: "mean", code: ReduceOp.MEAN, result: real };
+const means: Reduction = {
+  name: "mean",
+  code: ReduceOp.MEAN,
+  result: real,
+  gradient: meanGradient,
+};
 const variances: Reduction = { name: "variance", code: ReduceOp.VARIANCE, result: real };
 const deviations: Reduction = { name: "std", code: ReduceOp.DEVIATION, result: real };
 

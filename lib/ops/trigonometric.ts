@@ -2,11 +2,46 @@
  * Sines, cosines and tangents, the hyperbolic tangent and the error function of each element, within
  * 1.5 ULP of the exact values.
  */
+import { RESULT } from "../autograd/mod.ts";
 import type { Floating } from "../core/dtype.ts";
 import { UnaryOp } from "../ffi/mod.ts";
 import type { Tensor } from "../tensor/mod.ts";
+import { add, div, mul, sub } from "./arithmetic.ts";
+import { exp } from "./exponential.ts";
 import type { ResultOption } from "./operands.ts";
-import { unary } from "./unary.ts";
+import { unary, unaryGradient } from "./unary.ts";
+
+const sinGradient = unaryGradient("sin", "x", (g, x) => {
+  using slope = cos(x);
+  return mul(g, slope);
+});
+const cosGradient = unaryGradient("cos", "x", (g, x) => {
+  using slope = sin(x);
+  using down = mul(slope, -1);
+  return mul(g, down);
+});
+const tanhGradient = unaryGradient("tanh", RESULT, (g, y) => {
+  using square = mul(y, y);
+  using part = mul(g, square);
+  return sub(g, part);
+});
+const erfGradient = unaryGradient("erf", "x", (g, x) => {
+  using square = mul(x, x);
+  using negative = mul(square, -1);
+  using bell = exp(negative);
+  using slope = mul(bell, 2 / Math.sqrt(Math.PI));
+  return mul(g, slope);
+});
+const tanGradient = unaryGradient("tan", RESULT, (g, y) => {
+  using square = mul(y, y);
+  using slope = add(square, 1);
+  return mul(g, slope);
+});
+const atanGradient = unaryGradient("atan", "x", (g, x) => {
+  using square = mul(x, x);
+  using steepness = add(square, 1);
+  return div(g, steepness);
+});
 
 /**
  * The sine of each element, in radians, for any size of it; NaN for infinity.
@@ -25,7 +60,7 @@ import { unary } from "./unary.ts";
  * ```
  */
 export function sin<D extends Floating>(x: Tensor<D>, options: ResultOption<D> = {}): Tensor<D> {
-  return unary(x, "sin", UnaryOp.SIN, options);
+  return unary(x, "sin", UnaryOp.SIN, options, sinGradient);
 }
 
 /**
@@ -45,7 +80,7 @@ export function sin<D extends Floating>(x: Tensor<D>, options: ResultOption<D> =
  * ```
  */
 export function cos<D extends Floating>(x: Tensor<D>, options: ResultOption<D> = {}): Tensor<D> {
-  return unary(x, "cos", UnaryOp.COS, options);
+  return unary(x, "cos", UnaryOp.COS, options, cosGradient);
 }
 
 /**
@@ -65,7 +100,7 @@ export function cos<D extends Floating>(x: Tensor<D>, options: ResultOption<D> =
  * ```
  */
 export function tanh<D extends Floating>(x: Tensor<D>, options: ResultOption<D> = {}): Tensor<D> {
-  return unary(x, "tanh", UnaryOp.TANH, options);
+  return unary(x, "tanh", UnaryOp.TANH, options, tanhGradient);
 }
 
 /**
@@ -85,7 +120,7 @@ export function tanh<D extends Floating>(x: Tensor<D>, options: ResultOption<D> 
  * ```
  */
 export function erf<D extends Floating>(x: Tensor<D>, options: ResultOption<D> = {}): Tensor<D> {
-  return unary(x, "erf", UnaryOp.ERF, options);
+  return unary(x, "erf", UnaryOp.ERF, options, erfGradient);
 }
 
 /**
@@ -105,7 +140,7 @@ export function erf<D extends Floating>(x: Tensor<D>, options: ResultOption<D> =
  * ```
  */
 export function tan<D extends Floating>(x: Tensor<D>, options: ResultOption<D> = {}): Tensor<D> {
-  return unary(x, "tan", UnaryOp.TAN, options);
+  return unary(x, "tan", UnaryOp.TAN, options, tanGradient);
 }
 
 /**
@@ -125,5 +160,5 @@ export function tan<D extends Floating>(x: Tensor<D>, options: ResultOption<D> =
  * ```
  */
 export function atan<D extends Floating>(x: Tensor<D>, options: ResultOption<D> = {}): Tensor<D> {
-  return unary(x, "atan", UnaryOp.ATAN, options);
+  return unary(x, "atan", UnaryOp.ATAN, options, atanGradient);
 }

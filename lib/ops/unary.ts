@@ -4,6 +4,7 @@
  * rounding, activation).
  */
 import { type Floating, isHalf } from "../core/dtype.ts";
+import { type Differentiable, differentiable, isTracked, record, RESULT } from "../autograd/mod.ts";
 import { colsOf, rowsOf } from "../core/shape.ts";
 import { native, Status, type UnaryOp } from "../ffi/mod.ts";
 import type { Tensor } from "../tensor/mod.ts";
@@ -19,6 +20,29 @@ import {
   withDense,
 } from "./operands.ts";
 
+/** How a function of one element is differentiated. */
+export type UnaryGradient = Differentiable;
+
+/**
+ * Declares how a function of one element is differentiated.
+ *
+ * @param operation The name of the exported function.
+ * @param value What the slope is computed from: the operand, `"x"`, or {@linkcode RESULT}.
+ * @param of The gradient of the operand, of that of the result and the value.
+ * @returns What {@linkcode unary} takes.
+ */
+export function unaryGradient(
+  operation: string,
+  value: "x" | typeof RESULT,
+  of: (g: Tensor<Floating>, value: Tensor<Floating>) => Tensor<Floating>,
+): UnaryGradient {
+  return differentiable({
+    operation,
+    saves: [value],
+    backward: (g, [value]) => [of(g as Tensor<Floating>, value as Tensor<Floating>)],
+  });
+}
+
 /**
  * Applies a function to each element.
  *
@@ -26,6 +50,7 @@ import {
  * @param operation Named in an error.
  * @param op Which function.
  * @param options `out` may be `x`.
+ * @param gradient How it is differentiated; left out where the result has no gradient.
  * @returns The values, in the same shape and dtype.
  * @throws {TypeError} When `x` is not of such a dtype, or `out` is of another.
  * @throws {RangeError} When `out` has another shape, or shares a part of `x`.
@@ -35,18 +60,27 @@ export function unary<D extends Floating>(
   operation: string,
   op: UnaryOp,
   options: ResultOption<D>,
+  gradient?: UnaryGradient,
 ): Tensor<D> {
   checkFloating(operation, "x", x);
   const { shape, dtype } = x;
   const { out } = options;
   if (isHalf(dtype)) {
     const result = { operation, shape, dtype, out };
-    return withFloat32(result, [x], unary, operation, op, {});
+    return withFloat32(result, [x], unary, operation, op, {}, gradient);
   }
-  if (!areDense(x)) return withDense([x], unary<D>, operation, op, options);
+  if (!areDense(x)) return withDense([x], unary<D>, operation, op, options, gradient);
+  const tracked = gradient !== undefined && isTracked(x);
   const y = resultTensor<D>(operation, out, shape, dtype);
   checkInPlace(operation, out, "x", x);
   const status = native().symbols
     .qn_unary(y.address, x.address, rowsOf(shape), colsOf(shape), op, dtypeCodes[dtype]);
-  return status === Status.OK ? y : refuse(operation, status, y, out, { x });
+  if (status !== Status.OK) return refuse(operation, status, y, out, { x });
+  return tracked ? recordUnary(y, gradient, x) : y;
+}
+
+/** Apart, since a closure that captures costs each call of the function around it. */
+function recordUnary<T extends Tensor>(y: T, gradient: UnaryGradient, x: Tensor): T {
+  const saved = gradient.saves.map((name) => name === RESULT ? y : x);
+  return record(y, gradient, [x], { saved });
 }

@@ -59,14 +59,61 @@ import {
 } from "./make.ts";
 import { nest, type Nested, type Source } from "./nested.ts";
 import { checkPlace, noDataError, notNumericError, Part, type SliceOptions } from "./part.ts";
-import { countWrite, PackedCopy, type Packer } from "./packed_copy.ts";
+import { type Counted, countWrite, PackedCopy, type Packer } from "./packed_copy.ts";
 import { claimTicket, type SharedTensor, type ShareOptions, ticketOf } from "./share.ts";
+import {
+  type BackwardOptions,
+  memoryNotes,
+  recorder,
+  type Trace,
+  tracing,
+  type ViewGradient,
+} from "./trace.ts";
+import {
+  broadcastGradient,
+  diagonalGradient,
+  reshapeGradient,
+  sameGradient,
+  sliceGradient,
+  transposeGradient,
+} from "./view_gradients.ts";
+
+/** What a tensor has when it is a weight, or when gradients are wanted. */
+class Rare {
+  /** A weight's copies for kernels: one for each function that packs. */
+  packed: PackedCopy[] | undefined = undefined;
+  /** How the tensor was made. */
+  trace: Trace | undefined = undefined;
+
+  end(): void {
+    this.trace?.ended();
+    for (const copy of this.packed ?? []) copy.release();
+  }
+}
 
 /** Whether two tensors' ranges of memory, from first to last element, have a byte in common. */
 export let overlaps: (a: Tensor, b: Tensor) => boolean;
 
-/** Tells the packed copies of a tensor's memory that its elements change. */
-export let noteWrite: (tensor: Tensor) => void;
+/** Tells the packed copies of a tensor's memory, and its trace, that an operation writes to it. */
+export let noteWrite: (tensor: Tensor, operation: string) => void;
+
+/** What a tensor knows of how it was made, for gradients. */
+export let traceOf: (tensor: Tensor) => Trace | undefined;
+
+/** Gives a tensor a trace, or takes it away; the one that it had has ended by then. */
+export let setTrace: (tensor: Tensor, trace: Trace | undefined) => void;
+
+/** What holds a tensor's elements, and counts the writes to them. */
+export let countedMemory: (tensor: Tensor) => Counted;
+
+/** Whether other tensors show the same memory, besides those that gradients hold. */
+export let isShown: (tensor: Tensor) => boolean;
+
+/** A tensor of the same elements for the time until gradients were computed, of no scope. */
+export let holdTensor: <D extends DType>(tensor: Tensor<D>) => Tensor<D>;
+
+/** Gives back what {@linkcode holdTensor} gave. */
+export let releaseHeld: (tensor: Tensor) => void;
 
 /** The elements of a new tensor, to write the first values: not counted as `data` is. */
 export let firstElements: <D extends DType>(tensor: Tensor<D>) => DataOf[D];
@@ -100,15 +147,42 @@ export class Tensor<D extends DType = DType> implements Scoped {
   #token: EpochToken | undefined;
   /** Undefined for a dense tensor at the start of its memory, as new ones are. */
   #part: Part | undefined;
-  /** A weight's copies for kernels, once one was used: one for each function that packs. */
-  #packed: PackedCopy[] | undefined;
+  /** What most tensors do not have. */
+  #rare: Rare | undefined;
 
   static {
     firstElements = (tensor) => tensor.#show(tensor.#live("firstElements"));
-    noteWrite = (tensor) => countWrite(tensor.#live("noteWrite"));
+    noteWrite = (tensor, operation) => {
+      const memory = tensor.#live("noteWrite");
+      if (tracing) {
+        tensor.#rare?.trace?.wrote(operation);
+        memoryNotes(memory).writer = operation;
+      }
+      countWrite(memory);
+    };
+    traceOf = (tensor) => tensor.#rare?.trace;
+    setTrace = (tensor, trace) => {
+      if (trace !== undefined) (tensor.#rare ??= new Rare()).trace = trace;
+      else if (tensor.#rare !== undefined) tensor.#rare.trace = undefined;
+    };
+    countedMemory = (tensor) => tensor.#live("countedMemory");
+    isShown = (tensor) => {
+      const memory = tensor.#live("isShown");
+      return !(memory instanceof Block) && memory.references - memoryNotes(memory).held > 1;
+    };
+    holdTensor = (tensor) => {
+      const held = tensor.#view(0, tensor.shape, tensor.#part?.strides);
+      leaveScope(held);
+      memoryNotes(held.#live("holdTensor")).held++;
+      return held;
+    };
+    releaseHeld = (held) => {
+      memoryNotes(held.#live("releaseHeld")).held--;
+      held.dispose();
+    };
     packedAddress = (tensor, bytesOf, pack) => {
       const memory = tensor.#live("packedAddress");
-      const copies = tensor.#packed ??= [];
+      const copies = (tensor.#rare ??= new Rare()).packed ??= [];
       // Without a closure, which every call would make.
       let copy = copies.length > 0 && copies[0].pack === pack ? copies[0] : undefined;
       for (let i = 1; copy === undefined && i < copies.length; i++) {
@@ -401,11 +475,14 @@ export class Tensor<D extends DType = DType> implements Scoped {
   reshape(shape: Shape): Tensor<D> {
     this.#live("Tensor.reshape");
     const resolved = resolveShape(shape, this.shape, "Tensor.reshape");
-    if (this.isContiguous) return this.#view(0, resolved);
-    const strides = reshapeStrides(this.shape, this.strides, resolved);
-    if (strides !== undefined) return this.#view(0, resolved, strides);
+    const strides = this.isContiguous
+      ? undefined
+      : reshapeStrides(this.shape, this.strides, resolved);
+    if (this.isContiguous || strides !== undefined) {
+      return this.#reshaped(resolved, strides, "reshape");
+    }
     const copy = this.clone();
-    const reshaped = copy.#view(0, resolved);
+    const reshaped = copy.#reshaped(resolved, undefined, "reshape");
     copy.dispose();
     return reshaped;
   }
@@ -425,7 +502,9 @@ export class Tensor<D extends DType = DType> implements Scoped {
     const [first, last] = resolveRange(start, end, this.shape[axis], "Tensor.slice");
     const { strides } = this;
     const shape = this.shape.with(axis, last - first);
-    return this.#view(byteLengthOf(this.dtype, first * strides[axis]), shape, strides);
+    const view = this.#view(byteLengthOf(this.dtype, first * strides[axis]), shape, strides);
+    if (this.#rare?.trace === undefined) return view;
+    return this.#derive(view, "slice", sliceGradient(this.shape, first, last, axis));
   }
 
   /**
@@ -441,7 +520,10 @@ export class Tensor<D extends DType = DType> implements Scoped {
     this.#live("Tensor.transpose");
     const order = resolveAxes(axes, this.shape.length, "Tensor.transpose");
     const { strides } = this;
-    return this.#view(0, order.map((axis) => this.shape[axis]), order.map((axis) => strides[axis]));
+    const shape = order.map((axis) => this.shape[axis]);
+    const view = this.#view(0, shape, order.map((axis) => strides[axis]));
+    if (this.#rare?.trace === undefined) return view;
+    return this.#derive(view, "transpose", transposeGradient(order));
   }
 
   /**
@@ -454,7 +536,8 @@ export class Tensor<D extends DType = DType> implements Scoped {
   unsqueeze(axis: number): Tensor<D> {
     this.#live("Tensor.unsqueeze");
     const place = resolveIndex(axis, this.shape.length + 1, "Tensor.unsqueeze", "axis");
-    return this.#view(0, this.shape.toSpliced(place, 0, 1), this.strides.toSpliced(place, 0, 1));
+    const strides = this.strides.toSpliced(place, 0, 1);
+    return this.#reshaped(this.shape.toSpliced(place, 0, 1), strides, "unsqueeze");
   }
 
   /**
@@ -469,7 +552,7 @@ export class Tensor<D extends DType = DType> implements Scoped {
     const named = axes.length === 0 ? undefined : axes;
     const own = { shape: [...this.shape], strides: this.strides };
     const { shape, strides } = squeezeAxes(own, named, "Tensor.squeeze");
-    return this.#view(0, shape, strides);
+    return this.#reshaped(shape, strides, "squeeze");
   }
 
   /**
@@ -493,7 +576,9 @@ export class Tensor<D extends DType = DType> implements Scoped {
   broadcastTo(shape: Shape): Tensor<D> {
     this.#live("Tensor.broadcastTo");
     const strides = broadcastStrides(shape, this.shape, this.strides, "Tensor.broadcastTo");
-    return this.#view(0, shape, strides);
+    const view = this.#view(0, shape, strides);
+    if (this.#rare?.trace === undefined) return view;
+    return this.#derive(view, "broadcastTo", broadcastGradient(this.shape));
   }
 
   /**
@@ -510,7 +595,9 @@ export class Tensor<D extends DType = DType> implements Scoped {
     this.#live("Tensor.diagonal");
     const own = { shape: [...this.shape], strides: this.strides };
     const { shape, strides, start } = diagonalLayout(own, offset, [rows, cols], "Tensor.diagonal");
-    return this.#view(byteLengthOf(this.dtype, start), shape, strides);
+    const view = this.#view(byteLengthOf(this.dtype, start), shape, strides);
+    if (this.#rare?.trace === undefined) return view;
+    return this.#derive(view, "diagonal", diagonalGradient(this.shape, offset, rows, cols));
   }
 
   /**
@@ -521,7 +608,7 @@ export class Tensor<D extends DType = DType> implements Scoped {
    */
   contiguous(): Tensor<D> {
     this.#live("Tensor.contiguous");
-    return this.isContiguous ? this.#view(0, this.shape) : this.clone();
+    return this.isContiguous ? this.#reshaped(this.shape, undefined, "contiguous") : this.clone();
   }
 
   /**
@@ -531,7 +618,8 @@ export class Tensor<D extends DType = DType> implements Scoped {
    */
   clone(): Tensor<D> {
     this.#live("Tensor.clone");
-    return fillCopy(make("Tensor.clone", this.shape, this.dtype), this, "Tensor.clone");
+    const copy = fillCopy(make("Tensor.clone", this.shape, this.dtype), this, "Tensor.clone");
+    return this.#rare?.trace === undefined ? copy : this.#derive(copy, "clone", sameGradient);
   }
 
   /**
@@ -548,9 +636,87 @@ export class Tensor<D extends DType = DType> implements Scoped {
     this.#live(operation);
     if (!(source instanceof Tensor)) throw new TypeError(`${operation}: the source is no tensor`);
     checkCopy(this, source, operation);
-    noteWrite(this);
+    noteWrite(this, operation);
     copyTensor(this, source, operation);
+    if (source.#rare?.trace === undefined || source === this) return this;
+    recorder().copied(source, this, operation, reshapeGradient(source.shape));
     return this;
+  }
+
+  /**
+   * Whether gradients are computed of what is made from this tensor. Setting it makes a leaf
+   * of the tensor, whose gradients are summed up in `grad`; a tensor that an operation made has
+   * it where one of the operands had.
+   *
+   * @example
+   * ```ts
+   * import { mul, sum, Tensor } from "@quern/quern";
+   *
+   * using x = Tensor.from([1, 2, 3]);
+   * x.requiresGrad = true;
+   * using squares = mul(x, x);
+   * using total = sum(squares);
+   * total.backward();
+   * console.log(x.grad?.toArray()); // [2, 4, 6]
+   * ```
+   */
+  get requiresGrad(): boolean {
+    return this.#rare?.trace?.requiresGrad === true;
+  }
+
+  set requiresGrad(wanted: boolean) {
+    this.#live("Tensor.requiresGrad");
+    const trace = this.#rare?.trace;
+    if (wanted) {
+      if (trace?.requiresGrad !== true) setTrace(this, recorder().leaf(this));
+    } else if (trace !== undefined) {
+      if (!trace.isLeaf) {
+        throw new Error(
+          "Tensor.requiresGrad: an operation made this tensor; use detach() for one without gradient",
+        );
+      }
+      trace.ended();
+      setTrace(this, undefined);
+    }
+  }
+
+  /** The gradients of a leaf, summed up; undefined before the first, and after `zeroGrad`. */
+  get grad(): Tensor<D> | undefined {
+    return this.#rare?.trace?.gradient as Tensor<D> | undefined;
+  }
+
+  /** Gives the gradient back to the pool, if there is one. */
+  zeroGrad(): void {
+    this.#rare?.trace?.dropGradient();
+  }
+
+  /**
+   * Computes the gradient of this tensor with respect to every leaf that it was made from, and
+   * adds it to theirs. What the operations kept for that goes back to the pool on the way.
+   *
+   * @param options The gradient to begin with; whether to keep what the operations kept.
+   * @throws {Error} When no operation was recorded, or what one of them needs was overwritten.
+   * @throws {RangeError} When the tensor has more than one element, and no gradient is given.
+   */
+  backward(options: BackwardOptions = {}): void {
+    this.#live("Tensor.backward");
+    if (this.#rare?.trace === undefined) {
+      throw new Error(
+        "Tensor.backward: no operation that led to this tensor was recorded: set requiresGrad of " +
+          "what it is made from, and make it outside of noGrad",
+      );
+    }
+    this.#rare?.trace.backward(this, options);
+  }
+
+  /**
+   * The same elements without their history: gradients do not pass through it.
+   *
+   * @returns A view, to be disposed of by itself.
+   */
+  detach(): Tensor<D> {
+    this.#live("Tensor.detach");
+    return this.#view(0, this.shape, this.#part?.strides);
   }
 
   /**
@@ -563,6 +729,8 @@ export class Tensor<D extends DType = DType> implements Scoped {
     const storage = this.#share("Tensor.move");
     const part = this.#part;
     const moved = new Tensor(storage, part?.byteOffset ?? 0, this.shape, this.dtype, part?.strides);
+    setTrace(moved, this.#rare?.trace);
+    setTrace(this, undefined);
     noteMoved(this);
     this.#leave();
     return moved;
@@ -637,6 +805,7 @@ export class Tensor<D extends DType = DType> implements Scoped {
     const memory = this.#live(operation);
     if (!(memory instanceof Block)) return memory;
     const storage = new BlockStorage(memory, this.#token!, this);
+    if (tracing) memoryNotes(storage).writer = memoryNotes(memory).writer;
     this.#token = undefined;
     return this.#memory = storage;
   }
@@ -645,10 +814,8 @@ export class Tensor<D extends DType = DType> implements Scoped {
     this.#memory = undefined;
     this.#token = undefined;
     this.#part?.forget();
-    if (this.#packed !== undefined) {
-      for (const copy of this.#packed) copy.release();
-      this.#packed = undefined;
-    }
+    this.#rare?.end();
+    this.#rare = undefined;
     leaveScope(this);
   }
 
@@ -659,6 +826,19 @@ export class Tensor<D extends DType = DType> implements Scoped {
     const view = new Tensor(storage, offset, shape, this.dtype, strides);
     storage.retain();
     return view;
+  }
+
+  /** A view of the same elements in another shape. */
+  #reshaped(shape: Shape, strides: readonly number[] | undefined, operation: string): Tensor<D> {
+    const view = this.#view(0, shape, strides);
+    if (this.#rare?.trace === undefined) return view;
+    return this.#derive(view, operation, reshapeGradient(this.shape));
+  }
+
+  /** Records that a view or a copy was made of this tensor. */
+  #derive<T extends Tensor>(result: T, operation: string, gradient: ViewGradient): T {
+    recorder().derived(this, result, `Tensor.${operation}`, gradient);
+    return result;
   }
 
   #spanBytes(): number {

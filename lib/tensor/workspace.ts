@@ -324,7 +324,7 @@ const zero = new BigUint64Array(1);
 
 /** All dtypes have a zero of zero bits. Nothing beyond the tensor is written. */
 function clear(tensor: Tensor): void {
-  noteWrite(tensor);
+  noteWrite(tensor, "Workspace.zeros");
   const { byteLength } = tensor;
   for (let done = 0; done < byteLength; done += clearedRow) {
     const address = tensor.address + BigInt(done);

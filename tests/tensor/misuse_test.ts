@@ -141,10 +141,13 @@ const uses: Record<string, (x: Tensor<"float32">) => unknown> = {
   copyFrom: (x) => x.copyFrom(x),
   move: (x) => x.move(),
   share: (x) => x.share(),
+  backward: (x) => x.backward(),
+  detach: (x) => x.detach(),
 };
 
 /** What can be asked of a tensor that was disposed of. */
-const harmless = ["constructor", "size", "strides", "isContiguous", "byteLength", "disposed"];
+const harmless = ["constructor", "size", "strides", "isContiguous", "byteLength", "disposed"]
+  .concat("requiresGrad", "grad", "zeroGrad");
 
 Deno.test("the table of uses names every member of Tensor", () => {
   const members = Object.getOwnPropertyNames(Tensor.prototype);

@@ -2,7 +2,7 @@
  * Operations over one axis, whose kernels know rows only: any other axis than the last
  * is brought there by a view, which is made dense, and the result is copied back.
  */
-import type { Floating } from "../core/dtype.ts";
+import type { DType, Floating } from "../core/dtype.ts";
 import { resolveIndex, type Tensor } from "../tensor/mod.ts";
 import { checkInPlace, resultTensor } from "./operands.ts";
 
@@ -41,20 +41,49 @@ export function alongAxis<D extends Floating, O>(
   options: O,
 ): Tensor<D> {
   const y = resultTensor<D>(operation, out, x.shape, x.dtype);
-  const held: Tensor[] = y === out ? [] : [y];
   try {
     checkInPlace(operation, out, "x", x);
-    const axes = x.shape.map((_, index) => index);
-    const last = axes.length - 1;
-    const from = axis < 0 ? axis + axes.length : axis;
-    [axes[from], axes[last]] = [last, from];
-    using turned = x.transpose(...axes);
-    using rows = run(turned, options);
-    using place = y.transpose(...axes);
-    place.copyFrom(rows);
-    held.length = 0;
+    const from = axis < 0 ? axis + x.shape.length : axis;
+    writeAlongAxis(x, y, from, run, options);
     return y;
-  } finally {
-    for (const tensor of held) tensor.dispose();
+  } catch (error) {
+    if (y !== out) y.dispose();
+    throw error;
   }
+}
+
+/**
+ * Writes the result of an operation over another axis than the last.
+ *
+ * @param x The operand.
+ * @param y The result, in the shape of `x`; it may share any memory with `x`.
+ * @param axis One that exists, counted from the start.
+ * @param run The operation over the last axis of a view, giving a new tensor.
+ * @param rest What to pass to it besides.
+ */
+export function writeAlongAxis<D extends DType, A extends unknown[]>(
+  x: Tensor<D>,
+  y: Tensor,
+  axis: number,
+  run: (x: Tensor<D>, ...rest: A) => Tensor,
+  ...rest: A
+): void {
+  const axes = exchangedAxes(x.shape.length, axis);
+  using turned = x.transpose(...axes);
+  using rows = run(turned, ...rest);
+  using place = y.transpose(...axes);
+  place.copyFrom(rows);
+}
+
+/**
+ * The order of axes in which one and the last are exchanged.
+ *
+ * @param rank How many axes there are.
+ * @param axis The one, counted from the start.
+ * @returns What `transpose` takes, there and back.
+ */
+export function exchangedAxes(rank: number, axis: number): number[] {
+  const axes = Array.from({ length: rank }, (_, index) => index);
+  [axes[axis], axes[rank - 1]] = [rank - 1, axis];
+  return axes;
 }

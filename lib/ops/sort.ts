@@ -5,7 +5,8 @@
 import type { DType, PlainDType } from "../core/dtype.ts";
 import { colsOf, rowsOf } from "../core/shape.ts";
 import { native, Status } from "../ffi/mod.ts";
-import { resolveIndex, type Tensor } from "../tensor/mod.ts";
+import { resolveIndex, Tensor } from "../tensor/mod.ts";
+import { writeAlongAxis } from "./along_axis.ts";
 import {
   checkApart,
   checkInPlace,
@@ -53,9 +54,12 @@ export function sort<D extends PlainDType>(x: Tensor<D>, options: SortOptions<D>
     checkInPlace("sort", out, "x", x);
     return sortRows("sort", y, undefined, x, descending, out, x);
   }
-  return throughRows(x, y, at, out, (rows) => {
-    return sortRows("sort", rows, undefined, rows, descending, rows, x);
-  });
+  return throughRows(x, y, at, out, sortCopy, descending);
+}
+
+function sortCopy(x: Tensor, descending: boolean): Tensor {
+  const rows = x.clone();
+  return sortRows("sort", rows, undefined, rows, descending, undefined, x);
 }
 
 /**
@@ -88,10 +92,13 @@ export function argsort(
   if (at === x.shape.length - 1 && x.isContiguous) {
     return sortRows("argsort", undefined, y, x, descending, out, x);
   }
-  return throughRows(x, y, at, out, (rows) => {
-    const indices = resultTensor("argsort", undefined, rows.shape, "int32");
-    return sortRows("argsort", undefined, indices, rows, descending, undefined, x);
-  });
+  return throughRows(x, y, at, out, argsortCopy, descending);
+}
+
+function argsortCopy(x: Tensor, descending: boolean): Tensor {
+  using rows = x.clone();
+  const indices = Tensor.empty(rows.shape, "int32");
+  return sortRows("argsort", undefined, indices, rows, descending, undefined, x);
 }
 
 /** The one call, for values or for indices; returns the tensor that was written. */
@@ -118,27 +125,19 @@ function sortRows<T extends Tensor>(
 }
 
 /** Sorts a dense copy with the axis as its last, and copies the result to its place. */
-function throughRows<D extends DType, R extends DType>(
-  x: Tensor<D>,
-  y: Tensor<R>,
+function throughRows<T extends Tensor>(
+  x: Tensor,
+  y: T,
   axis: number,
   out: Tensor | undefined,
-  run: (rows: Tensor<D>) => Tensor<R>,
-): Tensor<R> {
-  const held: Tensor[] = y === out ? [] : [y];
+  run: (x: Tensor, descending: boolean) => Tensor,
+  descending: boolean,
+): T {
   try {
-    const axes = Array.from(x.shape, (_, index) => index);
-    const last = axes.length - 1;
-    [axes[axis], axes[last]] = [last, axis];
-    using turned = x.transpose(...axes);
-    using rows = turned.clone();
-    const sorted = run(rows);
-    held.push(sorted);
-    using place = y.transpose(...axes);
-    place.copyFrom(sorted);
-    if (y !== out) held.shift();
+    writeAlongAxis(x, y, axis, run, descending);
     return y;
-  } finally {
-    for (const tensor of held) tensor.dispose();
+  } catch (error) {
+    if (y !== out) y.dispose();
+    throw error;
   }
 }

@@ -5,6 +5,7 @@ import { isHalf } from "../core/dtype.ts";
 import { colsOf, formatShape, rowsOf, type Shape } from "../core/shape.ts";
 import { native, Status } from "../ffi/mod.ts";
 import { resolveIndex, type Tensor } from "../tensor/mod.ts";
+import { exchangedAxes } from "./along_axis.ts";
 import { cast } from "./cast.ts";
 import { checkApart, checkOperand, refuse, resultTensor } from "./operands.ts";
 
@@ -122,13 +123,11 @@ function fillResults(
   axis: number,
   largest: boolean,
 ): void {
-  const last = x.shape.length - 1;
-  if (axis === last && x.dtype === "float32" && x.isContiguous) {
+  if (axis === x.shape.length - 1 && x.dtype === "float32" && x.isContiguous) {
     searchRows(result as TopK, x, k, largest);
     return;
   }
-  const axes = x.shape.map((_, index) => index);
-  [axes[axis], axes[last]] = [last, axis];
+  const axes = exchangedAxes(x.shape.length, axis);
   using turned = x.transpose(...axes);
   using rows = cast(turned, "float32");
   const found = topK(rows, k, { largest });

@@ -2,9 +2,11 @@
  * The product of matrices, with NumPy's rules for vectors and batches.
  */
 import { type Floating, isHalf } from "../core/dtype.ts";
-import { broadcastShapes, formatShape, type Shape } from "../core/shape.ts";
+import { differentiable, isTracked, record, wants } from "../autograd/mod.ts";
+import { broadcastShapes, colsOf, formatShape, rowsOf, type Shape } from "../core/shape.ts";
 import { GemmField, native, Status, Words } from "../ffi/mod.ts";
-import type { Tensor } from "../tensor/mod.ts";
+import { sumTo, type Tensor } from "../tensor/mod.ts";
+import { mul } from "./arithmetic.ts";
 import { withFloat32 } from "./halves.ts";
 import {
   checkApart,
@@ -69,13 +71,97 @@ export function matmul<D extends Floating>(
     if (beta !== 0) throw new TypeError(`matmul: beta goes with float32 and float64, not ${dtype}`);
     return ofHalves(a, b, shape, alpha, out);
   }
+  const base = beta === 0 ? undefined : out;
+  if (base !== undefined) checkOperand("matmul", "out", base);
+  const tracked = isTracked(a, b, base);
   const y = resultTensor<D>("matmul", out, shape, dtype);
   checkApart("matmul", out, "a", a);
   checkApart("matmul", out, "b", b);
   const axes = writeLayout(a, b, shape);
   const status = native().symbols
     .qn_matmul(y.address, a.address, b.address, layout.array, axes, alpha, beta, dtypeCodes[dtype]);
-  return status === Status.OK ? y : refuse("matmul", status, y, out, { a, b });
+  if (status !== Status.OK) return refuse("matmul", status, y, out, { a, b });
+  return tracked ? recordProduct(y, a, b, base, { a: a.shape, b: b.shape, alpha, beta }) : y;
+}
+
+/** What a call notes for its gradient. */
+interface ProductCall {
+  readonly a: Shape;
+  readonly b: Shape;
+  readonly alpha: number;
+  readonly beta: number;
+}
+
+type Real = Tensor<Floating>;
+
+const productGradient = differentiable<ProductCall>({
+  operation: "matmul",
+  saves: ["a", "b"],
+  backward(gradient, saved, { wants, extra }) {
+    const { alpha, beta } = extra;
+    const [a, b] = saved as Real[];
+    using g = asMatrices(gradient as Real, extra);
+    return [
+      wants[0] ? leftGradient(g, b, extra.a, alpha) : undefined,
+      wants[1] ? rightGradient(g, a, extra.b, alpha) : undefined,
+      wants[2] ? mul(gradient as Real, beta) : undefined,
+    ];
+  },
+});
+
+function recordProduct<T extends Tensor>(
+  y: T,
+  a: Tensor,
+  b: Tensor,
+  base: Tensor | undefined,
+  extra: ProductCall,
+): T {
+  const saved = [wants(b) ? a : undefined, wants(a) ? b : undefined];
+  return record(y, productGradient, [a, b, base], { saved, extra });
+}
+
+/** The result's gradient with the axes that vectors left out of it. */
+function asMatrices(gradient: Real, { a, b }: ProductCall): Real {
+  if (a.length > 1) return b.length > 1 ? gradient.detach() : gradient.unsqueeze(-1);
+  if (b.length > 1) return gradient.unsqueeze(-2);
+  return gradient.reshape([1, 1]);
+}
+
+/** `alpha · g · bᵀ`, in the shape of `a`. */
+function leftGradient(g: Real, b: Real, shape: Shape, alpha: number): Real {
+  using matrix = b.shape.length > 1 ? b.detach() : b.unsqueeze(-1);
+  using turned = swapped(matrix);
+  const product = matmul(g, turned, { alpha });
+  return fitted(product, shape, shape.length > 1 ? shape : [1, ...shape]);
+}
+
+/** `alpha · aᵀ · g`, in the shape of `b`. */
+function rightGradient(g: Real, a: Real, shape: Shape, alpha: number): Real {
+  using matrix = a.shape.length > 1 ? a.detach() : a.unsqueeze(0);
+  if (shape.length <= 2 && g.shape.length > 2 && matrix.shape.length === g.shape.length) {
+    // All batches meet one matrix: their sum is one product.
+    using rows = matrix.reshape([rowsOf(matrix.shape), colsOf(matrix.shape)]);
+    using flat = g.reshape([rowsOf(g.shape), colsOf(g.shape)]);
+    return rightGradient(flat, rows, shape, alpha);
+  }
+  using turned = swapped(matrix);
+  const product = matmul(turned, g, { alpha });
+  return fitted(product, shape, shape.length > 1 ? shape : [...shape, 1]);
+}
+
+function swapped(x: Real): Real {
+  const axes = x.shape.map((_, axis) => axis);
+  axes.push(...axes.splice(-2).reverse());
+  return x.transpose(...axes);
+}
+
+/** The sum over batches that were broadcast, with an axis that a vector has not taken off. */
+function fitted(product: Real, shape: Shape, whole: Shape): Real {
+  const sum = sumTo(product, whole);
+  if (sum !== product) product.dispose();
+  if (whole === shape) return sum;
+  using kept = sum;
+  return kept.reshape(shape);
 }
 
 /** By itself, since a closure that captures costs each call of the function around it. */

@@ -100,6 +100,36 @@ export const cases: GradientCase[] = [
   },
 ];
 
+type Function3 = (a: Doubles, b: Doubles, c: Doubles) => Tensor;
+
+/** A case of operands of given shapes. */
+function of(name: string, what: string, shapes: number[][], run: Function3): GradientCase {
+  return {
+    name,
+    what,
+    make: () => shapes.map((shape, i) => d(shape, i + 1)),
+    run: (operands) => run(...operands as [Doubles, Doubles, Doubles]),
+  };
+}
+
+const product: Function3 = (a, b) => ops.matmul(a, b);
+
+cases.push(
+  of("matmul", "", [[2, 3], [3, 4]], product),
+  of("matmul", "of a vector and a matrix", [[3], [3, 4]], product),
+  of("matmul", "of a matrix and a vector", [[2, 3], [3]], product),
+  of("matmul", "of vectors", [[3], [3]], product),
+  of("matmul", "of a vector and a batch", [[3], [2, 3, 2]], product),
+  of("matmul", "of a batch and a vector", [[2, 2, 3], [3]], product),
+  of("matmul", "of a batch and a matrix", [[2, 2, 3], [3, 2]], product),
+  of("matmul", "of a matrix and a batch", [[2, 3], [2, 3, 2]], product),
+  of("matmul", "of batches that are broadcast", [[2, 1, 2, 3], [3, 3, 1]], product),
+  of("matmul", "with a factor", [[2, 3], [3, 2]], (a, b) => ops.matmul(a, b, { alpha: 3 })),
+  of("matmul", "added to what is there", [[2, 3], [3, 2], [2, 2]], (a, b, c) => {
+    return ops.matmul(a, b, { beta: 0.5, out: c.clone() });
+  }),
+);
+
 /** Operations whose result is a step, an index, or overwritten: gradients end there. */
 export const withoutGradient: readonly string[] = [
   ...["equal", "notEqual", "less", "lessEqual", "greater", "greaterEqual"],
@@ -146,7 +176,6 @@ export const refused: readonly string[] = [
   "layerNorm",
   "layerNormResidual",
   "linear",
-  "matmul",
   "logSoftmax",
   "logSumExp",
   "norm",

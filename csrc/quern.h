@@ -174,6 +174,26 @@ typedef enum qn_gemm_field {
   QN_GEMM_BATCH = 8, /* four values for each axis of the batch: its size, the strides of C, A, B */
 } qn_gemm_field;
 
+/* What a step of qn_row_chain_f32 makes of slot `from`. */
+typedef enum qn_chain_kind {
+  QN_CHAIN_LINEAR = 0,      /* to = what qn_linear_packed_f32 makes of it */
+  QN_CHAIN_LINEAR_BF16 = 1, /* to = what qn_linear_bf16_f32 makes of it */
+  QN_CHAIN_LAYER_NORM = 2,  /* to = what qn_layer_norm makes of it; in place */
+  QN_CHAIN_SWIGLU = 3,      /* to = silu(from) * to */
+} qn_chain_kind;
+
+/* Positions of what a step of qn_row_chain_f32 says. */
+typedef enum qn_chain_field {
+  QN_CHAIN_KIND = 0,
+  QN_CHAIN_FROM = 1,     /* numbers of slots */
+  QN_CHAIN_TO = 2,
+  QN_CHAIN_RESIDUAL = 3, /* of a product: 0 for none, else 1 + the number of a slot */
+  QN_CHAIN_WEIGHT = 4,   /* addresses; that of a bias, or of a norm's weight, may be 0 */
+  QN_CHAIN_BIAS = 5,
+  QN_CHAIN_SCALAR = 6,   /* a product's activation; the bits of a norm's epsilon, a double */
+  QN_CHAIN_FIELDS = 7,
+} qn_chain_field;
+
 /* Positions of what qn_attention reads; strides in elements. */
 typedef enum qn_attention_field {
   QN_ATTENTION_TOKENS = 0,    /* queries */
@@ -732,5 +752,13 @@ QN_API int32_t qn_pack_bf16_f32(void *packed, const float *weight, uint32_t outp
 QN_API int32_t qn_linear_bf16_f32(float *y, const float *x, const void *packed,
                                   const float *bias, const float *residual, uint32_t rows,
                                   uint32_t outputs, uint32_t inputs, int32_t activation);
+
+/* Takes rows through a chain of steps, each QN_CHAIN_FIELDS values; up to 16. A slot, one of
+ * up to 16, is two values: the address of [rows, columns], and the columns. Where the address
+ * is 0, it has memory of its own while the call lasts, and holds nothing before a step writes
+ * to it. Slots share no memory. Each row is what the functions that the steps name would make
+ * of it. */
+QN_API int32_t qn_row_chain_f32(QN_BUFFER const uint64_t *slots, QN_BUFFER const uint64_t *steps,
+                                uint32_t slot_count, uint32_t step_count, uint32_t rows);
 
 #endif

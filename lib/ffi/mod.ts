@@ -14,6 +14,8 @@ export { environment } from "./environment.ts";
 export {
   Activation as NativeActivation,
   AttentionField,
+  ChainField,
+  ChainKind,
   GemmField,
   NativeDType,
   PadMode,

@@ -9,7 +9,7 @@
  */
 
 /** FNV-1a (64 bit) of the header's bytes; `qn_header_hash()` of a library that fits. */
-export const headerHash = 0x46ba053aceeeddfen;
+export const headerHash = 0xe84c8067a23cb48bn;
 
 /**
  * What went wrong. The text of each is in base/status.c.
@@ -267,6 +267,48 @@ export const GemmField = {
 
 /** A value of {@linkcode GemmField}. */
 export type GemmField = (typeof GemmField)[keyof typeof GemmField];
+
+/**
+ * What a step of qn_row_chain_f32 makes of slot `from`.
+ *
+ * `enum qn_chain_kind`
+ */
+export const ChainKind = {
+  /** to = what qn_linear_packed_f32 makes of it */
+  LINEAR: 0,
+  /** to = what qn_linear_bf16_f32 makes of it */
+  LINEAR_BF16: 1,
+  /** to = what qn_layer_norm makes of it; in place */
+  LAYER_NORM: 2,
+  /** to = silu(from) * to */
+  SWIGLU: 3,
+} as const;
+
+/** A value of {@linkcode ChainKind}. */
+export type ChainKind = (typeof ChainKind)[keyof typeof ChainKind];
+
+/**
+ * Positions of what a step of qn_row_chain_f32 says.
+ *
+ * `enum qn_chain_field`
+ */
+export const ChainField = {
+  KIND: 0,
+  /** numbers of slots */
+  FROM: 1,
+  TO: 2,
+  /** of a product: 0 for none, else 1 + the number of a slot */
+  RESIDUAL: 3,
+  /** addresses; that of a bias, or of a norm's weight, may be 0 */
+  WEIGHT: 4,
+  BIAS: 5,
+  /** a product's activation; the bits of a norm's epsilon, a double */
+  SCALAR: 6,
+  FIELDS: 7,
+} as const;
+
+/** A value of {@linkcode ChainField}. */
+export type ChainField = (typeof ChainField)[keyof typeof ChainField];
 
 /**
  * Positions of what qn_attention reads; strides in elements.
@@ -1845,6 +1887,26 @@ export const symbols = {
       "u32", // uint32_t outputs
       "u32", // uint32_t inputs
       "i32", // int32_t activation
+    ],
+    result: "i32",
+  },
+
+  /**
+   * Takes rows through a chain of steps, each QN_CHAIN_FIELDS values; up to 16. A slot, one of
+   * up to 16, is two values: the address of [rows, columns], and the columns. Where the address
+   * is 0, it has memory of its own while the call lasts, and holds nothing before a step writes
+   * to it. Slots share no memory. Each row is what the functions that the steps name would make
+   * of it.
+   *
+   * `int32_t qn_row_chain_f32(QN_BUFFER const uint64_t *slots, QN_BUFFER const uint64_t *steps, uint32_t slot_count, uint32_t step_count, uint32_t rows)`
+   */
+  qn_row_chain_f32: {
+    parameters: [
+      "buffer", // const uint64_t *slots
+      "buffer", // const uint64_t *steps
+      "u32", // uint32_t slot_count
+      "u32", // uint32_t step_count
+      "u32", // uint32_t rows
     ],
     result: "i32",
   },

@@ -16,14 +16,12 @@ import {
   addInPlace,
   attention,
   embedding,
-  layerNorm,
-  linear,
   type Precision,
   rope,
   type RopeTable,
   ropeTable,
-  swiglu,
 } from "../ops/mod.ts";
+import { type ChainStep, type LinearStep, RowChain } from "../ops/row_chain.ts";
 import { keep } from "../memory/mod.ts";
 import { type Tensor, Workspace } from "../tensor/mod.ts";
 import type { Weights } from "./weights.ts";
@@ -131,11 +129,22 @@ interface Places {
   readonly positions: Tensor<"int32">;
 }
 
-/** What a pass has in common. */
-interface Pass {
-  readonly places: Places;
-  readonly precision: Precision;
-}
+/**
+ * The slots of the chains between attentions. What comes after `VALUE` nobody else asks for,
+ * so it takes no memory of the encoder's.
+ */
+const Slot = {
+  X: 0,
+  /** What was attended to; at first the embedding's sum. */
+  ATTENDED: 1,
+  QUERY: 2,
+  KEY: 3,
+  VALUE: 4,
+  SUM: 5,
+  MIDDLE: 6,
+  HIDDEN: 7,
+  GATE: 8,
+} as const;
 
 /** An encoder with its weights. */
 export class Encoder implements Disposable {
@@ -145,6 +154,8 @@ export class Encoder implements Disposable {
   readonly #weights: EncoderWeights;
   readonly #workspace = keep(new Workspace());
   readonly #ropeTable: RopeTable | undefined;
+  /** What comes before the first attention, then what follows each. */
+  readonly #chains: readonly RowChain[];
 
   /**
    * Puts an encoder together.
@@ -157,6 +168,7 @@ export class Encoder implements Disposable {
     this.config = config;
     this.#weights = weights;
     this.#owner = owner;
+    this.#chains = makeChains(config, weights);
     const { ropeBase: base, contextLength, dim, heads } = config;
     if (base === undefined) return;
     const { cosines, sines } = ropeTable(contextLength, dim / heads / 2, { base });
@@ -176,26 +188,22 @@ export class Encoder implements Disposable {
     sequences: Sequences,
     { precision = "exact" }: EncoderOptions = {},
   ): Generator<void, Floats, void> {
-    const { dim } = this.config;
-    const tokens = sequences.ids.length;
-    const workspace = this.#workspace;
-    const x = workspace.get("x", [tokens, dim]);
-    const sum = workspace.get("sum", [tokens, dim]);
+    const shape = [sequences.ids.length, this.config.dim];
+    const names = ["x", "attended", "query", "key", "value"] as const;
+    const slots = names.map((name) => this.#workspace.get(name, shape));
     const places: Places = {
       offsets: sequences.offsets,
       segments: this.#take("segments", sequences.offsets),
       positions: this.#take("positions", positionsOf(sequences.offsets)),
     };
-    const pass: Pass = { places, precision };
-    this.#embed(sequences, places.positions, x, sum);
-    for (const layer of this.#weights.layers) {
-      this.#attend(layer, x, sum, pass);
-      this.#norm(sum, layer.attentionNorm, x);
-      this.#feedForward(layer, x, sum, pass);
-      this.#norm(sum, layer.outputNorm, x);
+    this.#embed(sequences, places.positions, slots[Slot.ATTENDED], slots[Slot.X]);
+    this.#chains[0].run(slots, shape[0], precision);
+    for (let layer = 0; layer < this.config.layers; layer++) {
+      this.#attend(slots, places);
+      this.#chains[layer + 1].run(slots, shape[0], precision);
       yield;
     }
-    return x;
+    return slots[Slot.X];
   }
 
   /** Disposes of weights and activations. */
@@ -210,73 +218,34 @@ export class Encoder implements Disposable {
     return tensor;
   }
 
+  /** The sum of the embeddings; `some` holds parts of it. */
   #embed(
     { ids, typeIds }: Sequences,
     positions: Tensor<"int32">,
-    x: Floats,
     sum: Floats,
+    some: Floats,
   ): void {
-    const { tokens, positions: table, types, embeddingNorm } = this.#weights;
+    const { tokens, positions: table, types } = this.#weights;
     embedding(tokens, this.#take("ids", ids), { out: sum });
-    if (table !== undefined) addInPlace(sum, embedding(table, positions, { out: x }));
-    if (types !== undefined) {
-      if (typeIds === undefined || types.shape[0] === 1) {
-        using first = types.slice(0, 1);
-        addInPlace(sum, first);
-      } else {
-        addInPlace(sum, embedding(types, this.#take("types", typeIds), { out: x }));
-      }
-    }
-    this.#norm(sum, embeddingNorm, x);
-  }
-
-  #norm(x: Floats, norm: Norm, out: Floats): void {
-    layerNorm(x, { ...norm, epsilon: this.config.epsilon, out });
-  }
-
-  /** out = x + attention(x·Wq, x·Wk, x·Wv)·Wo */
-  #attend(layer: EncoderLayer, x: Floats, out: Floats, { places, precision }: Pass): void {
-    const query = this.#project("query", x, layer.query, { precision });
-    const key = this.#project("key", x, layer.key, { precision });
-    const value = this.#project("value", x, layer.value, { precision });
-    const attended = this.#workspace.get("attended", x.shape);
-    {
-      using q = this.#heads(query);
-      using k = this.#heads(key);
-      using v = this.#heads(value);
-      using y = this.#heads(attended);
-      if (this.#ropeTable !== undefined) this.#turn(this.#ropeTable, places.positions, q, k);
-      const { scoreBias } = this.#weights;
-      if (scoreBias === undefined) attention(q, k, v, { segments: places.segments, out: y });
-      else attendApart(q, k, v, y, scoreBias, places.offsets);
-    }
-    const { weight, bias } = layer.attended;
-    linear(attended, weight, { bias, residual: x, precision, out });
-  }
-
-  /** out = x + activation(x·Wup)·Wdown */
-  #feedForward({ up, gate, down }: EncoderLayer, x: Floats, out: Floats, pass: Pass): void {
-    const { precision } = pass;
-    const { activation } = this.config;
-    let hidden: Floats;
-    if (gate === undefined) {
-      hidden = this.#project("hidden", x, up, { precision, activation: activation as Activation });
+    if (table !== undefined) addInPlace(sum, embedding(table, positions, { out: some }));
+    if (types === undefined) return;
+    if (typeIds === undefined || types.shape[0] === 1) {
+      using first = types.slice(0, 1);
+      addInPlace(sum, first);
     } else {
-      hidden = this.#project("hidden", x, up, { precision });
-      swiglu(this.#project("gate", x, gate, { precision }), hidden, { out: hidden });
+      addInPlace(sum, embedding(types, this.#take("types", typeIds), { out: some }));
     }
-    linear(hidden, down.weight, { bias: down.bias, residual: x, precision, out });
   }
 
-  /** x·Wᵀ + bias, in the workspace's tensor of that name. */
-  #project(
-    name: string,
-    x: Floats,
-    { weight, bias }: Dense,
-    how: { readonly precision: Precision; readonly activation?: Activation },
-  ): Floats {
-    const out = this.#workspace.get(name, [x.shape[0], weight.shape[0]]);
-    return linear(x, weight, { ...how, bias, out });
+  #attend(slots: readonly Floats[], { positions, segments, offsets }: Places): void {
+    using q = this.#heads(slots[Slot.QUERY]);
+    using k = this.#heads(slots[Slot.KEY]);
+    using v = this.#heads(slots[Slot.VALUE]);
+    using y = this.#heads(slots[Slot.ATTENDED]);
+    if (this.#ropeTable !== undefined) this.#turn(this.#ropeTable, positions, q, k);
+    const { scoreBias } = this.#weights;
+    if (scoreBias === undefined) attention(q, k, v, { segments, out: y });
+    else attendApart(q, k, v, y, scoreBias, offsets);
   }
 
   #heads(flat: Floats): Floats {
@@ -293,6 +262,65 @@ export class Encoder implements Disposable {
     rope(q, table, { layout: "halves", out: q });
     rope(k, table, { layout: "halves", out: k });
   }
+}
+
+/**
+ * The chains of rows between attentions:
+ *
+ *     x = norm(embedding), then q, k and v of x
+ *     per layer:  middle = norm(x + attended·Wo)
+ *                 x = norm(middle + activation(middle·Wup)·Wdown), then q, k and v of x
+ */
+function makeChains(
+  { dim, feedForward, activation, epsilon }: EncoderConfig,
+  { embeddingNorm, layers }: EncoderWeights,
+): RowChain[] {
+  const { X, ATTENDED, QUERY, KEY, VALUE, SUM, MIDDLE, HIDDEN, GATE } = Slot;
+  const columns = [dim, dim, dim, dim, dim, dim, dim, feedForward, feedForward];
+  const product = (dense: Dense, from: number, to: number): LinearStep => ({
+    kind: "linear",
+    from,
+    to,
+    ...dense,
+  });
+  const normed = (norm: Norm, from: number, to: number): ChainStep => ({
+    kind: "layerNorm",
+    from,
+    to,
+    ...norm,
+    epsilon,
+  });
+  const projected = (layer: EncoderLayer | undefined): ChainStep[] =>
+    layer === undefined ? [] : [
+      product(layer.query, X, QUERY),
+      product(layer.key, X, KEY),
+      product(layer.value, X, VALUE),
+    ];
+  const widened = ({ up, gate }: EncoderLayer): ChainStep[] =>
+    gate === undefined
+      ? [{ ...product(up, MIDDLE, HIDDEN), activation: activation as Activation }]
+      : [
+        product(up, MIDDLE, HIDDEN),
+        product(gate, MIDDLE, GATE),
+        { kind: "swiglu", from: GATE, to: HIDDEN },
+      ];
+  const first = new RowChain(columns, [
+    normed(embeddingNorm, ATTENDED, X),
+    ...projected(layers[0]),
+  ]);
+  return [
+    first,
+    ...layers.map((layer, i) =>
+      new RowChain(columns, [
+        { ...product(layer.attended, ATTENDED, SUM), residual: X },
+        normed(layer.attentionNorm, SUM, MIDDLE),
+        ...widened(layer),
+        { ...product(layer.down, HIDDEN, SUM), residual: MIDDLE },
+        normed(layer.outputNorm, SUM, X),
+        ...projected(layers[i + 1]),
+      ])
+    ),
+  ];
 }
 
 /** Attention with something added to the scores, which depends on places in a sequence. */

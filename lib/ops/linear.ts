@@ -56,7 +56,8 @@ export interface LinearOptions<D extends Floating = "float32"> extends ResultOpt
   activation?: Activation;
 }
 
-const activationCodes: Readonly<Record<Activation, number>> = {
+/** The native code of each activation. */
+export const activationCodes: Readonly<Record<Activation, number>> = {
   none: NativeActivation.NONE,
   relu: NativeActivation.RELU,
   gelu_tanh: NativeActivation.GELU_TANH,

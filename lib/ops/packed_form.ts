@@ -4,11 +4,13 @@
  * has dot products of it.
  */
 import { formatShape } from "../core/shape.ts";
-import { check, native } from "../ffi/mod.ts";
+import { ChainKind, check, native } from "../ffi/mod.ts";
 import type { Tensor } from "../tensor/mod.ts";
 
 /** One of them. */
 export interface PackedForm {
+  /** The kind of a chain's step that multiplies with it. */
+  readonly chainKind: bigint;
   /** The bytes of the copy of a weight. */
   readonly bytesOf: (weight: Tensor) => number;
   /** Makes the copy at an address. */
@@ -29,6 +31,7 @@ export interface PackedForm {
 
 /** As it is. */
 export const exactForm: PackedForm = {
+  chainKind: BigInt(ChainKind.LINEAR),
   bytesOf: ({ shape: [outputs, inputs] }) =>
     Number(native().symbols.qn_gemm_pack_bytes(outputs, inputs)),
   pack(target, weight) {
@@ -55,6 +58,7 @@ export const exactForm: PackedForm = {
 
 /** Rounded to bfloat16. */
 const shortForm: PackedForm = {
+  chainKind: BigInt(ChainKind.LINEAR_BF16),
   bytesOf: ({ shape: [outputs, inputs] }) =>
     Number(native().symbols.qn_pack_bf16_bytes(outputs, inputs)),
   pack(target, weight) {

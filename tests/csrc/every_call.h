@@ -295,6 +295,16 @@ CALL(qn_matmul, y, x, z, product, 0, 1.0, 0.0, QN_F32)
 CALL_VALUE(qn_gemm_pack_bytes, 32, 32)
 CALL(qn_gemm_pack_f32, y, x, 32, 32, 32, 1)
 CALL(qn_linear_packed_f32, y, x, z, NULL, NULL, 4, 64, 8, QN_ACTIVATION_SILU)
+
+/* Rows through a product into memory of the call, and a norm of that. */
+static int32_t call_qn_row_chain_f32(void) {
+  const uint64_t slots[] = {(uintptr_t)x, 8, 0, 64, (uintptr_t)y, 64};
+  const uint64_t steps[2 * QN_CHAIN_FIELDS] = {
+      QN_CHAIN_LINEAR, 0, 1, 0, (uintptr_t)z, 0, QN_ACTIVATION_RELU,
+      QN_CHAIN_LAYER_NORM, 1, 2, 0, 0, 0, 0};
+  return qn_row_chain_f32(slots, steps, 3, 2, 4);
+}
+
 CALL_VALUE(qn_isa_has_bf16)
 CALL_VALUE(qn_pack_bf16_bytes, 32, 32)
 CALL(qn_pack_bf16_f32, y, x, 32, 32, 32, 1)
@@ -390,6 +400,7 @@ static const entry table[] = {
     ENTRY_SURE(qn_pack_bf16_bytes, nothing),
     ENTRY(qn_pack_bf16_f32),
     ENTRY(qn_linear_bf16_f32),
+    ENTRY(qn_row_chain_f32),
 };
 
 #endif

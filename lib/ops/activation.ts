@@ -11,7 +11,8 @@ import { greater } from "./comparison.ts";
 import type { ResultOption } from "./operands.ts";
 import { unary, unaryGradient } from "./unary.ts";
 
-const reluGradient = unaryGradient("relu", RESULT, (g, y) => {
+/** How {@linkcode relu} is differentiated: by its result. */
+export const reluGradient = unaryGradient("relu", RESULT, (g, y) => {
   using isOpen = greater(y, 0);
   using slope = cast(isOpen, g.dtype);
   return mul(g, slope);
@@ -22,13 +23,23 @@ const sigmoidGradient = unaryGradient("sigmoid", RESULT, (g, y) => {
   return mul(g, slope);
 });
 const siluGradient = unaryGradient("silu", "x", (g, x) => {
+  using slope = siluSlope(x);
+  return mul(g, slope);
+});
+
+/**
+ * The slope of {@linkcode silu}.
+ *
+ * @param x Any shape and floating-point dtype.
+ * @returns The same shape and dtype.
+ */
+export function siluSlope(x: Tensor<Floating>): Tensor<Floating> {
   using gate = sigmoid(x);
   using value = mul(x, gate);
   using part = mul(value, gate);
   using up = add(gate, value);
-  using slope = sub(up, part);
-  return mul(g, slope);
-});
+  return sub(up, part);
+}
 
 /**
  * `max(x, 0)`, element by element; NaN stays NaN.

@@ -4,7 +4,7 @@
  */
 import type { DType, Floating } from "../core/dtype.ts";
 import { resolveIndex, type Tensor } from "../tensor/mod.ts";
-import { checkInPlace, resultTensor } from "./operands.ts";
+import { checkInPlace, checkResult } from "./operands.ts";
 
 /**
  * Whether an axis is the last, or the only one that a scalar is taken to have.
@@ -40,16 +40,13 @@ export function alongAxis<D extends Floating, O>(
   run: (x: Tensor<D>, options: O) => Tensor<D>,
   options: O,
 ): Tensor<D> {
-  const y = resultTensor<D>(operation, out, x.shape, x.dtype);
-  try {
-    checkInPlace(operation, out, "x", x);
-    const from = axis < 0 ? axis + x.shape.length : axis;
-    writeAlongAxis(x, y, from, run, options);
-    return y;
-  } catch (error) {
-    if (y !== out) y.dispose();
-    throw error;
-  }
+  if (out !== undefined) checkResult(operation, out, x.shape, x.dtype);
+  checkInPlace(operation, out, "x", x);
+  const axes = exchangedAxes(x.shape.length, axis < 0 ? axis + x.shape.length : axis);
+  using turned = x.transpose(...axes);
+  using rows = run(turned, options);
+  using back = rows.transpose(...axes);
+  return out === undefined ? back.clone() : out.copyFrom(back);
 }
 
 /**

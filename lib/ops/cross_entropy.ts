@@ -1,14 +1,16 @@
 /**
  * The loss of a classifier, and so of a language model.
  */
+import { differentiable, isTracked, record } from "../autograd/mod.ts";
 import { type Floating, isHalf } from "../core/dtype.ts";
 import { colsOf, rowsOf } from "../core/shape.ts";
 import { native, Status } from "../ffi/mod.ts";
-import type { Tensor } from "../tensor/mod.ts";
+import { Tensor } from "../tensor/mod.ts";
 import { div } from "./arithmetic.ts";
 import { notEqual } from "./comparison.ts";
 import { countNonZero } from "./counting.ts";
 import { withFloat32 } from "./halves.ts";
+import { addInPlace, mulInPlace } from "./in_place.ts";
 import {
   areDense,
   checkApart,
@@ -21,7 +23,10 @@ import {
   resultTensor,
   withDense,
 } from "./operands.ts";
+import { scatterAddInPlace } from "./scatter_add.ts";
+import { softmax } from "./softmax.ts";
 import { sum } from "./sums.ts";
+import { where } from "./where.ts";
 
 /** Options of {@linkcode crossEntropy}. */
 export interface CrossEntropyOptions<D extends Floating> extends ResultOption<D> {
@@ -110,6 +115,7 @@ function eachLoss<D extends Floating>(
   labelSmoothing: number,
   out?: Tensor<D>,
 ): Tensor<D> {
+  const tracked = isTracked(logits);
   const y = resultTensor<D>("crossEntropy", out, targets.shape, logits.dtype);
   checkApart("crossEntropy", out, "logits", logits);
   checkApart("crossEntropy", out, "targets", targets);
@@ -123,8 +129,63 @@ function eachLoss<D extends Floating>(
     ignoreIndex,
     dtypeCodes[logits.dtype],
   );
-  if (status === Status.OK) return y;
-  return refuse("crossEntropy", status, y, out, { logits, targets });
+  if (status !== Status.OK) return refuse("crossEntropy", status, y, out, { logits, targets });
+  return tracked ? recordLosses(y, logits, targets, ignoreIndex, labelSmoothing) : y;
+}
+
+/** What a call notes for its gradient. */
+interface LossCall {
+  readonly ignoreIndex: number;
+  readonly labelSmoothing: number;
+}
+
+const lossGradient = differentiable<LossCall>({
+  operation: "crossEntropy",
+  saves: ["logits", "targets"],
+  backward(gradient, [logits, targets], { extra }) {
+    return [
+      logitsGradient(
+        gradient as Tensor<Floating>,
+        logits as Tensor<Floating>,
+        targets as Tensor<"int32">,
+        extra,
+      ),
+    ];
+  },
+});
+
+function recordLosses<T extends Tensor>(
+  y: T,
+  logits: Tensor,
+  targets: Tensor,
+  ignoreIndex: number,
+  labelSmoothing: number,
+): T {
+  const extra = { ignoreIndex, labelSmoothing };
+  return record(y, lossGradient, [logits], { saved: [logits, targets], extra });
+}
+
+/** The probabilities less what the targets are, times each row's gradient; 0 where ignored. */
+function logitsGradient(
+  g: Tensor<Floating>,
+  logits: Tensor<Floating>,
+  targets: Tensor<"int32">,
+  { ignoreIndex, labelSmoothing }: LossCall,
+): Tensor<Floating> {
+  const { dtype, shape } = logits;
+  using counted = notEqual(targets, ignoreIndex);
+  using first = Tensor.zeros([], "int32");
+  using places = where(counted, targets, first);
+  using column = places.unsqueeze(-1);
+  using hit = Tensor.full(column.shape, labelSmoothing - 1, dtype);
+  using zero = Tensor.zeros([], dtype);
+  using weights = g.unsqueeze(-1);
+  using rows = counted.unsqueeze(-1);
+  using differences = softmax(logits);
+  scatterAddInPlace(differences, column, hit, { axis: -1 });
+  if (labelSmoothing !== 0) addInPlace(differences, -labelSmoothing / colsOf(shape));
+  mulInPlace(differences, weights);
+  return where(rows, differences, zero);
 }
 
 /** The sum of the losses, divided by their number if the mean is wanted. */

@@ -1,10 +1,12 @@
 /**
  * Looking up rows of a table.
  */
-import type { DType } from "../core/dtype.ts";
-import { formatShape } from "../core/shape.ts";
+import { differentiable, isTracked, record } from "../autograd/mod.ts";
+import type { DType, Floating } from "../core/dtype.ts";
+import { formatShape, type Shape } from "../core/shape.ts";
 import { native, Status } from "../ffi/mod.ts";
-import type { Tensor } from "../tensor/mod.ts";
+import { Tensor } from "../tensor/mod.ts";
+import { cast } from "./cast.ts";
 import {
   areDense,
   checkApart,
@@ -14,6 +16,7 @@ import {
   resultTensor,
   withDense,
 } from "./operands.ts";
+import { indexAddInPlace } from "./scatter_add.ts";
 import { refuseIndices } from "./table.ts";
 
 /** What rows of a table are widened to. */
@@ -56,6 +59,7 @@ export function embedding<D extends DType>(
   if (!areDense(table, ids)) return withDense([table, ids], embedding<D>, options);
   const { out } = options;
   const dtype = (table.dtype === "float64" ? "float64" : "float32") as WidenedDType<D>;
+  const tracked = isTracked(table);
   const y = resultTensor<WidenedDType<D>>("embedding", out, [ids.size, cols], dtype);
   checkApart("embedding", out, "table", table);
   checkApart("embedding", out, "ids", ids);
@@ -68,6 +72,32 @@ export function embedding<D extends DType>(
     cols,
     dtypeCodes[table.dtype],
   );
-  if (status === Status.OK) return y;
-  return refuseIndices("embedding", status, y, out, { table, ids }, ids, [0, vocabulary]);
+  if (status !== Status.OK) {
+    return refuseIndices("embedding", status, y, out, { table, ids }, ids, [0, vocabulary]);
+  }
+  return tracked ? recordLookup(y, table, ids) : y;
+}
+
+/** What a call notes of its table. */
+interface Lookup {
+  readonly shape: Shape;
+  readonly dtype: DType;
+}
+
+const embeddingGradient = differentiable<Lookup>({
+  operation: "embedding",
+  saves: ["ids"],
+  backward(gradient, [ids], { extra }) {
+    const g = gradient as Tensor<"float32">;
+    const rows = Tensor.zeros(extra.shape, g.dtype);
+    indexAddInPlace(rows, ids as Tensor<"int32">, g);
+    if (rows.dtype === extra.dtype) return [rows];
+    using wide = rows;
+    return [cast(wide, extra.dtype as Floating)];
+  },
+});
+
+function recordLookup<T extends Tensor>(y: T, table: Tensor, ids: Tensor): T {
+  const extra = { shape: table.shape, dtype: table.dtype };
+  return record(y, embeddingGradient, [table], { saved: [ids], extra });
 }

@@ -2,10 +2,13 @@
  * The Gaussian error linear unit (Hendrycks and Gimpel, 2016), and its gated form
  * (Shazeer, "GLU variants improve transformer", 2020).
  */
+import { differentiable, isTracked, record } from "../autograd/mod.ts";
 import { type Floating, isHalf } from "../core/dtype.ts";
 import { colsOf, rowsOf } from "../core/shape.ts";
 import { native, Status, UnaryOp } from "../ffi/mod.ts";
 import type { Tensor } from "../tensor/mod.ts";
+import { add, mul } from "./arithmetic.ts";
+import { exp } from "./exponential.ts";
 import { withFloat32 } from "./halves.ts";
 import {
   areDense,
@@ -19,7 +22,55 @@ import {
   resultTensor,
   withDense,
 } from "./operands.ts";
-import { unary } from "./unary.ts";
+import { erf, tanh } from "./trigonometric.ts";
+import { unary, unaryGradient } from "./unary.ts";
+
+type Real = Tensor<Floating>;
+
+const erfGradient = unaryGradient("gelu", "x", (g, x) => {
+  using slope = erfSlope(x);
+  return mul(g, slope);
+});
+const tanhGradient = unaryGradient("gelu", "x", (g, x) => {
+  using slope = tanhSlope(x);
+  return mul(g, slope);
+});
+
+/** `Φ(x) + x · φ(x)`, with the normal distribution and its density. */
+function erfSlope(x: Real): Real {
+  using scaled = mul(x, Math.SQRT1_2);
+  using error = erf(scaled);
+  using doubled = add(error, 1);
+  using below = mul(doubled, 0.5);
+  using square = mul(scaled, scaled);
+  using exponent = mul(square, -1);
+  using bell = exp(exponent);
+  using density = mul(bell, 1 / Math.sqrt(2 * Math.PI));
+  using rise = mul(x, density);
+  return add(below, rise);
+}
+
+const TANH_SCALE = Math.sqrt(2 / Math.PI);
+const CUBIC = 0.044715;
+
+/** `(1 + t + x · (1 - t²) · u′) / 2` with `t = tanh(u)`, of the approximation. */
+function tanhSlope(x: Real): Real {
+  using square = mul(x, x);
+  using stretched = mul(square, CUBIC * TANH_SCALE);
+  using factor = add(stretched, TANH_SCALE);
+  using inner = mul(x, factor);
+  using t = tanh(inner);
+  using steep = mul(square, 3 * CUBIC * TANH_SCALE);
+  using innerSlope = add(steep, TANH_SCALE);
+  using t2 = mul(t, t);
+  using flat = mul(t2, -1);
+  using tanhSlope = add(flat, 1);
+  using chain = mul(tanhSlope, innerSlope);
+  using rise = mul(x, chain);
+  using sum = add(t, rise);
+  using shifted = add(sum, 1);
+  return mul(shifted, 0.5);
+}
 
 /** Which of its two forms {@linkcode gelu} takes. */
 export interface GeluOptions<D extends Floating = "float32"> extends ResultOption<D> {
@@ -50,7 +101,8 @@ export interface GeluOptions<D extends Floating = "float32"> extends ResultOptio
  * ```
  */
 export function gelu<D extends Floating>(x: Tensor<D>, options: GeluOptions<D> = {}): Tensor<D> {
-  return unary(x, "gelu", formOf("gelu", options.approximate), options);
+  const form = formOf("gelu", options.approximate);
+  return unary(x, "gelu", form, options, form === UnaryOp.GELU_ERF ? erfGradient : tanhGradient);
 }
 
 /**
@@ -90,6 +142,7 @@ export function geglu<D extends Floating>(
     return withFloat32(result, [gate, up], geglu, { approximate });
   }
   if (!areDense(gate, up)) return withDense([gate, up], geglu<D>, options);
+  const tracked = isTracked(gate, up);
   const y = resultTensor<D>("geglu", out, shape, dtype);
   checkInPlace("geglu", out, "gate", gate);
   checkInPlace("geglu", out, "up", up);
@@ -102,7 +155,35 @@ export function geglu<D extends Floating>(
     form,
     dtypeCodes[dtype],
   );
-  return status === Status.OK ? y : refuse("geglu", status, y, out, { gate, up });
+  if (status !== Status.OK) return refuse("geglu", status, y, out, { gate, up });
+  return tracked ? recordGeglu(y, gate, up, form) : y;
+}
+
+const gegluGradient = differentiable<UnaryOp>({
+  operation: "geglu",
+  saves: ["gate", "up"],
+  backward(gradient, saved, { wants, extra }) {
+    const [g, gate, up] = [gradient, ...saved] as Real[];
+    return [
+      wants[0] ? gateGradient(g, gate, up, extra) : undefined,
+      wants[1] ? upGradient(g, gate, extra) : undefined,
+    ];
+  },
+});
+
+function recordGeglu<T extends Tensor>(y: T, gate: Tensor, up: Tensor, extra: UnaryOp): T {
+  return record(y, gegluGradient, [gate, up], { saved: [gate, up], extra });
+}
+
+function gateGradient(g: Real, gate: Real, up: Real, form: UnaryOp): Real {
+  using slope = form === UnaryOp.GELU_ERF ? erfSlope(gate) : tanhSlope(gate);
+  using chain = mul(slope, up);
+  return mul(g, chain);
+}
+
+function upGradient(g: Real, gate: Real, form: UnaryOp): Real {
+  using value = gelu(gate, { approximate: form === UnaryOp.GELU_ERF ? "none" : "tanh" });
+  return mul(g, value);
 }
 
 function formOf(operation: string, approximate: "none" | "tanh" = "none"): UnaryOp {

@@ -9,11 +9,14 @@ import {
   isHalf,
   isPlain,
 } from "../core/dtype.ts";
+import { differentiable, isTracked, record, RESULT, unrecorded, wants } from "../autograd/mod.ts";
 import { colsOf, formatShape, rowsOf, type Shape } from "../core/shape.ts";
 import { native, NativeActivation, NativePrecision, Status } from "../ffi/mod.ts";
-import { packedAddress, type Tensor } from "../tensor/mod.ts";
-import { relu, silu } from "./activation.ts";
+import { packedAddress, sumTo, type Tensor } from "../tensor/mod.ts";
+import { relu, reluGradient, silu } from "./activation.ts";
 import { add } from "./arithmetic.ts";
+import { cast } from "./cast.ts";
+import { dequantize } from "./dequantize.ts";
 import { gelu } from "./gelu.ts";
 import { withFloat32 } from "./halves.ts";
 import { addInPlace } from "./in_place.ts";
@@ -174,32 +177,148 @@ function ofOther(
 
 /** The product in float64, for reference: each step an operation of its own. */
 function inFloat64(
-  x: Tensor<Floating>,
-  weight: Tensor<Floating>,
+  x: Real,
+  weight: Real,
   shape: Shape,
-  { out, bias, residual, activation }: LinearOptions<Floating>,
-): Tensor<Floating> {
-  const y = resultTensor<Floating>("linear", out, shape, x.dtype);
+  { out, bias, residual, activation = "none" }: LinearOptions<Floating>,
+): Real {
+  const tracked = isTracked(x, weight, bias, residual);
+  const applied = tracked && needsProduct(activation) ? "none" : activation;
+  const y = resultTensor<Floating>(
+    "linear",
+    applied === activation ? out : undefined,
+    shape,
+    x.dtype,
+  );
   const held: Tensor[] = y === out ? [] : [y];
   try {
-    checkApart("linear", out, "x", x);
-    checkApart("linear", out, "weight", weight);
-    checkApart("linear", out, "bias", bias);
-    if (residual !== undefined) checkInPlace("linear", out, "residual", residual);
-    using columns = weight.transpose();
-    using product = residual === undefined ? undefined : matmul(x, columns);
-    if (residual !== undefined && product !== undefined) add(residual, product, { out: y });
-    else matmul(x, columns, { out: y });
-    if (bias !== undefined) addInPlace(y, bias);
-    if (activation === "relu") relu(y, { out: y });
-    if (activation === "silu") silu(y, { out: y });
-    if (activation === "gelu_erf") gelu(y, { out: y });
-    if (activation === "gelu_tanh") gelu(y, { approximate: "tanh", out: y });
+    checkMemory(out, x, weight, bias, residual);
+    unrecorded(computeSteps, y, x, weight, bias, residual, applied);
+    if (tracked) recordLinear(y, x, weight, bias, residual, applied);
+    if (applied !== activation) return activate(y, activation, out);
     held.length = 0;
     return y;
   } finally {
     for (const tensor of held) tensor.dispose();
   }
+}
+
+/** The steps of {@linkcode inFloat64}, into `y`. */
+function computeSteps(
+  y: Real,
+  x: Real,
+  weight: Real,
+  bias: Real | undefined,
+  residual: Real | undefined,
+  activation: Activation,
+): void {
+  using columns = weight.transpose();
+  if (residual === undefined) matmul(x, columns, { out: y });
+  else {
+    using product = matmul(x, columns);
+    add(residual, product, { out: y });
+  }
+  if (bias !== undefined) addInPlace(y, bias);
+  if (activation !== "none") activate(y, activation, y);
+}
+
+/** Applies an activation to a product. */
+function activate<D extends Floating>(
+  x: Tensor<D>,
+  activation: Activation,
+  out: Tensor<D> | undefined,
+): Tensor<D> {
+  if (activation === "relu") return relu(x, { out });
+  if (activation === "silu") return silu(x, { out });
+  return gelu(x, { approximate: activation === "gelu_tanh" ? "tanh" : "none", out });
+}
+
+/**
+ * Whether the gradient of an activation needs what it was applied to: then the product and the
+ * activation are recorded as two operations.
+ */
+function needsProduct(activation: Activation): boolean {
+  return activation !== "none" && activation !== "relu";
+}
+
+/** What a call notes for its gradient. */
+interface LinearCall {
+  /** The shape of `x`. */
+  readonly shape: Shape;
+  /** That of the weight. */
+  readonly dtype: DType;
+  readonly hasRelu: boolean;
+}
+
+type Real = Tensor<Floating>;
+
+const linearGradient = differentiable<LinearCall>({
+  operation: "linear",
+  saves: ["x", "weight", RESULT],
+  backward(gradient, [x, weight, y], { wants, extra }) {
+    using g = extra.hasRelu ? behindRelu(gradient, y) : gradient.detach();
+    const [outputs, inputs] = [colsOf(g.shape), colsOf(extra.shape)];
+    const rows = rowsOf(g.shape);
+    using flat = g.reshape([rows, outputs]) as Real;
+    return [
+      wants[0] ? inputGradient(flat, weight, extra.shape) : undefined,
+      wants[1] ? weightGradient(flat, x as Real, [rows, inputs], extra.dtype) : undefined,
+      wants[2] ? sumTo(flat, [outputs]) : undefined,
+      wants[3] ? (extra.hasRelu ? g.detach() : gradient) : undefined,
+    ];
+  },
+});
+
+function recordLinear<T extends Tensor>(
+  y: T,
+  x: Tensor,
+  weight: Tensor,
+  bias: Tensor | undefined,
+  residual: Tensor | undefined,
+  activation: Activation,
+): T {
+  const hasRelu = activation === "relu";
+  const saved = [
+    wants(weight) ? x : undefined,
+    wants(x) ? weight : undefined,
+    hasRelu ? y : undefined,
+  ];
+  const extra = { shape: x.shape, dtype: weight.dtype, hasRelu };
+  return record(y, linearGradient, [x, weight, bias, residual], { saved, extra });
+}
+
+function behindRelu(gradient: Tensor, y: Tensor): Tensor {
+  return reluGradient.backward(gradient, [y], { wants: [true], extra: undefined })[0]!;
+}
+
+/** `g · weight`, in the shape of `x`. */
+function inputGradient(g: Real, weight: Tensor, shape: Shape): Tensor {
+  using wide = weight.dtype === g.dtype ? weight.detach() : dequantize(weight);
+  using rows = matmul(g, wide as Real);
+  return rows.reshape(shape);
+}
+
+/** `gᵀ · x`, in the dtype of the weight. */
+function weightGradient(g: Real, x: Real, shape: Shape, dtype: DType): Tensor {
+  using columns = g.transpose();
+  using rows = x.reshape(shape);
+  const product = matmul(columns, rows);
+  if (product.dtype === dtype) return product;
+  using wide = product;
+  return cast(wide, dtype as Floating);
+}
+
+function checkMemory(
+  out: Tensor | undefined,
+  x: Tensor,
+  weight: Tensor,
+  bias: Tensor | undefined,
+  residual: Tensor | undefined,
+): void {
+  checkApart("linear", out, "x", x);
+  checkApart("linear", out, "weight", weight);
+  checkApart("linear", out, "bias", bias);
+  if (residual !== undefined) checkInPlace("linear", out, "residual", residual);
 }
 
 /** Checks what is done with a product of a shape and dtype. */
@@ -236,6 +355,7 @@ function linearStored(
 ): Tensor<"float32"> {
   if (!areDense(weight)) return withDense([x, weight], linearStored, precision, out);
   const [outputs, inputs] = weight.shape;
+  const tracked = isTracked(x, weight);
   const y = resultTensor("linear", out, x.shape.with(-1, outputs));
   checkApart("linear", out, "x", x);
   checkApart("linear", out, "weight", weight);
@@ -249,8 +369,8 @@ function linearStored(
     dtypeCodes[weight.dtype],
     precision,
   );
-  if (status === Status.OK) return y;
-  return refuse("linear", status, y, out, { x, weight });
+  if (status !== Status.OK) return refuse("linear", status, y, out, { x, weight });
+  return tracked ? recordLinear(y, x, weight, undefined, undefined, "none") : y;
 }
 
 /** The product with float32 weights, packed. */
@@ -270,11 +390,13 @@ function linearPacked(
   if (!areDense(x, bias, residual)) {
     return withDense([x, bias, residual], linearPacked, weight, form, activation, out);
   }
+  const tracked = isTracked(x, weight, bias, residual);
+  if (tracked && needsProduct(activation)) {
+    checkMemory(out, x, weight, bias, residual);
+    return inTwoSteps(x, bias, residual, weight, form, activation, out);
+  }
   const y = resultTensor("linear", out, shape);
-  checkApart("linear", out, "x", x);
-  checkApart("linear", out, "weight", weight);
-  checkApart("linear", out, "bias", bias);
-  if (residual !== undefined) checkInPlace("linear", out, "residual", residual);
+  checkMemory(out, x, weight, bias, residual);
   const status = form.multiply(
     y.address,
     x.address,
@@ -286,8 +408,24 @@ function linearPacked(
     inputs,
     activationCodes[activation],
   );
-  if (status === Status.OK) return y;
-  return refuse("linear", status, y, out, { x, weight, bias, residual });
+  if (status !== Status.OK) {
+    return refuse("linear", status, y, out, { x, weight, bias, residual });
+  }
+  return tracked ? recordLinear(y, x, weight, bias, residual, activation) : y;
+}
+
+/** Apart, since `using` costs a call's entry. */
+function inTwoSteps(
+  x: Tensor<"float32">,
+  bias: Tensor<"float32"> | undefined,
+  residual: Tensor<"float32"> | undefined,
+  weight: Tensor<"float32">,
+  form: PackedForm,
+  activation: Activation,
+  out: Tensor<"float32"> | undefined,
+): Tensor<"float32"> {
+  using product = linearPacked(x, bias, residual, weight, form, "none", undefined);
+  return activate(product, activation, out);
 }
 
 function unknownActivation(activation: unknown): TypeError {

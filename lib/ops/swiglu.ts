@@ -1,10 +1,13 @@
 /**
  * The gated activation of Llama's feed-forward layers (Shazeer, 2020).
  */
+import { differentiable, isTracked, record } from "../autograd/mod.ts";
 import { type Floating, isHalf } from "../core/dtype.ts";
 import { colsOf, rowsOf } from "../core/shape.ts";
 import { native, Status } from "../ffi/mod.ts";
 import type { Tensor } from "../tensor/mod.ts";
+import { silu, siluSlope } from "./activation.ts";
+import { mul } from "./arithmetic.ts";
 import { withFloat32 } from "./halves.ts";
 import {
   areDense,
@@ -53,6 +56,7 @@ export function swiglu<D extends Floating>(
     return withFloat32(result, [gate, up], swiglu);
   }
   if (!areDense(gate, up)) return withDense([gate, up], swiglu<D>, options);
+  const tracked = isTracked(gate, up);
   const y = resultTensor<D>("swiglu", out, shape, dtype);
   checkInPlace("swiglu", out, "gate", gate);
   checkInPlace("swiglu", out, "up", up);
@@ -64,5 +68,35 @@ export function swiglu<D extends Floating>(
     colsOf(shape),
     dtypeCodes[dtype],
   );
-  return status === Status.OK ? y : refuse("swiglu", status, y, out, { gate, up });
+  if (status !== Status.OK) return refuse("swiglu", status, y, out, { gate, up });
+  return tracked ? recordSwiglu(y, gate, up) : y;
+}
+
+type Real = Tensor<Floating>;
+
+const swigluGradient = differentiable({
+  operation: "swiglu",
+  saves: ["gate", "up"],
+  backward(gradient, saved, { wants }) {
+    const [g, gate, up] = [gradient, ...saved] as Real[];
+    return [
+      wants[0] ? gateGradient(g, gate, up) : undefined,
+      wants[1] ? upGradient(g, gate) : undefined,
+    ];
+  },
+});
+
+function recordSwiglu<T extends Tensor>(y: T, gate: Tensor, up: Tensor): T {
+  return record(y, swigluGradient, [gate, up], { saved: [gate, up] });
+}
+
+function gateGradient(g: Real, gate: Real, up: Real): Real {
+  using slope = siluSlope(gate);
+  using chain = mul(slope, up);
+  return mul(g, chain);
+}
+
+function upGradient(g: Real, gate: Real): Real {
+  using value = silu(gate);
+  return mul(g, value);
 }

@@ -100,19 +100,19 @@ export const cases: GradientCase[] = [
   },
 ];
 
-type Function3 = (a: Doubles, b: Doubles, c: Doubles) => Tensor;
+type Function4 = (a: Doubles, b: Doubles, c: Doubles, d: Doubles) => Tensor;
 
 /** A case of operands of given shapes. */
-function of(name: string, what: string, shapes: number[][], run: Function3): GradientCase {
+function of(name: string, what: string, shapes: number[][], run: Function4): GradientCase {
   return {
     name,
     what,
     make: () => shapes.map((shape, i) => d(shape, i + 1)),
-    run: (operands) => run(...operands as [Doubles, Doubles, Doubles]),
+    run: (operands) => run(...operands as [Doubles, Doubles, Doubles, Doubles]),
   };
 }
 
-const product: Function3 = (a, b) => ops.matmul(a, b);
+const product: Function4 = (a, b) => ops.matmul(a, b);
 
 cases.push(
   of("matmul", "", [[2, 3], [3, 4]], product),
@@ -128,6 +128,50 @@ cases.push(
   of("matmul", "added to what is there", [[2, 3], [3, 2], [2, 2]], (a, b, c) => {
     return ops.matmul(a, b, { beta: 0.5, out: c.clone() });
   }),
+  ...(["none", "relu", "gelu_tanh", "gelu_erf", "silu"] as const).map((activation) =>
+    of(
+      "linear",
+      `with bias, residual and ${activation}`,
+      [[2, 2, 3], [4, 3], [4], [2, 2, 4]],
+      (x, weight, bias, residual) => ops.linear(x, weight, { bias, residual, activation }),
+    )
+  ),
+  of("linear", "", [[2, 3], [4, 3]], (x, weight) => ops.linear(x, weight)),
+  of("linear", "of a vector", [[3], [4, 3]], (x, weight) => ops.linear(x, weight)),
+  of("linear", "onto the residual", [[2, 3], [4, 3], [2, 4]], (x, weight, c) => {
+    const out = c.clone();
+    return ops.linear(x, weight, { residual: out, out, activation: "silu" });
+  }),
+  {
+    name: "embedding",
+    make: () => [d([4, 3]), Tensor.from([2, 0, 2], "int32")],
+    run: ([table, ids]) => ops.embedding(table as Doubles, ids as Tensor<"int32">),
+  },
+  ...([
+    {},
+    { reduction: "sum" },
+    { reduction: "none" },
+    { labelSmoothing: 0.2 },
+    { labelSmoothing: 0.2, reduction: "none", ignoreIndex: 1 },
+  ] as const).map((options): GradientCase => ({
+    name: "crossEntropy",
+    what: `with ${JSON.stringify(options)}`,
+    make: () => [
+      d([2, 2, 3]),
+      Tensor.from(
+        [[1, -100], [2, 1]].map((row) => {
+          return "ignoreIndex" in options ? row.map(Math.abs).map((i) => i % 3) : row;
+        }),
+        "int32",
+      ),
+    ],
+    run: ([x, targets]) => ops.crossEntropy(x as Doubles, targets as Tensor<"int32">, options),
+  })),
+  unary("gelu", (x) => ops.gelu(x)),
+  { ...unary("gelu", (x) => ops.gelu(x, { approximate: "tanh" })), what: "by tanh" },
+  of("geglu", "", [[2, 3], [2, 3]], (a, b) => ops.geglu(a, b)),
+  of("geglu", "by tanh", [[2, 3], [2, 3]], (a, b) => ops.geglu(a, b, { approximate: "tanh" })),
+  of("swiglu", "", [[2, 3], [2, 3]], (a, b) => ops.swiglu(a, b)),
 );
 
 /** Operations whose result is a step, an index, or overwritten: gradients end there. */
@@ -157,25 +201,20 @@ export const refused: readonly string[] = [
   "clamp",
   "concatenate",
   "stack",
-  "crossEntropy",
   "cumprod",
   "cumsum",
   "einsum",
-  "embedding",
   "max",
   "min",
   "flip",
   "roll",
   "gather",
   "takeAlongAxis",
-  "geglu",
-  "gelu",
   "divInPlace",
   "mulInPlace",
   "groupNorm",
   "layerNorm",
   "layerNormResidual",
-  "linear",
   "logSoftmax",
   "logSumExp",
   "norm",
@@ -193,7 +232,6 @@ export const refused: readonly string[] = [
   "std",
   "variance",
   "split",
-  "swiglu",
   "topK",
   "repeat",
   "tile",

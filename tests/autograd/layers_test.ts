@@ -1,0 +1,88 @@
+/**
+ * Gradients of what layers are made of, where the table of cases does not reach: weights that
+ * are stored in other dtypes, and rows that are left out.
+ */
+import { assert, assertEquals } from "@std/assert";
+import { withoutLeaks } from "../support/native.ts";
+import { crossEntropy, embedding, linear, matmul, sum } from "../../lib/ops/mod.ts";
+import type { Floating } from "../../lib/core/dtype.ts";
+import { Tensor } from "../../lib/tensor/mod.ts";
+
+/** The gradients of a sum with respect to tensors. */
+function slopes(y: Tensor<Floating>, ...leaves: Tensor[]): unknown[] {
+  using loss = sum(y);
+  y.dispose();
+  loss.backward();
+  return leaves.map((leaf) => leaf.grad?.toArray());
+}
+
+function leaf<T extends Tensor>(x: T): T {
+  x.requiresGrad = true;
+  return x;
+}
+
+Deno.test(
+  "linear() with weights of halves leads gradients to them, in their dtype",
+  withoutLeaks(() => {
+    for (const dtype of ["float16", "bfloat16"] as const) {
+      using x = leaf(Tensor.from([[1, 2], [3, 4]]));
+      using weight = leaf(Tensor.from([[1, -1], [2, 0.5], [0, 1]], dtype));
+      assertEquals(slopes(linear(x, weight), x, weight), [
+        [[3, 0.5], [3, 0.5]],
+        [[4, 6], [4, 6], [4, 6]],
+      ]);
+      assertEquals(weight.grad?.dtype, dtype);
+    }
+  }),
+);
+
+Deno.test(
+  "linear() and matmul() of halves have gradients of halves",
+  withoutLeaks(() => {
+    using x = leaf(Tensor.from([[1, 2]], "float16"));
+    using weight = leaf(Tensor.from([[1, -1], [2, 0.5]], "float16"));
+    using bias = leaf(Tensor.from([0, -9], "float16"));
+    const y = linear(x, weight, { bias, activation: "relu" });
+    assertEquals(slopes(y, x, weight, bias), [[[0, 0]], [[0, 0], [0, 0]], [0, 0]]);
+    x.zeroGrad();
+    assertEquals(slopes(matmul(x, weight), x), [[[0, 2.5]]]);
+    assertEquals(x.grad?.dtype, "float16");
+  }),
+);
+
+Deno.test(
+  "linear() with a quantised weight leads gradients to x alone",
+  withoutLeaks(() => {
+    // One block of 32: the scale 0.5 as float16, and the numbers 0 to 31.
+    const block = Uint8Array.from([0x00, 0x38, ...Array.from({ length: 32 }, (_, i) => i)]);
+    using weight = Tensor.empty([1, 32], "q8_0");
+    weight.data.set(block);
+    using x = leaf(Tensor.ones([2, 32]));
+    const row = Array.from({ length: 32 }, (_, i) => 0.5 * i);
+    assertEquals(slopes(linear(x, weight), x), [[row, row]]);
+  }),
+);
+
+Deno.test(
+  "embedding() of a table of halves has a gradient of halves, with 0 for rows not looked up",
+  withoutLeaks(() => {
+    using table = leaf(Tensor.from([[1, 2], [3, 4], [5, 6]], "float16"));
+    using ids = Tensor.from([2, 2, 0], "int32");
+    assertEquals(slopes(embedding(table, ids), table), [[[1, 1], [0, 0], [2, 2]]]);
+    assertEquals(table.grad?.dtype, "float16");
+  }),
+);
+
+Deno.test(
+  "the rows that crossEntropy() ignores have the gradient 0, whatever they hold",
+  withoutLeaks(() => {
+    using logits = leaf(Tensor.from([[NaN, Infinity], [0, 0]]));
+    using targets = Tensor.from([-100, 1], "int32");
+    assertEquals(slopes(crossEntropy(logits, targets), logits), [[[0, 0], [0.5, -0.5]]]);
+    using none = Tensor.from([-100, -100], "int32");
+    logits.zeroGrad();
+    const [gradient] = slopes(crossEntropy(logits, none), logits);
+    assert(Array.isArray(gradient));
+    assertEquals(gradient, [[0, 0], [0, 0]]);
+  }),
+);

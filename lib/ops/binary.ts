@@ -131,8 +131,15 @@ export function operation(
   return { name, code, dtypes, gradient: { rule, recorded } };
 }
 
-/** What an operand's gradient is, of that in the result's shape. */
-function summed(own: Tensor, shape: Shape, gradient: Tensor): Tensor {
+/**
+ * The gradient of an operand that may have been broadcast.
+ *
+ * @param own Its gradient in the result's shape; taken over, but for `gradient` itself.
+ * @param shape The operand's shape.
+ * @param gradient That of the result.
+ * @returns The sum over what was repeated, or `own`.
+ */
+export function summed(own: Tensor, shape: Shape, gradient: Tensor): Tensor {
   const sum = sumTo(own, shape);
   if (sum !== own && own !== gradient) own.dispose();
   return sum;
@@ -149,7 +156,9 @@ function recordBinary(
   if (gradient === undefined) throw new Error(`${name}: there is no gradient of it`);
   const { rule, recorded } = gradient;
   const other = typeof b === "number" ? undefined : b;
-  const needs = (wants(a) ? rule.first.needs : "") + (wants(other) ? rule.second.needs : "");
+  // What was changed in place lost its history when that began.
+  const first = a === y || wants(a) ? rule.first.needs : "";
+  const needs = first + (wants(other) ? rule.second.needs : "");
   const saved = [
     needs.includes("a") ? a : undefined,
     needs.includes("b") ? other : undefined,

@@ -2,9 +2,11 @@
  * Elements held between two bounds.
  */
 import { type Floating, isHalf } from "../core/dtype.ts";
+import { type Differentiable, differentiable, isTracked, record, RESULT } from "../autograd/mod.ts";
 import { colsOf, rowsOf } from "../core/shape.ts";
 import { native, Status } from "../ffi/mod.ts";
-import type { Tensor } from "../tensor/mod.ts";
+import { Tensor } from "../tensor/mod.ts";
+import { greater, less, logicalAnd } from "./comparison.ts";
 import { withFloat32 } from "./halves.ts";
 import {
   checkFloating,
@@ -15,6 +17,24 @@ import {
   resultTensor,
   withDense,
 } from "./operands.ts";
+import { where } from "./where.ts";
+
+/** The two bounds. */
+type Bounds = readonly [low: number, high: number];
+
+/** What is between the bounds passes, without them, as in PyTorch. */
+const clampGradient: Differentiable<Bounds> = differentiable<Bounds>({
+  operation: "clamp",
+  saves: [RESULT],
+  backward(gradient, saved, { extra: [low, high] }) {
+    const [g, y] = [gradient, saved[0]] as Tensor<Floating>[];
+    using above = greater(y, low);
+    using below = less(y, high);
+    using inside = logicalAnd(above, below);
+    using zero = Tensor.zeros([], g.dtype);
+    return [where(inside, g, zero)];
+  },
+});
 
 /**
  * `min(max(x, low), high)`, element by element; NaN stays.
@@ -52,9 +72,15 @@ export function clamp<D extends Floating>(
     return withFloat32(result, [x], clamp, low, high);
   }
   if (!x.isContiguous) return withDense([x], clamp<D>, low, high, options);
+  const tracked = isTracked(x);
   const y = resultTensor<D>("clamp", out, shape, dtype);
   checkInPlace("clamp", out, "x", x);
   const status = native().symbols
     .qn_clamp(y.address, x.address, rowsOf(shape), colsOf(shape), low, high, dtypeCodes[dtype]);
-  return status === Status.OK ? y : refuse("clamp", status, y, out, { x }, { low, high });
+  if (status !== Status.OK) return refuse("clamp", status, y, out, { x }, { low, high });
+  return tracked ? recordClamp(y, x, low, high) : y;
+}
+
+function recordClamp<T extends Tensor>(y: T, x: Tensor, low: number, high: number): T {
+  return record(y, clampGradient, [x], { saved: [y], extra: [low, high] });
 }

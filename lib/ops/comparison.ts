@@ -17,6 +17,7 @@ const comparison = (name: string, code: BinaryOp): Operation => ({
 const logic = (name: string, code: BinaryOp): Operation => ({ name, code, dtypes: ["bool"] });
 
 withoutGradient("equal", "notEqual", "less", "lessEqual", "greater", "greaterEqual");
+withoutGradient("logicalAnd", "logicalOr", "logicalNot");
 
 const equals = comparison("equal", BinaryOp.EQUAL);
 const differs = comparison("notEqual", BinaryOp.NOT_EQUAL);

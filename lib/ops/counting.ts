@@ -1,9 +1,13 @@
 /**
  * What of a tensor is not 0.
  */
+import { withoutGradient } from "../autograd/mod.ts";
 import { ReduceOp } from "../ffi/symbols.ts";
 import type { Tensor } from "../tensor/mod.ts";
 import { reduce, type ReduceOptions, type Reduction } from "./reduce.ts";
+
+// Steps have no slope.
+withoutGradient("any", "all", "countNonZero");
 
 const anyOf: Reduction = { name: "any", code: ReduceOp.ANY, result: () => "bool" };
 const allOf: Reduction = { name: "all", code: ReduceOp.ALL, result: () => "bool" };

@@ -1,22 +1,49 @@
 /**
  * The largest and the smallest element over axes, and where they are.
  */
+import { RESULT, withoutGradient } from "../autograd/mod.ts";
 import type { PlainDType } from "../core/dtype.ts";
 import { ReduceOp } from "../ffi/symbols.ts";
 import type { Tensor } from "../tensor/mod.ts";
-import { reduce, type ReduceOptions, type Reduction, same } from "./reduce.ts";
+import { div, mul } from "./arithmetic.ts";
+import { cast } from "./cast.ts";
+import { equal } from "./comparison.ts";
+import {
+  reduce,
+  type ReduceOptions,
+  type Reduction,
+  reductionGradient,
+  same,
+  sameAxes,
+} from "./reduce.ts";
+import { sum } from "./sums.ts";
+
+/** All elements that are as large have an equal share, as in PyTorch. */
+const gradientOf = (name: string) =>
+  reductionGradient(name, ["x", RESULT], (g, call, x, y) => {
+    using isChosen = equal(x, y);
+    using chosen = cast(isChosen, g.dtype);
+    using count = sum(chosen, sameAxes(call));
+    using share = div(g, count);
+    return mul(chosen, share);
+  });
+
+// An index has no slope.
+withoutGradient("argmax", "argmin");
 
 const largest: Reduction = {
   name: "max",
   code: ReduceOp.LARGEST,
   result: same,
   needsElements: true,
+  gradient: gradientOf("max"),
 };
 const smallest: Reduction = {
   name: "min",
   code: ReduceOp.SMALLEST,
   result: same,
   needsElements: true,
+  gradient: gradientOf("min"),
 };
 const placeOfLargest: Reduction = {
   name: "argmax",

@@ -4,7 +4,7 @@
  * result is rounded once. So every operation takes them, in one way; where they are hot,
  * kernels read them in place. Operands of two dtypes are widened in the same way.
  */
-import { isFloating, type PlainDType } from "../core/dtype.ts";
+import { type Floating, isFloating, isHalf, type PlainDType } from "../core/dtype.ts";
 import type { Shape } from "../core/shape.ts";
 import { Tensor } from "../tensor/mod.ts";
 import { cast } from "./cast.ts";
@@ -88,6 +88,26 @@ export function withDType<
   } finally {
     for (const tensor of held) tensor.dispose();
   }
+}
+
+/**
+ * A gradient that is more than a copy or a product: computed in float32 where it is one of
+ * halves, and rounded once.
+ *
+ * @param shape What it has.
+ * @param tensors The gradient of the result, and what was saved.
+ * @param run Computes it from them: a new tensor.
+ * @returns The gradient in the dtype of the result's.
+ */
+export function wideGradient(
+  shape: Shape,
+  tensors: readonly Tensor[],
+  run: (...tensors: Tensor<Floating>[]) => Tensor,
+): Tensor {
+  const operands = tensors as readonly Tensor<Floating>[];
+  const { dtype } = operands[0];
+  if (!isHalf(dtype)) return run(...operands);
+  return withFloat32({ operation: "backward", shape, dtype, out: undefined }, operands, run);
 }
 
 /**

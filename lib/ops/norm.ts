@@ -1,25 +1,91 @@
 /**
  * Vector norms, and the logarithm of a sum of exponentials, over axes.
  */
-import type { PlainDType } from "../core/dtype.ts";
+import { RESULT } from "../autograd/mod.ts";
+import type { Floating, PlainDType } from "../core/dtype.ts";
 import { ReduceOp } from "../ffi/symbols.ts";
-import type { Tensor } from "../tensor/mod.ts";
-import { real, type RealDType, reduce, type ReduceOptions, type Reduction } from "./reduce.ts";
+import { Tensor } from "../tensor/mod.ts";
+import { div, mul, pow, sub } from "./arithmetic.ts";
+import { cast } from "./cast.ts";
+import { equal, notEqual } from "./comparison.ts";
+import { exp } from "./exponential.ts";
+import { abs, sign } from "./powers.ts";
+import {
+  real,
+  type RealDType,
+  reduce,
+  type ReducedCall,
+  type ReduceOptions,
+  type Reduction,
+  reductionGradient,
+  sameAxes,
+} from "./reduce.ts";
+import { sum } from "./sums.ts";
+import { where } from "./where.ts";
+
+type Real = Tensor<Floating>;
+
+/** That of the norm is the slope of each size, 0 at 0, with the sign of the element. */
+const gradient = reductionGradient("norm", ["x", RESULT], (g, call, x, y) => {
+  const { shape, parameter } = call;
+  if (parameter === 0) return Tensor.zeros(shape, g.dtype);
+  using signs = sign(x);
+  if (parameter === 1) return mul(signs, g);
+  using sizes = abs(x);
+  using slope = Number.isFinite(parameter)
+    ? slopeOfPower(sizes, y, parameter)
+    : shareOfExtreme(sizes, y, call);
+  using turned = mul(slope, signs);
+  return mul(turned, g);
+});
+
+/** `(|x| / norm)^(p - 1)`: a ratio has no power that is too large. */
+function slopeOfPower(sizes: Real, norm: Real, p: number): Real {
+  using ratio = div(sizes, norm);
+  using power = p === 2 ? ratio.detach() : pow(ratio, p - 1);
+  using zero = Tensor.zeros([], sizes.dtype);
+  using isSloped = notEqual(sizes, 0);
+  return where(isSloped, power, zero);
+}
+
+/** All elements that are as large have an equal share, as in PyTorch. */
+function shareOfExtreme(sizes: Real, norm: Real, call: ReducedCall): Real {
+  using isExtreme = equal(sizes, norm);
+  using extremes = cast(isExtreme, sizes.dtype);
+  using count = sum(extremes, sameAxes(call));
+  return div(extremes, count);
+}
+
+/** The softmax. Where all elements are -Infinity it is 0. */
+const logSumGradient = reductionGradient("logSumExp", ["x", RESULT], (g, _, x, y) => {
+  using isNothing = equal(y, -Infinity);
+  using zero = Tensor.zeros([], y.dtype);
+  using reference = where(isNothing, zero, y);
+  using difference = sub(x, reference);
+  using share = exp(difference);
+  return mul(share, g);
+});
 
 const norms = {
-  zero: { name: "norm", code: ReduceOp.NORM_0, result: real },
-  one: { name: "norm", code: ReduceOp.NORM_1, result: real },
-  two: { name: "norm", code: ReduceOp.NORM_2, result: real },
-  power: { name: "norm", code: ReduceOp.NORM_P, result: real },
-  largest: { name: "norm", code: ReduceOp.LARGEST_SIZE, result: real },
+  zero: { name: "norm", code: ReduceOp.NORM_0, result: real, gradient },
+  one: { name: "norm", code: ReduceOp.NORM_1, result: real, gradient },
+  two: { name: "norm", code: ReduceOp.NORM_2, result: real, gradient },
+  power: { name: "norm", code: ReduceOp.NORM_P, result: real, gradient },
+  largest: { name: "norm", code: ReduceOp.LARGEST_SIZE, result: real, gradient },
   smallest: {
     name: "norm",
     code: ReduceOp.SMALLEST_SIZE,
     result: real,
     needsElements: true,
+    gradient,
   },
 } as const satisfies Record<string, Reduction>;
-const logSums: Reduction = { name: "logSumExp", code: ReduceOp.LOG_SUM_EXP, result: real };
+const logSums: Reduction = {
+  name: "logSumExp",
+  code: ReduceOp.LOG_SUM_EXP,
+  result: real,
+  gradient: logSumGradient,
+};
 
 /** Options of {@linkcode norm}. */
 export interface NormOptions<R extends PlainDType> extends ReduceOptions<R> {

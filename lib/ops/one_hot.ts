@@ -1,11 +1,15 @@
 /**
  * Classes as rows with a single 1.
  */
+import { withoutGradient } from "../autograd/mod.ts";
 import type { DType, PlainDType } from "../core/dtype.ts";
 import { native, Status } from "../ffi/mod.ts";
 import { checkPlainDType, type Tensor } from "../tensor/mod.ts";
 import { checkApart, dtypeCodes, resultTensor, withDense } from "./operands.ts";
 import { checkIndexDType, type Indices, refuseIndices } from "./table.ts";
+
+// Indices have no slope.
+withoutGradient("oneHot");
 
 /** What the rows are made of. */
 export interface OneHotOptions<D extends DType> {

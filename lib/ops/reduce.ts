@@ -2,12 +2,13 @@
  * What the reductions share: the axes that go, the result's shape and dtype, operands of
  * any strides, and the one native function behind them.
  */
-import { type DType, isFloating, type PlainDType } from "../core/dtype.ts";
+import { type DType, type Floating, isFloating, type PlainDType } from "../core/dtype.ts";
 import { formatShape, type Shape, sizeOf } from "../core/shape.ts";
-import { type Differentiable, isTracked, record, RESULT } from "../autograd/mod.ts";
+import { type Differentiable, differentiable, isTracked, record, RESULT } from "../autograd/mod.ts";
 import { native, Status, Words } from "../ffi/mod.ts";
 import type { ReduceOp } from "../ffi/symbols.ts";
 import { resolveIndex, type Tensor } from "../tensor/mod.ts";
+import { wideGradient } from "./halves.ts";
 import {
   checkApart,
   checkNotQuantised,
@@ -71,6 +72,47 @@ export function spread<T extends Tensor>(result: T, { shape, kept }: ReducedCall
 export function spread(result: Tensor, { shape, kept }: ReducedCall): Tensor {
   using rows = result.reshape(kept);
   return rows.broadcastTo(shape);
+}
+
+/**
+ * The axes that went, of which one of size 1 may be left out, for a reduction whose result
+ * is broadcast to the operand.
+ *
+ * @param call The call.
+ * @returns The options of that reduction.
+ */
+export function sameAxes({ shape, kept }: ReducedCall): { axis: number[]; keepDims: true } {
+  const axes = Array.from(shape, (_, axis) => axis);
+  return { axis: axes.filter((axis) => shape[axis] !== kept[axis]), keepDims: true };
+}
+
+/**
+ * Declares how a reduction is differentiated; halves are in float32 then.
+ *
+ * @param operation The name of the exported function.
+ * @param saves What is needed: the operand, `"x"`, or {@linkcode RESULT}.
+ * @param of The gradient of the operand, a new tensor: of that of the result, with an axis of
+ *   size 1 for each that went, as what is saved of the result has.
+ * @returns What a {@linkcode Reduction} holds.
+ */
+export function reductionGradient(
+  operation: string,
+  saves: readonly ("x" | typeof RESULT)[],
+  of: (g: Tensor<Floating>, call: ReducedCall, ...saved: Tensor<Floating>[]) => Tensor,
+): Differentiable<ReducedCall> {
+  return differentiable<ReducedCall>({
+    operation,
+    saves,
+    backward(gradient, saved, { extra }) {
+      using g = gradient.reshape(extra.kept);
+      const shown = saved.map((each, i) => saves[i] === RESULT ? each.reshape(extra.kept) : each);
+      try {
+        return [wideGradient(extra.shape, [g, ...shown], (g, ...all) => of(g, extra, ...all))];
+      } finally {
+        shown.forEach((each, i) => each === saved[i] || each.dispose());
+      }
+    },
+  });
 }
 
 /** The dtype of sums and products. */

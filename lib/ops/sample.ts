@@ -1,10 +1,14 @@
 /**
  * Drawing the next token.
  */
+import { withoutGradient } from "../autograd/mod.ts";
 import { colsOf, formatShape } from "../core/shape.ts";
 import { native, Status } from "../ffi/mod.ts";
 import type { Tensor } from "../tensor/mod.ts";
 import { areDense, checkApart, checkOperand, refuse, resultTensor, withDense } from "./operands.ts";
+
+// A choice has no slope.
+withoutGradient("sample");
 
 /** How a token is drawn; the steps are taken in this order. */
 export interface SampleOptions {

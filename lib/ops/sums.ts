@@ -1,12 +1,15 @@
 /**
  * Sums over axes, and what is made of them: means, variances, products.
  */
-import { differentiable } from "../autograd/mod.ts";
+import { differentiable, RESULT } from "../autograd/mod.ts";
 import type { Floating, PlainDType } from "../core/dtype.ts";
 import { sizeOf } from "../core/shape.ts";
 import { ReduceOp } from "../ffi/symbols.ts";
-import type { Tensor } from "../tensor/mod.ts";
-import { mul } from "./arithmetic.ts";
+import { Tensor } from "../tensor/mod.ts";
+import { div, mul, sub } from "./arithmetic.ts";
+import { cast } from "./cast.ts";
+import { equal } from "./comparison.ts";
+import { any } from "./counting.ts";
 import {
   real,
   type RealDType,
@@ -14,10 +17,15 @@ import {
   type ReducedCall,
   type ReduceOptions,
   type Reduction,
+  reductionGradient,
+  sameAxes,
   spread,
   summed,
   type SummedDType,
 } from "./reduce.ts";
+import { where } from "./where.ts";
+
+type Real = Tensor<Floating>;
 
 const sumGradient = differentiable<ReducedCall>({
   operation: "sum",
@@ -35,21 +43,81 @@ const meanGradient = differentiable<ReducedCall>({
   },
 });
 
+/** The product of the others: the quotient by the element, but where there is a 0. */
+const productGradient = reductionGradient("prod", ["x", RESULT], (g, call, x, y) => {
+  using isZero = equal(x, 0);
+  using some = any(isZero);
+  using others = some.get() ? productOfOthers(x, isZero, call) : div(y, x);
+  return mul(others, g);
+});
+
+/** Beside one 0 it is 0, at the 0 the product of the rest, with another 0 it is 0 everywhere. */
+function productOfOthers(x: Real, isZero: Tensor<"bool">, call: ReducedCall): Real {
+  const { dtype } = x;
+  using one = Tensor.ones([], dtype);
+  using rest = where(isZero, one, x);
+  using product = prod(rest, sameAxes(call));
+  using quotient = div(product, rest);
+  using zeros = cast(isZero, dtype);
+  using count = sum(zeros, sameAxes(call));
+  using countOfOthers = sub(count, zeros);
+  using isFree = equal(countOfOthers, 0);
+  using zero = Tensor.zeros([], dtype);
+  return where(isFree, quotient, zero);
+}
+
+const varianceGradient = reductionGradient("variance", ["x"], (g, call, x) => {
+  return timesDistances(g, x, call, 2);
+});
+
+/** The slope where all elements are equal is 0, as in PyTorch. */
+const deviationGradient = reductionGradient("std", ["x", RESULT], (g, call, x, y) => {
+  using isFlat = equal(y, 0);
+  using zero = Tensor.zeros([], g.dtype);
+  using slope = div(g, y);
+  using finite = where(isFlat, zero, slope);
+  return timesDistances(finite, x, call, 1);
+});
+
+/** `g · factor · (x - mean) / (count - ddof)`. */
+function timesDistances(g: Real, x: Real, call: ReducedCall, factor: number): Real {
+  const count = sizeOf(call.shape) / sizeOf(call.kept);
+  using center = mean(x, sameAxes(call));
+  using distances = sub(x, center);
+  using part = mul(g, factor / Math.max(count - call.parameter, 0));
+  return mul(distances, part);
+}
+
 const sums: Reduction = {
   name: "sum",
   code: ReduceOp.SUM,
   result: summed,
   gradient: sumGradient,
 };
-const products: Reduction = { name: "prod", code: ReduceOp.PRODUCT, result: summed };
+const products: Reduction = {
+  name: "prod",
+  code: ReduceOp.PRODUCT,
+  result: summed,
+  gradient: productGradient,
+};
 const means: Reduction = {
   name: "mean",
   code: ReduceOp.MEAN,
   result: real,
   gradient: meanGradient,
 };
-const variances: Reduction = { name: "variance", code: ReduceOp.VARIANCE, result: real };
-const deviations: Reduction = { name: "std", code: ReduceOp.DEVIATION, result: real };
+const variances: Reduction = {
+  name: "variance",
+  code: ReduceOp.VARIANCE,
+  result: real,
+  gradient: varianceGradient,
+};
+const deviations: Reduction = {
+  name: "std",
+  code: ReduceOp.DEVIATION,
+  result: real,
+  gradient: deviationGradient,
+};
 
 /** Options of {@linkcode variance} and {@linkcode std}. */
 export interface VarianceOptions<R extends PlainDType> extends ReduceOptions<R> {

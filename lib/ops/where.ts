@@ -2,20 +2,40 @@
  * Each element from one of two tensors.
  */
 import type { DType, PlainDType } from "../core/dtype.ts";
-import { sameShape } from "../core/shape.ts";
+import { sameShape, type Shape } from "../core/shape.ts";
+import { type Differentiable, differentiable, isTracked, record } from "../autograd/mod.ts";
 import { native, Status } from "../ffi/mod.ts";
-import type { Tensor } from "../tensor/mod.ts";
-import { broadcast, mustCopy, writeDenseLayout, writeLayout } from "./binary.ts";
+import { Tensor } from "../tensor/mod.ts";
+import { broadcast, mustCopy, summed, writeDenseLayout, writeLayout } from "./binary.ts";
 import {
   areDense,
   checkInPlace,
   checkOperand,
   checkPlainOperand,
+  checkResult,
   refuse,
   type ResultOption,
   resultTensor,
   withDense,
 } from "./operands.ts";
+
+/** The shapes of the two operands. */
+type Shapes = readonly [a: Shape, b: Shape];
+
+const whereGradient: Differentiable<Shapes> = differentiable<Shapes>({
+  operation: "where",
+  saves: ["the condition"],
+  backward(gradient, saved, { wants, extra }) {
+    const condition = saved[0] as Tensor<"bool">;
+    const g = gradient as Tensor<PlainDType>;
+    using zero = Tensor.zeros([], g.dtype);
+    return [
+      undefined,
+      wants[1] ? summed(where(condition, g, zero), extra[0], g) : undefined,
+      wants[2] ? summed(where(condition, zero, g), extra[1], g) : undefined,
+    ];
+  },
+});
 
 /**
  * `condition ? a : b`, element by element. The three shapes broadcast as those of `add`;
@@ -51,10 +71,14 @@ export function where<D extends PlainDType>(
   checkOperand("where", "the second operand", b, a.dtype);
   const shape = broadcast("where", broadcast("where", a.shape, b.shape), condition.shape);
   const { out } = options;
-  const y = resultTensor<DType>("where", out, shape, a.dtype) as Tensor<D>;
-  if (mustCopy(out, condition) || mustCopy(out, a) || mustCopy(out, b)) {
-    return withDense([condition, a, b], where<D>, options);
+  if (out !== undefined && !areDense(condition, a, b)) {
+    checkResult<DType>("where", out, shape, a.dtype);
+    if (mustCopy(out, condition) || mustCopy(out, a) || mustCopy(out, b)) {
+      return withDense([condition, a, b], where<D>, options);
+    }
   }
+  const tracked = isTracked(a, b);
+  const y = resultTensor<DType>("where", out, shape, a.dtype) as Tensor<D>;
   checkInPlace("where", out, "the condition", condition);
   checkInPlace("where", out, "the first operand", a);
   checkInPlace("where", out, "the second operand", b);
@@ -69,5 +93,11 @@ export function where<D extends PlainDType>(
     dense ? 1 : shape.length,
     itemBytes,
   );
-  return status === Status.OK ? y : refuse("where", status, y, out, { condition, a, b });
+  if (status !== Status.OK) return refuse("where", status, y, out, { condition, a, b });
+  return tracked ? recordWhere(y, condition, a, b) : y;
+}
+
+function recordWhere<T extends Tensor>(y: T, condition: Tensor, a: Tensor, b: Tensor): T {
+  const notes = { saved: [condition], extra: [a.shape, b.shape] as const };
+  return record(y, whereGradient, [undefined, a, b], notes);
 }

@@ -1,0 +1,108 @@
+/**
+ * Gradients where differences have no answer: at ties, bounds and zeros, of infinite elements,
+ * and of halves. What is expected is what PyTorch 2 gives in float64, where nothing else is
+ * said.
+ */
+import { assert, assertEquals } from "@std/assert";
+import { withoutLeaks } from "../support/native.ts";
+import * as ops from "../../lib/ops/mod.ts";
+import { Tensor } from "../../lib/tensor/mod.ts";
+import type { Doubles } from "./gradient_check.ts";
+
+type Rows = number[] | number[][];
+
+/** The gradient of the sum of what is made of a tensor of given elements. */
+function gradientOf(run: (x: Doubles) => Tensor, rows: Rows): unknown {
+  using x = Tensor.from(rows, "float64");
+  x.requiresGrad = true;
+  using y = run(x);
+  using total = ops.sum(y as Doubles);
+  total.backward();
+  return x.grad?.toArray();
+}
+
+const third = 1 / 3;
+
+/** Elements, and the gradient of each. */
+const cases: Record<string, [(x: Doubles) => Tensor, Rows, Rows]> = {
+  "max shares equally among ties": [
+    (x) => ops.max(x, { axis: 1 }),
+    [[3, 1, 3], [2, 2, 2]],
+    [[0.5, 0, 0.5], [third, third, third]],
+  ],
+  "min shares equally among ties": [
+    (x) => ops.min(x),
+    [[3, 1, 3], [1, 2, 2]],
+    [[0, 0.5, 0], [0.5, 0, 0]],
+  ],
+  "clamp passes nothing at its bounds": [
+    (x) => ops.clamp(x, -1, 1),
+    [-2, -1, 0, 1, 2],
+    [0, 0, 1, 0, 0],
+  ],
+  "prod of two zeros and more is flat": [(x) => ops.prod(x), [2, 0, 3, 0], [0, 0, 0, 0]],
+  "std of equal elements is flat": [(x) => ops.std(x, { axis: 1 }), [[1, 1, 1], [0, 0, 0]], [
+    [0, 0, 0],
+    [0, 0, 0],
+  ]],
+  "norm is flat at 0": [(x) => ops.norm(x, { axis: 1 }), [[0, 0], [3, 4]], [[0, 0], [0.6, 0.8]]],
+  "norm of an order below 1 is flat at 0": [
+    (x) => ops.norm(x, { ord: 0.5, axis: 1 }),
+    [[0, 0], [0, 4]],
+    [[0, 0], [0, 1]],
+  ],
+  "the largest size is shared among ties": [
+    (x) => ops.norm(x, { ord: Infinity, axis: 1 }),
+    [[-4, 4, 1], [0, 0, 0]],
+    [[-0.5, 0.5, 0], [0, 0, 0]],
+  ],
+  // PyTorch has NaN in the second row, where nothing can be said; 0 leaves the rest alone.
+  "logSumExp of what is infinitely small": [
+    (x) => ops.logSumExp(x, { axis: 1 }),
+    [[-Infinity, 0], [-Infinity, -Infinity]],
+    [[0, 1], [0, 0]],
+  ],
+};
+
+for (const [name, [run, rows, expected]] of Object.entries(cases)) {
+  Deno.test(
+    `the gradient where ${name}`,
+    withoutLeaks(() => {
+      const actual = [gradientOf(run, rows)].flat(2) as number[];
+      assertEquals(actual.length, expected.flat().length);
+      expected.flat().forEach((value, i) => {
+        assert(Math.abs(actual[i] - value) < 1e-12, `${actual} instead of ${expected}`);
+      });
+    }),
+  );
+}
+
+Deno.test(
+  "gradients of halves are computed in float32, and rounded once",
+  withoutLeaks(() => {
+    // 1000 elements of which the mean, the sizes and counts are no bfloat16.
+    const rows = Array.from({ length: 1000 }, (_, i) => 1 + (i % 7) / 4);
+    for (const dtype of ["float16", "bfloat16"] as const) {
+      using exact = Tensor.from(rows, "float64");
+      using half = Tensor.from(rows, dtype);
+      exact.requiresGrad = half.requiresGrad = true;
+      const runs = [
+        (x: Tensor<"float64">) => ops.variance(x),
+        (x: Tensor<"float64">) => ops.norm(x),
+        (x: Tensor<"float64">) => ops.max(x),
+      ];
+      for (const run of runs) {
+        for (const x of [exact, half]) {
+          using y = run(x as Doubles);
+          y.backward();
+        }
+        using rounded = ops.cast(exact.grad!, dtype);
+        const [a, b] = [half.grad!.toArray(), rounded.toArray()] as number[][];
+        const scale = dtype === "float16" ? 2 ** -9 : 2 ** -6;
+        b.forEach((value, i) => assert(Math.abs(a[i] - value) <= scale * Math.abs(value) + 1e-7));
+        exact.zeroGrad();
+        half.zeroGrad();
+      }
+    }
+  }),
+);

@@ -3,6 +3,7 @@
  * is brought there by a view, which is made dense, and the result is copied back.
  */
 import type { DType, Floating } from "../core/dtype.ts";
+import type { Shape } from "../core/shape.ts";
 import { resolveIndex, type Tensor } from "../tensor/mod.ts";
 import { checkInPlace, checkResult } from "./operands.ts";
 
@@ -19,6 +20,16 @@ export function isLastAxis(operation: string, x: Tensor, axis: number): boolean 
   if (axis === -1) return true;
   const { length } = x.shape;
   return resolveIndex(axis, length, operation, "axis") === length - 1;
+}
+
+/**
+ * What reductions take to go over rows, of which a scalar is one.
+ *
+ * @param shape The operand's.
+ * @returns Options that keep the axis.
+ */
+export function lastAxis(shape: Shape): { axis: number | undefined; keepDims: true } {
+  return { axis: shape.length === 0 ? undefined : -1, keepDims: true };
 }
 
 /**

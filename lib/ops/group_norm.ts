@@ -1,11 +1,14 @@
 /**
  * Group normalisation (Wu and He, 2018).
  */
+import { differentiable, isTracked, record, wants } from "../autograd/mod.ts";
 import { type Floating, isHalf } from "../core/dtype.ts";
 import { formatShape, type Shape, sizeOf } from "../core/shape.ts";
 import { native, Status } from "../ffi/mod.ts";
-import type { Tensor } from "../tensor/mod.ts";
+import { sumTo, type Tensor } from "../tensor/mod.ts";
+import { mul } from "./arithmetic.ts";
 import { withFloat32 } from "./halves.ts";
+import { type Real, standardisedGradient, unscaled } from "./norm_gradients.ts";
 import { checkScale } from "./norm_operands.ts";
 import {
   areDense,
@@ -99,6 +102,7 @@ function normalise<D extends Floating>(
   if (!areDense(x, weight, bias)) {
     return withDense([x, weight, bias], normalise<D>, groups, epsilon, out);
   }
+  const tracked = isTracked(x, weight, bias);
   const y = resultTensor<D>("groupNorm", out, shape, dtype);
   checkInPlace("groupNorm", out, "x", x);
   checkApart("groupNorm", out, "weight", weight);
@@ -115,6 +119,75 @@ function normalise<D extends Floating>(
     epsilon,
     dtypeCodes[dtype],
   );
-  if (status === Status.OK) return y;
-  return refuse("groupNorm", status, y, out, { x, weight, bias }, { groups, epsilon });
+  if (status !== Status.OK) {
+    return refuse("groupNorm", status, y, out, { x, weight, bias }, { groups, epsilon });
+  }
+  return tracked ? recordNorm(y, x, weight, bias, { groups, epsilon }) : y;
+}
+
+/** What a call notes for its gradient. */
+interface GroupCall {
+  readonly groups: number;
+  readonly epsilon: number;
+}
+
+const groupNormGradient = differentiable<GroupCall>({
+  operation: "groupNorm",
+  saves: ["x", "weight"],
+  backward(gradient, saved, { wants, extra }) {
+    const [g, x, weight] = [gradient, ...saved] as Real[];
+    const { groups, epsilon } = extra;
+    if (!wants[0] && !wants[1]) return [undefined, undefined, channelSums(g)];
+    using normalised = groupNorm(x, groups, { epsilon });
+    return [
+      wants[0] ? imagesGradient(g, x, normalised, weight, extra) : undefined,
+      wants[1] ? channelSums(g, normalised) : undefined,
+      wants[2] ? channelSums(g) : undefined,
+    ];
+  },
+});
+
+function recordNorm<T extends Tensor>(
+  y: T,
+  x: Tensor,
+  weight: Tensor | undefined,
+  bias: Tensor | undefined,
+  extra: GroupCall,
+): T {
+  const needsX = wants(x) || wants(weight);
+  const saved = [needsX ? x : undefined, wants(x) ? weight : undefined];
+  return record(y, groupNormGradient, [x, weight, bias], { saved, extra });
+}
+
+/** The gradient of the images: each group of an image is a row. */
+function imagesGradient(
+  g: Real,
+  x: Real,
+  normalised: Real,
+  weight: Real | undefined,
+  { groups, epsilon }: GroupCall,
+): Real {
+  const { shape } = x;
+  const rowShape = [shape[0] * groups, shape[1] / groups * sizeOf(shape, 2)];
+  using channels = weight?.reshape(channelShape(shape));
+  using scaled = unscaled(g, channels);
+  using gRows = scaled.reshape(rowShape);
+  using xRows = x.reshape(rowShape);
+  using rows = normalised.reshape(rowShape);
+  using own = standardisedGradient(gRows, xRows, rows, epsilon);
+  return own.reshape(shape);
+}
+
+/** Sums over all axes but the channels, of the gradient or its product with the images. */
+function channelSums(g: Real, normalised?: Real): Real {
+  using products = normalised === undefined ? g.detach() : mul(g, normalised);
+  // An axis in front makes the sum a new tensor in any case.
+  using images = products.unsqueeze(0);
+  using sums = sumTo(images, channelShape(g.shape));
+  return sums.reshape([g.shape[1]]);
+}
+
+/** The shape in which one number a channel is broadcast to images. */
+function channelShape(shape: Shape): number[] {
+  return shape.slice(1).map((size, axis) => axis === 0 ? size : 1);
 }

@@ -2,11 +2,14 @@
  * Layer normalisation (Ba, Kiros and Hinton, 2016), alone and behind a residual
  * connection.
  */
+import { differentiable, isTracked, record, wants, withoutGradient } from "../autograd/mod.ts";
 import { type Floating, isHalf } from "../core/dtype.ts";
 import { colsOf, rowsOf } from "../core/shape.ts";
 import { native, Status } from "../ffi/mod.ts";
-import type { Tensor } from "../tensor/mod.ts";
+import { noteWrite, type Tensor } from "../tensor/mod.ts";
+import { add } from "./arithmetic.ts";
 import { withFloat32 } from "./halves.ts";
+import { columnSums, type Real, standardisedGradient, unscaled } from "./norm_gradients.ts";
 import {
   checkResidual,
   checkScale,
@@ -87,6 +90,7 @@ function normalise<D extends Floating>(
   if (!areDense(x, weight, bias)) {
     return withDense([x, weight, bias], normalise<D>, epsilon, out);
   }
+  const tracked = isTracked(x, weight, bias);
   const y = resultTensor<D>("layerNorm", out, shape, dtype);
   checkInPlace("layerNorm", out, "x", x);
   checkApart("layerNorm", out, "weight", weight);
@@ -101,8 +105,38 @@ function normalise<D extends Floating>(
     epsilon,
     dtypeCodes[dtype],
   );
-  if (status === Status.OK) return y;
-  return refuse("layerNorm", status, y, out, { x, weight, bias }, { epsilon });
+  if (status !== Status.OK) {
+    return refuse("layerNorm", status, y, out, { x, weight, bias }, { epsilon });
+  }
+  return tracked ? recordNorm(y, x, weight, bias, epsilon) : y;
+}
+
+const layerNormGradient = differentiable<number>({
+  operation: "layerNorm",
+  saves: ["x", "weight"],
+  backward(gradient, saved, { wants, extra: epsilon }) {
+    const [g, x, weight] = [gradient, ...saved] as Real[];
+    if (!wants[0] && !wants[1]) return [undefined, undefined, columnSums(g)];
+    using rows = layerNorm(x, { epsilon });
+    using scaled = unscaled(g, weight);
+    return [
+      wants[0] ? standardisedGradient(scaled, x, rows, epsilon) : undefined,
+      wants[1] ? columnSums(g, rows) : undefined,
+      wants[2] ? columnSums(g) : undefined,
+    ];
+  },
+});
+
+function recordNorm<T extends Tensor>(
+  y: T,
+  x: Tensor,
+  weight: Tensor | undefined,
+  bias: Tensor | undefined,
+  extra: number,
+): T {
+  const needsX = wants(x) || wants(weight);
+  const saved = [needsX ? x : undefined, wants(x) ? weight : undefined];
+  return record(y, layerNormGradient, [x, weight, bias], { saved, extra });
 }
 
 function checkColumns(
@@ -165,6 +199,10 @@ function normaliseSum<D extends Floating>(
     return withDense([x, residual, weight, bias], normaliseSum<D>, options);
   }
   checkSum("layerNormResidual", sum, out, x, residual, weight, bias);
+  if (isTracked(x, residual, weight, bias)) {
+    return inTwoSteps(x, residual, weight, bias, options);
+  }
+  if (sum !== undefined) noteWrite(sum, "layerNormResidual");
   const y = resultTensor<D>("layerNormResidual", out, shape, dtype);
   checkInPlace("layerNormResidual", out, "x", x);
   checkInPlace("layerNormResidual", out, "residual", residual);
@@ -185,4 +223,22 @@ function normaliseSum<D extends Floating>(
   if (status === Status.OK) return y;
   const operands = { x, residual, weight, bias };
   return refuse("layerNormResidual", status, y, out, operands, { epsilon });
+}
+
+// Made of a sum and a norm where gradients are wanted: of both, the sum's own as well.
+withoutGradient("layerNormResidual");
+
+function inTwoSteps<D extends Floating>(
+  x: Tensor<D>,
+  residual: Tensor<D>,
+  weight: Tensor<D> | undefined,
+  bias: Tensor<D> | undefined,
+  { sum, epsilon, out }: LayerNormResidualOptions<D>,
+): Tensor<D> {
+  const stream = add<D>(x, residual, { out: sum });
+  try {
+    return layerNorm(stream, { weight, bias, epsilon, out });
+  } finally {
+    if (stream !== sum) stream.dispose();
+  }
 }

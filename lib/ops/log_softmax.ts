@@ -1,11 +1,14 @@
 /**
  * The logarithm of softmax, which keeps what the probabilities lose near 0.
  */
+import { differentiable, isTracked, record, RESULT } from "../autograd/mod.ts";
 import { type Floating, isHalf } from "../core/dtype.ts";
 import { colsOf, rowsOf } from "../core/shape.ts";
 import { native, Status } from "../ffi/mod.ts";
 import type { Tensor } from "../tensor/mod.ts";
-import { alongAxis, isLastAxis } from "./along_axis.ts";
+import { alongAxis, isLastAxis, lastAxis } from "./along_axis.ts";
+import { mul, sub } from "./arithmetic.ts";
+import { exp } from "./exponential.ts";
 import { withFloat32 } from "./halves.ts";
 import {
   checkFloating,
@@ -16,6 +19,19 @@ import {
   resultTensor,
   withDense,
 } from "./operands.ts";
+import { sum } from "./sums.ts";
+
+const logSoftmaxGradient = differentiable({
+  operation: "logSoftmax",
+  saves: [RESULT],
+  backward(gradient, [y]) {
+    const g = gradient as Tensor<Floating>;
+    using sums = sum(g, lastAxis(g.shape));
+    using probabilities = exp(y as Tensor<Floating>);
+    using shares = mul(probabilities, sums);
+    return [sub(g, shares)];
+  },
+});
 
 /** Options of {@linkcode logSoftmax}. */
 export interface LogSoftmaxOptions<D extends Floating = "float32"> extends ResultOption<D> {
@@ -56,9 +72,11 @@ export function logSoftmax<D extends Floating>(
     return alongAxis("logSoftmax", x, axis, out, logSoftmax<D>, {});
   }
   if (!x.isContiguous) return withDense([x], logSoftmax<D>, { out });
+  const tracked = isTracked(x);
   const y = resultTensor<D>("logSoftmax", out, shape, dtype);
   checkInPlace("logSoftmax", out, "x", x);
   const status = native().symbols
     .qn_log_softmax(y.address, x.address, rowsOf(shape), colsOf(shape), dtypeCodes[dtype]);
-  return status === Status.OK ? y : refuse("logSoftmax", status, y, out, { x });
+  if (status !== Status.OK) return refuse("logSoftmax", status, y, out, { x });
+  return tracked ? record(y, logSoftmaxGradient, [x], { saved: [y] }) : y;
 }

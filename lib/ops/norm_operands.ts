@@ -10,9 +10,9 @@ import {
   checkFloating,
   checkInPlace,
   checkOperand,
+  checkResult,
   checkShapeIs,
   type ResultOption,
-  resultTensor,
 } from "./operands.ts";
 
 /** The option of an operation that adds a residual first. */
@@ -57,7 +57,7 @@ export function checkSum(
   bias?: Tensor,
 ): void {
   if (sum === undefined) return;
-  resultTensor(operation, sum, x.shape, x.dtype, "sum");
+  checkResult(operation, sum, x.shape, x.dtype, "sum");
   checkInPlace(operation, sum, "x", x, "sum");
   checkInPlace(operation, sum, "residual", residual, "sum");
   checkApart(operation, sum, "weight", weight, "sum");

@@ -2,11 +2,14 @@
  * Root mean square normalisation (Zhang and Sennrich, 2019), alone and behind a
  * residual connection.
  */
+import { differentiable, isTracked, record, wants, withoutGradient } from "../autograd/mod.ts";
 import { type Floating, isHalf } from "../core/dtype.ts";
 import { colsOf, rowsOf } from "../core/shape.ts";
 import { native, Status } from "../ffi/mod.ts";
-import type { Tensor } from "../tensor/mod.ts";
+import { noteWrite, type Tensor } from "../tensor/mod.ts";
+import { add } from "./arithmetic.ts";
 import { withFloat32 } from "./halves.ts";
+import { columnSums, type Real, rootedGradient, unscaled } from "./norm_gradients.ts";
 import {
   checkResidual,
   checkScale,
@@ -73,6 +76,7 @@ export function rmsNorm<D extends Floating>(
     return withFloat32(result, [x, weight], rmsNorm, { epsilon });
   }
   if (!areDense(x, weight)) return withDense([x, weight], rmsNorm<D>, options);
+  const tracked = isTracked(x, weight);
   const y = resultTensor<D>("rmsNorm", out, shape, dtype);
   checkInPlace("rmsNorm", out, "x", x);
   checkApart("rmsNorm", out, "weight", weight);
@@ -85,8 +89,34 @@ export function rmsNorm<D extends Floating>(
     epsilon,
     dtypeCodes[dtype],
   );
-  if (status === Status.OK) return y;
-  return refuse("rmsNorm", status, y, out, { x, weight }, { epsilon });
+  if (status !== Status.OK) {
+    return refuse("rmsNorm", status, y, out, { x, weight }, { epsilon });
+  }
+  return tracked ? recordNorm(y, x, weight, epsilon) : y;
+}
+
+const rmsNormGradient = differentiable<number>({
+  operation: "rmsNorm",
+  saves: ["x", "weight"],
+  backward(gradient, saved, { wants, extra: epsilon }) {
+    const [g, x, weight] = [gradient, ...saved] as Real[];
+    using rows = rmsNorm(x, undefined, { epsilon });
+    using scaled = unscaled(g, weight);
+    return [
+      wants[0] ? rootedGradient(scaled, x, rows, epsilon) : undefined,
+      wants[1] ? columnSums(g, rows) : undefined,
+    ];
+  },
+});
+
+function recordNorm<T extends Tensor>(
+  y: T,
+  x: Tensor,
+  weight: Tensor | undefined,
+  extra: number,
+): T {
+  const saved = [x, wants(x) ? weight : undefined];
+  return record(y, rmsNormGradient, [x, weight], { saved, extra });
 }
 
 /**
@@ -136,6 +166,8 @@ function normaliseSum<D extends Floating>(
     return withDense([x, residual, weight], normaliseSum<D>, options);
   }
   checkSum("rmsNormResidual", sum, out, x, residual, weight);
+  if (isTracked(x, residual, weight)) return inTwoSteps(x, residual, weight, options);
+  if (sum !== undefined) noteWrite(sum, "rmsNormResidual");
   const y = resultTensor<D>("rmsNormResidual", out, shape, dtype);
   checkInPlace("rmsNormResidual", out, "x", x);
   checkInPlace("rmsNormResidual", out, "residual", residual);
@@ -154,4 +186,21 @@ function normaliseSum<D extends Floating>(
   if (status === Status.OK) return y;
   const operands = { x, residual, weight };
   return refuse("rmsNormResidual", status, y, out, operands, { epsilon });
+}
+
+// Made of a sum and a norm where gradients are wanted: of both, the sum's own as well.
+withoutGradient("rmsNormResidual");
+
+function inTwoSteps<D extends Floating>(
+  x: Tensor<D>,
+  residual: Tensor<D>,
+  weight: Tensor<D> | undefined,
+  { sum, epsilon, out }: RmsNormResidualOptions<D>,
+): Tensor<D> {
+  const stream = add<D>(x, residual, { out: sum });
+  try {
+    return rmsNorm(stream, weight, { epsilon, out });
+  } finally {
+    if (stream !== sum) stream.dispose();
+  }
 }

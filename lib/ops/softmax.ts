@@ -1,11 +1,13 @@
 /**
  * Softmax over an axis, with the scale and the masks of attention.
  */
+import { differentiable, isTracked, record, RESULT } from "../autograd/mod.ts";
 import { byteLengthOf, type Floating, isHalf } from "../core/dtype.ts";
 import { colsOf, formatShape, rowsOf, type Shape, sizeOf } from "../core/shape.ts";
 import { native, Status } from "../ffi/mod.ts";
-import type { Tensor } from "../tensor/mod.ts";
-import { alongAxis, isLastAxis } from "./along_axis.ts";
+import { sumTo, type Tensor } from "../tensor/mod.ts";
+import { alongAxis, isLastAxis, lastAxis } from "./along_axis.ts";
+import { mul, sub } from "./arithmetic.ts";
 import { withFloat32 } from "./halves.ts";
 import {
   areDense,
@@ -19,6 +21,7 @@ import {
   resultTensor,
   withDense,
 } from "./operands.ts";
+import { sum } from "./sums.ts";
 
 /** Options of {@linkcode softmax}. */
 export interface SoftmaxOptions<D extends Floating = "float32"> extends ResultOption<D> {
@@ -78,11 +81,59 @@ export function softmax<D extends Floating>(
     return masked(x, mask, scale, causal, out);
   }
   if (!x.isContiguous) return withDense([x], softmax<D>, { out });
+  const tracked = isTracked(x);
   const y = resultTensor<D>("softmax", out, shape, dtype);
   checkInPlace("softmax", out, "x", x);
   const status = native().symbols
     .qn_softmax(y.address, x.address, rowsOf(shape), colsOf(shape), dtypeCodes[dtype]);
-  return status === Status.OK ? y : refuse("softmax", status, y, out, { x });
+  if (status !== Status.OK) return refuse("softmax", status, y, out, { x });
+  return tracked ? recordSoftmax(y, x, undefined, 1) : y;
+}
+
+/** What a call notes for its gradient. */
+interface SoftmaxCall {
+  readonly scale: number;
+  readonly mask: Shape | undefined;
+}
+
+type Real = Tensor<Floating>;
+
+const softmaxGradient = differentiable<SoftmaxCall>({
+  operation: "softmax",
+  saves: [RESULT],
+  backward(gradient, [y], { wants, extra }) {
+    const { scale, mask } = extra;
+    const scores = scoresGradient(gradient as Real, y as Real);
+    if (mask === undefined || !wants[1]) return [scaled(scores, scale), undefined];
+    using kept = scores;
+    const own = sumTo(kept, mask);
+    return [wants[0] ? mul(kept, scale) : undefined, own === kept ? kept.detach() : own];
+  },
+});
+
+function recordSoftmax<T extends Tensor>(
+  y: T,
+  x: Tensor,
+  mask: Tensor | undefined,
+  scale: number,
+): T {
+  const extra = { scale, mask: mask?.shape };
+  return record(y, softmaxGradient, [x, mask], { saved: [y], extra });
+}
+
+/** `y · (g - sum(g · y))`: the gradient of what the exponential function was applied to. */
+function scoresGradient(g: Real, y: Real): Real {
+  using products = mul(g, y);
+  using sums = sum(products, lastAxis(y.shape));
+  using differences = sub(g, sums);
+  return mul(y, differences);
+}
+
+/** The gradient, taken over, with the scale. */
+function scaled(gradient: Real, scale: number): Real {
+  if (scale === 1) return gradient;
+  using before = gradient;
+  return mul(before, scale);
 }
 
 function ofHalves<D extends Floating>(x: Tensor<D>, options: SoftmaxOptions<D>): Tensor<D> {
@@ -114,12 +165,14 @@ function masked<D extends Floating>(
   if (!areDense(x, mask)) {
     return withDense([x, mask], masked<D>, scale, causal, out);
   }
+  const tracked = isTracked(x, mask);
   const y = resultTensor<D>("softmax", out, x.shape, x.dtype);
   checkInPlace("softmax", out, "x", x);
   checkApart("softmax", out, "mask", mask);
   const call: Call = { y, x, mask, scale, queries };
   const status = maskRows(call, 0, 0, 0);
-  return status === Status.OK ? y : refuse("softmax", status, y, out, { x, mask }, { scale });
+  if (status !== Status.OK) return refuse("softmax", status, y, out, { x, mask }, { scale });
+  return tracked ? recordSoftmax(y, x, mask, scale) : y;
 }
 
 /** The mask's axes are those at the end of x's, or 1; the last is the same. */

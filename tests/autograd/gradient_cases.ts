@@ -178,6 +178,59 @@ cases.push(
   of("geglu", "", [[2, 3], [2, 3]], (a, b) => ops.geglu(a, b)),
   of("geglu", "by tanh", [[2, 3], [2, 3]], (a, b) => ops.geglu(a, b, { approximate: "tanh" })),
   of("swiglu", "", [[2, 3], [2, 3]], (a, b) => ops.swiglu(a, b)),
+  unary("softmax", (x) => ops.softmax(x)),
+  { ...unary("softmax", (x) => ops.softmax(x, { axis: 0 })), what: "of columns" },
+  { ...unary("softmax", (x) => ops.softmax(x), () => d([])), what: "of a number" },
+  of("softmax", "with scale, mask and causal", [[2, 3, 4], [3, 4]], (x, mask) => {
+    return ops.softmax(x, { mask, scale: 0.5, causal: true });
+  }),
+  of("softmax", "with a mask of rows", [[2, 2, 4], [2, 1, 4]], (x, mask) => {
+    return ops.softmax(x, { mask });
+  }),
+  of("softmax", "with a mask of bool", [[2, 4]], (x) => {
+    using mask = Tensor.from([true, false, true, true], "bool");
+    return ops.softmax(x, { mask, scale: 2 });
+  }),
+  unary("logSoftmax", (x) => ops.logSoftmax(x)),
+  { ...unary("logSoftmax", (x) => ops.logSoftmax(x, { axis: 0 })), what: "of columns" },
+  of("layerNorm", "", [[2, 2, 4]], (x) => ops.layerNorm(x)),
+  of("layerNorm", "with weight and bias", [[3, 4], [4], [4]], (x, weight, bias) => {
+    return ops.layerNorm(x, { weight, bias, epsilon: 0.1 });
+  }),
+  of("layerNorm", "of a vector", [[4], [4], [4]], (x, weight, bias) => {
+    return ops.layerNorm(x, { weight, bias });
+  }),
+  of("rmsNorm", "", [[2, 2, 4]], (x) => ops.rmsNorm(x)),
+  of("rmsNorm", "with a weight", [[3, 4], [4]], (x, weight) => {
+    return ops.rmsNorm(x, weight, { epsilon: 0.1 });
+  }),
+  of("layerNormResidual", "", [[3, 4], [3, 4], [4], [4]], (x, residual, weight, bias) => {
+    return ops.layerNormResidual(x, residual, { weight, bias });
+  }),
+  of("rmsNormResidual", "", [[3, 4], [3, 4], [4]], (x, residual, weight) => {
+    return ops.rmsNormResidual(x, residual, { weight });
+  }),
+  {
+    ...of("layerNormResidual", "with the sum", [[3, 4], [3, 4]], product),
+    run: ([x, residual]) => {
+      const sum = Tensor.zeros([3, 4], x.dtype as "float64");
+      return [ops.layerNormResidual(x as Doubles, residual as Doubles, { sum }), sum];
+    },
+  },
+  {
+    ...of("rmsNormResidual", "with the sum onto the residual", [[3, 4], [3, 4]], product),
+    run: ([x, residual]) => {
+      const sum = residual.clone() as Doubles;
+      return [ops.rmsNormResidual(x as Doubles, sum, { sum }), sum];
+    },
+  },
+  of("groupNorm", "", [[2, 4, 3]], (x) => ops.groupNorm(x, 2)),
+  of("groupNorm", "with weight and bias", [[2, 4, 2, 2], [4], [4]], (x, weight, bias) => {
+    return ops.groupNorm(x, 2, { weight, bias, epsilon: 0.1 });
+  }),
+  of("groupNorm", "of vectors", [[3, 4], [4], [4]], (x, weight, bias) => {
+    return ops.groupNorm(x, 2, { weight, bias, epsilon: 1 });
+  }),
 );
 
 /** Operations whose result is a step, an index, or overwritten: gradients end there. */
@@ -213,19 +266,12 @@ export const refused: readonly string[] = [
   "roll",
   "gather",
   "takeAlongAxis",
-  "groupNorm",
-  "layerNorm",
-  "layerNormResidual",
-  "logSoftmax",
   "pad",
-  "rmsNorm",
-  "rmsNormResidual",
   "rope",
   "indexAdd",
   "indexAddInPlace",
   "scatterAdd",
   "scatterAddInPlace",
-  "softmax",
   "sort",
   "split",
   "topK",

@@ -3,8 +3,18 @@
  * are stored in other dtypes, and rows that are left out.
  */
 import { assert, assertEquals } from "@std/assert";
-import { withoutLeaks } from "../support/native.ts";
-import { crossEntropy, embedding, linear, matmul, sum } from "../../lib/ops/mod.ts";
+import { assertClose, withoutLeaks } from "../support/native.ts";
+import {
+  add,
+  crossEntropy,
+  embedding,
+  layerNormResidual,
+  linear,
+  matmul,
+  mul,
+  rmsNormResidual,
+  sum,
+} from "../../lib/ops/mod.ts";
 import type { Floating } from "../../lib/core/dtype.ts";
 import { Tensor } from "../../lib/tensor/mod.ts";
 
@@ -84,5 +94,23 @@ Deno.test(
     const [gradient] = slopes(crossEntropy(logits, none), logits);
     assert(Array.isArray(gradient));
     assertEquals(gradient, [[0, 0], [0, 0]]);
+  }),
+);
+
+Deno.test(
+  "norms whose sum overwrites the stream of halves lead gradients on from both results",
+  withoutLeaks(() => {
+    for (const norm of [layerNormResidual, rmsNormResidual]) {
+      const of = (dtype: "float16" | "float64"): number[] => {
+        using x = leaf(Tensor.from([[1, 2, 4]], dtype));
+        using weight = Tensor.from([3, 1, -1], dtype);
+        using branch = mul(x, x);
+        using stream = mul(x, 2);
+        using y = norm(branch, stream, { weight, sum: stream });
+        using scaled = mul(y, weight);
+        return (slopes(add(scaled, stream), x) as number[][][])[0][0];
+      };
+      assertClose(of("float16"), of("float64"), 0.02);
+    }
   }),
 );

@@ -3,11 +3,17 @@
  * Ainslie et al., 2023). Scores are worked through block by block (Milakov and
  * Gimelshein, 2018; Dao et al., 2022), so they are never stored.
  */
+import { differentiable, isTracked, record } from "../autograd/mod.ts";
 import { type Floating, isHalf } from "../core/dtype.ts";
 import { broadcastShapes, formatShape, sameShape, type Shape } from "../core/shape.ts";
 import { AttentionField, native, Status, Words } from "../ffi/mod.ts";
 import { Tensor } from "../tensor/mod.ts";
 import { add } from "./arithmetic.ts";
+import {
+  type AttentionCall,
+  attentionGradients,
+  type AttentionOperands,
+} from "./attention_gradient.ts";
 import { logicalOr } from "./comparison.ts";
 import { withFloat32 } from "./halves.ts";
 import {
@@ -111,6 +117,7 @@ export function attention<D extends Floating>(
     !(isReadable(q) && isReadable(k) && isReadable(v) && isReadable(mask, k)) ||
     lengths?.isContiguous === false
   ) return withCopies(q, k, v, options);
+  const tracked = isTracked(q, k, v, mask);
   const y = resultTensor<D>("attention", out, shape, dtype);
   checkApart("attention", out, "q", q);
   checkApart("attention", out, "k", k);
@@ -130,10 +137,52 @@ export function attention<D extends Floating>(
     scale,
     dtypeCodes[dtype],
   );
-  if (status === Status.OK) return y;
-  const { segments } = options;
-  const operands = { q, k, v, mask, keyTokens: segments ? undefined : lengths, segments };
-  return refuse("attention", status, y, out, operands, { scale });
+  if (status !== Status.OK) {
+    const { segments } = options;
+    const operands = { q, k, v, mask, keyTokens: segments ? undefined : lengths, segments };
+    return refuse("attention", status, y, out, operands, { scale });
+  }
+  return tracked ? recordAttention(y, q, k, v, lengths, options, scale) : y;
+}
+
+const names = ["q", "k", "v", "mask"] as const;
+
+const attentionGradient = differentiable<AttentionCall>({
+  operation: "attention",
+  saves: [...names, "lengths"],
+  backward(gradient, [q, k, v, mask, lengths], { wants, extra }) {
+    const wanted = names.filter((_, i) => wants[i]);
+    const operands = { q, k, v, mask } as AttentionOperands;
+    const found = attentionGradients(
+      gradient as Tensor<Floating>,
+      operands,
+      lengths,
+      wanted,
+      extra,
+    );
+    return names.map((name) => found[name]);
+  },
+});
+
+function recordAttention<D extends Floating>(
+  y: Tensor<D>,
+  q: Tensor,
+  k: Tensor,
+  v: Tensor,
+  lengths: Tensor | undefined,
+  { mask, causal = false, window = 0, keyTokens, segments }: AttentionOptions<D>,
+  scale: number,
+): Tensor<D> {
+  const extra = {
+    shape: y.shape,
+    causal,
+    window,
+    scale,
+    keyTokens: typeof keyTokens === "number" ? keyTokens : undefined,
+    hasSegments: segments !== undefined,
+  };
+  const saved = [q, k, v, mask, lengths];
+  return record(y, attentionGradient, [q, k, v, mask], { saved, extra });
 }
 
 /** Whether kernels can read rows of the last axis; of a mask, whether that has all keys. */

@@ -4,6 +4,7 @@
  * The angles depend on positions only, so they are worked out once a forward
  * pass, in float64, and then applied to the queries and keys of every layer.
  */
+import { differentiable, isTracked, record, wants } from "../autograd/mod.ts";
 import { type DType, type Floating, isHalf } from "../core/dtype.ts";
 import { formatShape, type Shape } from "../core/shape.ts";
 import { native, RopeLayout, Status } from "../ffi/mod.ts";
@@ -22,6 +23,7 @@ import {
   resultTensor,
   withDense,
 } from "./operands.ts";
+import { negative } from "./powers.ts";
 
 /** The dtypes of a table: that of halves is one of float32. */
 export type RopeDType = "float32" | "float64";
@@ -196,6 +198,8 @@ export function rope<D extends Floating>(
   if (!areDense(x, cosines, sines)) {
     return withDense([x, cosines, sines], ropeDense<D>, options);
   }
+  const tracked = isTracked(x, cosines, sines);
+  if (tracked) checkTable(cosines, sines);
   const y = resultTensor<D>("rope", out, shape, dtype);
   checkInPlace("rope", out, "x", x);
   checkApart("rope", out, "cosines", cosines);
@@ -212,7 +216,36 @@ export function rope<D extends Floating>(
     code,
     dtypeCodes[dtype],
   );
-  return status === Status.OK ? y : refuse("rope", status, y, out, { x, cosines });
+  if (status !== Status.OK) return refuse("rope", status, y, out, { x, cosines });
+  return tracked ? recordTurn(y, x, cosines, sines, layout) : y;
+}
+
+type RopeLayoutName = NonNullable<RopeOptions["layout"]>;
+
+/** The heads are turned back by the same angles. */
+const ropeGradient = differentiable<RopeLayoutName>({
+  operation: "rope",
+  saves: ["cosines", "sines"],
+  backward(gradient, saved, { extra: layout }) {
+    const [cosines, sines] = saved as Tensor<RopeDType>[];
+    using back = negative(sines);
+    return [rope(gradient as Tensor<RopeDType>, { cosines, sines: back }, { layout })];
+  },
+});
+
+function recordTurn<T extends Tensor>(
+  y: T,
+  x: Tensor,
+  cosines: Tensor,
+  sines: Tensor,
+  extra: RopeLayoutName,
+): T {
+  return record(y, ropeGradient, [x], { saved: [cosines, sines], extra });
+}
+
+function checkTable(cosines: Tensor, sines: Tensor): void {
+  if (!wants(cosines) && !wants(sines)) return;
+  throw new Error("rope: the table requires a gradient, and there is none of angles; use detach()");
 }
 
 function ropeDense<D extends Floating>(

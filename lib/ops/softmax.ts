@@ -121,8 +121,14 @@ function recordSoftmax<T extends Tensor>(
   return record(y, softmaxGradient, [x, mask], { saved: [y], extra });
 }
 
-/** `y · (g - sum(g · y))`: the gradient of what the exponential function was applied to. */
-function scoresGradient(g: Real, y: Real): Real {
+/**
+ * `y · (g - sum(g · y))`: the gradient of what the exponential function was applied to.
+ *
+ * @param g That of the result.
+ * @param y The result.
+ * @returns A new tensor in their shape.
+ */
+export function scoresGradient(g: Real, y: Real): Real {
   using products = mul(g, y);
   using sums = sum(products, lastAxis(y.shape));
   using differences = sub(g, sums);

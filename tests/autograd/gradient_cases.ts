@@ -106,133 +106,6 @@ export const cases: GradientCase[] = [
   },
 ];
 
-type Function4 = (a: Doubles, b: Doubles, c: Doubles, d: Doubles) => Tensor;
-
-/** A case of operands of given shapes. */
-function of(name: string, what: string, shapes: number[][], run: Function4): GradientCase {
-  return {
-    name,
-    what,
-    make: () => shapes.map((shape, i) => d(shape, i + 1)),
-    run: (operands) => run(...operands as [Doubles, Doubles, Doubles, Doubles]),
-  };
-}
-
-const product: Function4 = (a, b) => ops.matmul(a, b);
-
-cases.push(
-  of("matmul", "", [[2, 3], [3, 4]], product),
-  of("matmul", "of a vector and a matrix", [[3], [3, 4]], product),
-  of("matmul", "of a matrix and a vector", [[2, 3], [3]], product),
-  of("matmul", "of vectors", [[3], [3]], product),
-  of("matmul", "of a vector and a batch", [[3], [2, 3, 2]], product),
-  of("matmul", "of a batch and a vector", [[2, 2, 3], [3]], product),
-  of("matmul", "of a batch and a matrix", [[2, 2, 3], [3, 2]], product),
-  of("matmul", "of a matrix and a batch", [[2, 3], [2, 3, 2]], product),
-  of("matmul", "of batches that are broadcast", [[2, 1, 2, 3], [3, 3, 1]], product),
-  of("matmul", "with a factor", [[2, 3], [3, 2]], (a, b) => ops.matmul(a, b, { alpha: 3 })),
-  of("matmul", "added to what is there", [[2, 3], [3, 2], [2, 2]], (a, b, c) => {
-    return ops.matmul(a, b, { beta: 0.5, out: c.clone() });
-  }),
-  ...(["none", "relu", "gelu_tanh", "gelu_erf", "silu"] as const).map((activation) =>
-    of(
-      "linear",
-      `with bias, residual and ${activation}`,
-      [[2, 2, 3], [4, 3], [4], [2, 2, 4]],
-      (x, weight, bias, residual) => ops.linear(x, weight, { bias, residual, activation }),
-    )
-  ),
-  of("linear", "", [[2, 3], [4, 3]], (x, weight) => ops.linear(x, weight)),
-  of("linear", "of a vector", [[3], [4, 3]], (x, weight) => ops.linear(x, weight)),
-  of("linear", "onto the residual", [[2, 3], [4, 3], [2, 4]], (x, weight, c) => {
-    const out = c.clone();
-    return ops.linear(x, weight, { residual: out, out, activation: "silu" });
-  }),
-  {
-    name: "embedding",
-    make: () => [d([4, 3]), Tensor.from([2, 0, 2], "int32")],
-    run: ([table, ids]) => ops.embedding(table as Doubles, ids as Tensor<"int32">),
-  },
-  ...([
-    {},
-    { reduction: "sum" },
-    { reduction: "none" },
-    { labelSmoothing: 0.2 },
-    { labelSmoothing: 0.2, reduction: "none", ignoreIndex: 1 },
-  ] as const).map((options): GradientCase => ({
-    name: "crossEntropy",
-    what: `with ${JSON.stringify(options)}`,
-    make: () => [
-      d([2, 2, 3]),
-      Tensor.from(
-        [[1, -100], [2, 1]].map((row) => {
-          return "ignoreIndex" in options ? row.map(Math.abs).map((i) => i % 3) : row;
-        }),
-        "int32",
-      ),
-    ],
-    run: ([x, targets]) => ops.crossEntropy(x as Doubles, targets as Tensor<"int32">, options),
-  })),
-  unary("gelu", (x) => ops.gelu(x)),
-  { ...unary("gelu", (x) => ops.gelu(x, { approximate: "tanh" })), what: "by tanh" },
-  of("geglu", "", [[2, 3], [2, 3]], (a, b) => ops.geglu(a, b)),
-  of("geglu", "by tanh", [[2, 3], [2, 3]], (a, b) => ops.geglu(a, b, { approximate: "tanh" })),
-  of("swiglu", "", [[2, 3], [2, 3]], (a, b) => ops.swiglu(a, b)),
-  unary("softmax", (x) => ops.softmax(x)),
-  { ...unary("softmax", (x) => ops.softmax(x, { axis: 0 })), what: "of columns" },
-  { ...unary("softmax", (x) => ops.softmax(x), () => d([])), what: "of a number" },
-  of("softmax", "with scale, mask and causal", [[2, 3, 4], [3, 4]], (x, mask) => {
-    return ops.softmax(x, { mask, scale: 0.5, causal: true });
-  }),
-  of("softmax", "with a mask of rows", [[2, 2, 4], [2, 1, 4]], (x, mask) => {
-    return ops.softmax(x, { mask });
-  }),
-  of("softmax", "with a mask of bool", [[2, 4]], (x) => {
-    using mask = Tensor.from([true, false, true, true], "bool");
-    return ops.softmax(x, { mask, scale: 2 });
-  }),
-  unary("logSoftmax", (x) => ops.logSoftmax(x)),
-  { ...unary("logSoftmax", (x) => ops.logSoftmax(x, { axis: 0 })), what: "of columns" },
-  of("layerNorm", "", [[2, 2, 4]], (x) => ops.layerNorm(x)),
-  of("layerNorm", "with weight and bias", [[3, 4], [4], [4]], (x, weight, bias) => {
-    return ops.layerNorm(x, { weight, bias, epsilon: 0.1 });
-  }),
-  of("layerNorm", "of a vector", [[4], [4], [4]], (x, weight, bias) => {
-    return ops.layerNorm(x, { weight, bias });
-  }),
-  of("rmsNorm", "", [[2, 2, 4]], (x) => ops.rmsNorm(x)),
-  of("rmsNorm", "with a weight", [[3, 4], [4]], (x, weight) => {
-    return ops.rmsNorm(x, weight, { epsilon: 0.1 });
-  }),
-  of("layerNormResidual", "", [[3, 4], [3, 4], [4], [4]], (x, residual, weight, bias) => {
-    return ops.layerNormResidual(x, residual, { weight, bias });
-  }),
-  of("rmsNormResidual", "", [[3, 4], [3, 4], [4]], (x, residual, weight) => {
-    return ops.rmsNormResidual(x, residual, { weight });
-  }),
-  {
-    ...of("layerNormResidual", "with the sum", [[3, 4], [3, 4]], product),
-    run: ([x, residual]) => {
-      const sum = Tensor.zeros([3, 4], x.dtype as "float64");
-      return [ops.layerNormResidual(x as Doubles, residual as Doubles, { sum }), sum];
-    },
-  },
-  {
-    ...of("rmsNormResidual", "with the sum onto the residual", [[3, 4], [3, 4]], product),
-    run: ([x, residual]) => {
-      const sum = residual.clone() as Doubles;
-      return [ops.rmsNormResidual(x as Doubles, sum, { sum }), sum];
-    },
-  },
-  of("groupNorm", "", [[2, 4, 3]], (x) => ops.groupNorm(x, 2)),
-  of("groupNorm", "with weight and bias", [[2, 4, 2, 2], [4], [4]], (x, weight, bias) => {
-    return ops.groupNorm(x, 2, { weight, bias, epsilon: 0.1 });
-  }),
-  of("groupNorm", "of vectors", [[3, 4], [4], [4]], (x, weight, bias) => {
-    return ops.groupNorm(x, 2, { weight, bias, epsilon: 1 });
-  }),
-);
-
 /** Operations whose result is a step, an index, or overwritten: gradients end there. */
 export const withoutGradient: readonly string[] = [
   ...["equal", "notEqual", "less", "lessEqual", "greater", "greaterEqual"],
@@ -256,7 +129,6 @@ export const withoutGradient: readonly string[] = [
 
 /** Operations that refuse what requires a gradient. */
 export const refused: readonly string[] = [
-  "attention",
   "concatenate",
   "stack",
   "cumprod",
@@ -267,7 +139,6 @@ export const refused: readonly string[] = [
   "gather",
   "takeAlongAxis",
   "pad",
-  "rope",
   "indexAdd",
   "indexAddInPlace",
   "scatterAdd",

@@ -2,10 +2,11 @@
  * Gradients of what layers are made of, where the table of cases does not reach: weights that
  * are stored in other dtypes, and rows that are left out.
  */
-import { assert, assertEquals } from "@std/assert";
+import { assert, assertEquals, assertThrows } from "@std/assert";
 import { assertClose, withoutLeaks } from "../support/native.ts";
 import {
   add,
+  attention,
   crossEntropy,
   embedding,
   layerNormResidual,
@@ -13,9 +14,13 @@ import {
   matmul,
   mul,
   rmsNormResidual,
+  rope,
+  ropeTable,
+  softmax,
   sum,
 } from "../../lib/ops/mod.ts";
 import type { Floating } from "../../lib/core/dtype.ts";
+import { scope } from "../../lib/memory/mod.ts";
 import { Tensor } from "../../lib/tensor/mod.ts";
 
 /** The gradients of a sum with respect to tensors. */
@@ -112,5 +117,56 @@ Deno.test(
       };
       assertClose(of("float16"), of("float64"), 0.02);
     }
+  }),
+);
+
+Deno.test(
+  "attention() over more keys than a block has room for has the gradients of its definition",
+  withoutLeaks(() => {
+    const [tokens, heads] = [700, 3];
+    const make = (seed: number) => {
+      return leaf(Tensor.randn([tokens, heads, 2], { seed, dtype: "float64" }));
+    };
+    using q = make(1);
+    using k = make(2);
+    using v = make(3);
+    using weights = Tensor.randn([tokens, heads, 2], { seed: 4, dtype: "float64" });
+    const gradients = (y: Tensor<"float64">) => {
+      for (const x of [q, k, v]) x.zeroGrad();
+      using part = y;
+      return (slopes(mul(part, weights), q, k, v) as number[][][][]).map((x) => x.flat(2));
+    };
+    const found = gradients(attention(q, k, v, { causal: true, scale: 0.5 }));
+    const expected = gradients(scope(() => {
+      const scores = matmul(q.transpose(1, 0, 2), k.transpose(1, 2, 0));
+      const p = softmax(scores, { causal: true, scale: 0.5 });
+      return matmul(p, v.transpose(1, 0, 2)).transpose(1, 0, 2);
+    }));
+    found.forEach((gradient, i) => assertClose(gradient, expected[i], 1e-10));
+  }),
+);
+
+Deno.test(
+  "keys that are not in use have the gradient 0, and touch no other, whatever they hold",
+  withoutLeaks(() => {
+    using q = leaf(Tensor.ones([1, 1, 2]));
+    using k = leaf(Tensor.from([[[1, 2]], [[3, 4]], [[NaN, Infinity]]]));
+    using v = leaf(Tensor.from([[[1, 2]], [[3, 4]], [[NaN, Infinity]]]));
+    const [, , slope] = slopes(attention(q, k, v, { keyTokens: 2, scale: 0 }), q, k, v);
+    assertEquals(slope, [[[0.5, 0.5]], [[0.5, 0.5]], [[0, 0]]]);
+    assertEquals(k.grad?.toArray(), [[[0, 0]], [[0, 0]], [[0, 0]]]);
+    assertEquals(q.grad?.toArray(), [[[0, 0]]]);
+  }),
+);
+
+Deno.test(
+  "rope() refuses a table that requires a gradient",
+  withoutLeaks(() => {
+    const { cosines, sines } = ropeTable(2, 1);
+    using x = Tensor.ones([2, 1, 2]);
+    cosines.requiresGrad = true;
+    assertThrows(() => rope(x, { cosines, sines }), Error, "rope: the table requires a gradient");
+    cosines.dispose();
+    sines.dispose();
   }),
 );

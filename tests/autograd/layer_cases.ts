@@ -24,7 +24,7 @@ const product: Function4 = (a, b) => ops.matmul(a, b);
 function attends(
   what: string,
   batches: number[][],
-  options: ops.AttentionOptions<"float64"> = {},
+  options?: ops.AttentionOptions<"float64">,
   mask?: number[],
 ): GradientCase {
   const [queries = [], keys = []] = batches;

@@ -8,6 +8,7 @@ export type { Call, Differentiable, Gradients } from "./node.ts";
 export {
   checkTraced,
   differentiable,
+  isAnyTracked,
   isTracked,
   type Notes,
   record,

@@ -171,6 +171,16 @@ export function isTracked(a?: Tensor, b?: Tensor, c?: Tensor, d?: Tensor): boole
 }
 
 /**
+ * The same of operands in an array.
+ *
+ * @param operands The operands.
+ * @returns Whether one of them wants a gradient, outside of `noGrad`.
+ */
+export function isAnyTracked(operands: readonly Tensor[]): boolean {
+  return tracing && operands.some((operand) => wants(operand)) && isRecording();
+}
+
+/**
  * Whether an operand wants a gradient.
  *
  * @param tensor An operand; one that was left out wants nothing.

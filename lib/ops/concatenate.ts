@@ -2,6 +2,7 @@
  * Tensors beside each other along an axis.
  */
 import type { DType, PlainDType } from "../core/dtype.ts";
+import { differentiable, isAnyTracked, record } from "../autograd/mod.ts";
 import {
   formatShape,
   sameElsewhere,
@@ -14,6 +15,39 @@ import { Status } from "../ffi/mod.ts";
 import { copyElements, resolveIndex, type Tensor } from "../tensor/mod.ts";
 import { checkApart, checkOperand, checkPlainOperand, refuse, resultTensor } from "./operands.ts";
 import type { AlongAxisOptions } from "./table.ts";
+
+/** With the axis. */
+const stackGradient = differentiable<number>({
+  operation: "stack",
+  saves: [],
+  backward: (gradient, _, { wants, extra: axis }) =>
+    wants.map((wanted, index) => {
+      if (!wanted) return undefined;
+      using part = gradient.slice(index, index + 1, { axis });
+      return part.squeeze(axis);
+    }),
+});
+
+/** An axis, and where each operand begins and ends along it. */
+interface Places {
+  readonly axis: number;
+  readonly bounds: readonly number[];
+}
+
+const concatenateGradient = differentiable<Places>({
+  operation: "concatenate",
+  saves: [],
+  backward: (gradient, _, { wants, extra: { axis, bounds } }) =>
+    wants.map((wanted, index) =>
+      wanted ? gradient.slice(bounds[index], bounds[index + 1], { axis }) : undefined
+    ),
+});
+
+function recordConcatenation<T extends Tensor>(y: T, tensors: readonly T[], axis: number): T {
+  const bounds = [0];
+  for (const { shape } of tensors) bounds.push(bounds[bounds.length - 1] + shape[axis]);
+  return record(y, concatenateGradient, tensors, { extra: { axis, bounds } });
+}
 
 /**
  * Tensors one behind the other along an axis that they have.
@@ -54,7 +88,9 @@ export function concatenate<D extends PlainDType>(
     extent += shape[axis];
   }
   const shape = withExtent(first, axis, extent);
-  return join("concatenate", tensors, shape, axis, itemBytes, options.out);
+  const tracked = isAnyTracked(tensors);
+  const y = join("concatenate", tensors, shape, axis, itemBytes, options.out);
+  return tracked ? recordConcatenation(y, tensors, axis) : y;
 }
 
 /**
@@ -95,7 +131,9 @@ export function stack<D extends PlainDType>(
     if (index === axis) shape[index] = tensors.length;
     else shape[index] = first[index < axis ? index : index - 1];
   }
-  return join("stack", tensors, shape, axis, itemBytes, options.out);
+  const tracked = isAnyTracked(tensors);
+  const y = join("stack", tensors, shape, axis, itemBytes, options.out);
+  return tracked ? record(y, stackGradient, tensors, { extra: axis }) : y;
 }
 
 const firstNames = ["tensor 0", "tensor 1", "tensor 2", "tensor 3"];

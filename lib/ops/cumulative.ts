@@ -1,11 +1,16 @@
 /**
  * Running sums and products along an axis.
  */
-import { isHalf, type PlainDType } from "../core/dtype.ts";
+import { type Floating, isHalf, type PlainDType } from "../core/dtype.ts";
+import { differentiable, isTracked, record, RESULT } from "../autograd/mod.ts";
 import { sizeOf } from "../core/shape.ts";
 import { dtypeCodes, native, Status } from "../ffi/mod.ts";
-import { resolveIndex, type Tensor } from "../tensor/mod.ts";
+import { resolveIndex, Tensor } from "../tensor/mod.ts";
+import { div, mul } from "./arithmetic.ts";
 import { cast } from "./cast.ts";
+import { equal, logicalAnd } from "./comparison.ts";
+import { any } from "./counting.ts";
+import { flip } from "./flip.ts";
 import { withFloat32 } from "./halves.ts";
 import {
   checkInPlace,
@@ -16,6 +21,61 @@ import {
   withDense,
 } from "./operands.ts";
 import { summed, type SummedDType } from "./reduce.ts";
+import { where } from "./where.ts";
+
+type Real = Tensor<Floating>;
+
+/** With the axis. */
+const sumGradient = differentiable<number>({
+  operation: "cumsum",
+  saves: [],
+  backward: (gradient, _, { extra }) => [sumsBehind(gradient as Real, extra)],
+});
+
+/** With the axis. */
+const productGradient = differentiable<number>({
+  operation: "cumprod",
+  saves: ["x", RESULT],
+  backward(gradient, saved, { extra }) {
+    const [g, x, y] = [gradient, ...saved] as Real[];
+    using weighted = mul(g, y);
+    using sums = sumsBehind(weighted, extra);
+    using isZero = equal(x, 0);
+    using some = any(isZero);
+    return [some.get() ? besideZeros(g, x, sums, isZero, extra) : div(sums, x)];
+  },
+});
+
+/** The sum of each element and all behind it. */
+function sumsBehind(x: Real, axis: number): Real {
+  if (x.shape.length === 0) return x.clone();
+  using turned = flip(x, { axis });
+  cumsum(turned, { axis, out: turned });
+  return flip(turned, { axis });
+}
+
+/**
+ * The gradient of products of which some are 0. An element before the first 0 has part in the
+ * products up to there; the first 0 in those of all others up to the next; and no other element
+ * behind it in any that is not 0.
+ */
+function besideZeros(g: Real, x: Real, sums: Real, isZero: Tensor<"bool">, axis: number): Real {
+  const { dtype } = x;
+  using zero = Tensor.zeros([], dtype);
+  using one = Tensor.ones([], dtype);
+  using zeros = cast(isZero, dtype);
+  using count = cumsum(zeros, { axis });
+  using isOne = equal(count, 1);
+  using isFirst = logicalAnd(isZero, isOne);
+  using others = where(isFirst, one, x);
+  using products = cumprod(others, { axis });
+  using weighted = mul(g, products);
+  using own = sumsBehind(weighted, axis);
+  using ofZeros = where(isFirst, own, zero);
+  using divisors = where(isZero, one, x);
+  using quotients = div(sums, divisors);
+  return where(isZero, ofZeros, quotients);
+}
 
 /** Options of {@linkcode cumsum} and {@linkcode cumprod}. */
 export interface CumulativeOptions<R extends PlainDType> {
@@ -101,9 +161,16 @@ function scan(
     return run(name, y, whole, at, out, multiplies);
   }
   if (!x.isContiguous) return withDense([x], scan, name, axis, out, multiplies);
+  const tracked = isTracked(x);
   const y = resultTensor<PlainDType>(name, out as Tensor<PlainDType>, shape, result);
   checkInPlace(name, out, "x", x);
-  return run(name, y, x, at, out, multiplies);
+  run(name, y, x, at, out, multiplies);
+  return tracked ? recordScan(y, x, at, multiplies) : y;
+}
+
+function recordScan(y: Tensor, x: Tensor, axis: number, multiplies: boolean): Tensor {
+  if (!multiplies) return record(y, sumGradient, [x], { extra: axis });
+  return record(y, productGradient, [x], { saved: [x, y], extra: axis });
 }
 
 /** The one call, with operands of the result's dtype that are dense. */

@@ -1,10 +1,12 @@
 /**
  * Widening stored elements to float32.
  */
-import type { DType } from "../core/dtype.ts";
+import { differentiable, isTracked, record } from "../autograd/mod.ts";
+import type { DType, PlainDType } from "../core/dtype.ts";
 import { colsOf, rowsOf } from "../core/shape.ts";
 import { native, Status } from "../ffi/mod.ts";
 import type { Tensor } from "../tensor/mod.ts";
+import { cast } from "./cast.ts";
 import {
   checkApart,
   checkOperand,
@@ -14,6 +16,13 @@ import {
   resultTensor,
   withDense,
 } from "./operands.ts";
+
+/** Of floating-point elements, with their dtype; those that are quantised have none. */
+const dequantizeGradient = differentiable<PlainDType>({
+  operation: "dequantize",
+  saves: [],
+  backward: (gradient, _, { extra }) => [cast(gradient, extra)],
+});
 
 /**
  * Widens all elements of a tensor to float32.
@@ -36,6 +45,7 @@ export function dequantize(x: Tensor<DType>, options: OutOption = {}): Tensor<"f
   checkOperand("dequantize", "x", x);
   if (!x.isContiguous) return withDense([x], dequantize, options);
   const { out } = options;
+  const tracked = isTracked(x);
   const y = resultTensor("dequantize", out, x.shape);
   checkApart("dequantize", out, "x", x);
   const status = native().symbols.qn_dequantize_f32(
@@ -45,5 +55,6 @@ export function dequantize(x: Tensor<DType>, options: OutOption = {}): Tensor<"f
     colsOf(x.shape),
     dtypeCodes[x.dtype],
   );
-  return status === Status.OK ? y : refuse("dequantize", status, y, out, { x });
+  if (status !== Status.OK) return refuse("dequantize", status, y, out, { x });
+  return tracked ? record(y, dequantizeGradient, [x], { extra: x.dtype as PlainDType }) : y;
 }

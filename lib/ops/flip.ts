@@ -2,6 +2,7 @@
  * Elements in another order along axes: backwards, or moved on.
  */
 import type { DType, PlainDType } from "../core/dtype.ts";
+import { differentiable, isTracked, record } from "../autograd/mod.ts";
 import { formatShape, type Shape, stridesOf } from "../core/shape.ts";
 import { Status } from "../ffi/mod.ts";
 import { copyElements, resolveIndex, type Tensor } from "../tensor/mod.ts";
@@ -14,6 +15,27 @@ export interface AlongAxesOptions<D extends DType> {
   /** Where to write the result, which must be contiguous; a new tensor when left out. */
   out?: Tensor<D>;
 }
+
+/** With the axes. */
+const flipGradient = differentiable<number | readonly number[] | undefined>({
+  operation: "flip",
+  saves: [],
+  backward: (gradient, _, { extra }) => [flip(gradient as Tensor<PlainDType>, { axis: extra })],
+});
+
+/** How far along which axes. */
+interface Rolled {
+  readonly axis: readonly number[];
+  readonly shifts: readonly number[];
+}
+
+const rollGradient = differentiable<Rolled>({
+  operation: "roll",
+  saves: [],
+  backward(gradient, _, { extra: { axis, shifts } }) {
+    return [roll(gradient as Tensor<PlainDType>, shifts.map((shift) => -shift), { axis })];
+  },
+});
 
 /**
  * The elements backwards.
@@ -40,9 +62,21 @@ export function flip<D extends PlainDType>(
   const itemBytes = checkPlainOperand("flip", "x", x);
   const { axis } = options;
   const flipped = axis === undefined ? -1 : axisBits("flip", x.shape, axis);
+  const tracked = isTracked(x);
   const y = resultTensor<DType>("flip", options.out, x.shape, x.dtype) as Tensor<D>;
   checkApart("flip", options.out, "x", x);
-  if (y.size === 0) return y;
+  const status = y.size === 0 ? Status.OK : copyFlipped(y, x, flipped, itemBytes);
+  if (status !== Status.OK) return refuse("flip", status, y, options.out, { x });
+  return tracked ? recordFlip(y, x, axis) : y;
+}
+
+/** The axes are copied, since the caller's array may change. */
+function recordFlip<T extends Tensor>(y: T, x: T, axis: number | readonly number[] | undefined): T {
+  return record(y, flipGradient, [x], { extra: typeof axis === "object" ? [...axis] : axis });
+}
+
+/** The native call: a walk through `x` that begins at the ends. */
+function copyFlipped(y: Tensor, x: Tensor, flipped: number, itemBytes: number): number {
   const strides = x.strides;
   let first = 0;
   for (let axis = 0; axis < strides.length; axis++) {
@@ -51,8 +85,7 @@ export function flip<D extends PlainDType>(
     strides[axis] = -strides[axis];
   }
   const from = x.address + BigInt(first * itemBytes);
-  const status = copyElements(y.address, stridesOf(x.shape), from, strides, x.shape, itemBytes);
-  return status === Status.OK ? y : refuse("flip", status, y, options.out, { x });
+  return copyElements(y.address, stridesOf(x.shape), from, strides, x.shape, itemBytes);
 }
 
 /**
@@ -90,11 +123,11 @@ export function roll<D extends PlainDType>(
     );
   }
   const { out } = options;
+  const tracked = isTracked(x);
   const y = resultTensor<DType>("roll", out, x.shape, x.dtype) as Tensor<D>;
   checkApart("roll", out, "x", x);
-  if (y.size === 0) return y;
   const strides = stridesOf(x.shape);
-  for (const { shape, from, to } of piecesOf(x, strides, axes, shifts)) {
+  for (const { shape, from, to } of y.size === 0 ? [] : piecesOf(x, strides, axes, shifts)) {
     const [target, source] = [y.address + BigInt(to * itemBytes), BigInt(from * itemBytes)];
     const status = copyElements(
       target,
@@ -106,7 +139,7 @@ export function roll<D extends PlainDType>(
     );
     if (status !== Status.OK) return refuse("roll", status, y, out, { x });
   }
-  return y;
+  return tracked ? record(y, rollGradient, [x], { extra: { axis: axes, shifts: [...shifts] } }) : y;
 }
 
 /** A part of a tensor that moves as one; places are in elements from the first. */

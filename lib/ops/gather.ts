@@ -2,10 +2,13 @@
  * Elements of a tensor by their indices along an axis.
  */
 import { type DType, dtypeLayout, type PlainDType } from "../core/dtype.ts";
+import { differentiable, isTracked, record } from "../autograd/mod.ts";
 import { type Shape, stridesOf, withExtent } from "../core/shape.ts";
 import { native, Status } from "../ffi/mod.ts";
-import type { Tensor } from "../tensor/mod.ts";
+import { sumTo, type Tensor } from "../tensor/mod.ts";
+import { wideGradient } from "./halves.ts";
 import { checkApart, checkPlainOperand, dtypeCodes, resultTensor, withDense } from "./operands.ts";
+import { elementsAdded, slicesAdded } from "./scatter_add.ts";
 import {
   type AlongAxisOptions,
   checkIndices,
@@ -18,6 +21,36 @@ import {
   type TableStrides,
   writeTableLayout,
 } from "./table.ts";
+
+/** What a call notes for its gradient. */
+interface Taken {
+  readonly axis: number;
+  /** The operand's shape. */
+  readonly shape: Shape;
+  /** The same broadcast to the indices. */
+  readonly all: Shape;
+}
+
+const gatherGradient = differentiable<Taken>({
+  operation: "gather",
+  saves: ["indices"],
+  backward: (gradient, [indices], { extra: { axis, shape } }) => [
+    wideGradient(shape, [gradient], (g) => slicesAdded(shape, indices as Indices, g, axis)),
+  ],
+});
+
+const takeGradient = differentiable<Taken>({
+  operation: "takeAlongAxis",
+  saves: ["indices"],
+  backward: (gradient, [indices], { extra: { axis, shape, all } }) => [
+    wideGradient(shape, [gradient], (g) => {
+      const whole = elementsAdded(all, indices as Indices, g, axis);
+      const sum = sumTo(whole, shape);
+      if (sum !== whole) whole.dispose();
+      return sum;
+    }),
+  ],
+});
 
 /**
  * Whole slices of a tensor along an axis: `take` of NumPy, `index_select` of PyTorch.
@@ -51,7 +84,10 @@ export function gather<D extends PlainDType>(
   const walked = withExtent(shape, axis, indices.size);
   const along = stridesAlong(shape.length, axis);
   const all = { dense: stridesOf(walked), table: strides, indices: along };
-  return readTable("gather", x, indices, axis, result, walked, all, options.out);
+  const tracked = isTracked(x);
+  const y = readTable("gather", x, indices, axis, result, walked, all, options.out);
+  if (!tracked) return y;
+  return record(y, gatherGradient, [x], { saved: [indices], extra: { axis, shape, all: shape } });
 }
 
 /**
@@ -86,9 +122,14 @@ export function takeAlongAxis<D extends PlainDType>(
   const shape = shapeAlong(name, x, indices, axis);
   if (!indices.isContiguous) return withDense([x, indices], takeAlongAxis<D>, options);
   // The table is walked by the indices along the axis, however many of them there are.
-  const table = repeatedStrides(x, withExtent(shape, axis, x.shape[axis]));
+  const whole = withExtent(shape, axis, x.shape[axis]);
+  const table = repeatedStrides(x, whole);
   const all = { dense: stridesOf(shape), table, indices: repeatedStrides(indices, shape) };
-  return readTable(name, x, indices, axis, shape, shape, all, options.out);
+  const tracked = isTracked(x);
+  const y = readTable(name, x, indices, axis, shape, shape, all, options.out);
+  if (!tracked) return y;
+  const extra = { axis, shape: x.shape, all: whole };
+  return record(y, takeGradient, [x], { saved: [indices], extra });
 }
 
 /** Makes the result and the native call; `walked` is the result's shape, axis for axis of `x`. */

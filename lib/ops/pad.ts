@@ -1,12 +1,15 @@
 /**
  * Tensors with something around them.
  */
-import type { DType, PlainDType } from "../core/dtype.ts";
+import type { DType, Floating, PlainDType } from "../core/dtype.ts";
 import type { ElementSource } from "../core/element.ts";
-import { formatShape, type Shape } from "../core/shape.ts";
+import { differentiable, isTracked, record } from "../autograd/mod.ts";
+import { formatShape, type Shape, withExtent } from "../core/shape.ts";
 import { native, PadMode, Status, Words } from "../ffi/mod.ts";
-import { checkValue, itemOf, type Tensor } from "../tensor/mod.ts";
+import { checkValue, itemOf, Tensor } from "../tensor/mod.ts";
+import { wideGradient } from "./halves.ts";
 import { checkApart, checkPlainOperand, refuse, resultTensor, withDense } from "./operands.ts";
+import { slicesAdded } from "./scatter_add.ts";
 
 /** What is outside of the tensor: a value, or its own elements. */
 export type Padding = "constant" | "edge" | "reflect" | "wrap";
@@ -33,6 +36,63 @@ const modes: Readonly<Record<Padding, PadMode>> = {
   reflect: PadMode.REFLECT,
   wrap: PadMode.WRAP,
 };
+
+/** What a call notes for its gradient. */
+interface Padded {
+  /** The operand's shape. */
+  readonly shape: Shape;
+  /** What was added to each axis. */
+  readonly widths: readonly PadWidth[];
+  readonly mode: Padding;
+}
+
+const padGradient = differentiable<Padded>({
+  operation: "pad",
+  saves: [],
+  backward: (gradient, _, { extra }) => [
+    extra.mode === "constant"
+      ? inside(gradient, extra)
+      : wideGradient(extra.shape, [gradient], (g) => folded(g, extra)),
+  ],
+});
+
+/** What lies inside of the padding. */
+function inside(gradient: Tensor, { shape, widths }: Padded): Tensor {
+  let part = gradient.detach();
+  widths.forEach(([before], axis) => {
+    using whole = part;
+    part = whole.slice(before, before + shape[axis], { axis });
+  });
+  return part;
+}
+
+/** The padding added to the elements that it repeats, axis by axis. */
+function folded(gradient: Tensor<Floating>, { shape, widths, mode }: Padded): Tensor {
+  let sum = gradient.detach();
+  widths.forEach((width, axis) => {
+    if (width[0] + width[1] === 0) return;
+    using whole = sum;
+    using own = Tensor.arange(0, shape[axis], 1, "int64");
+    using places = pad(own, width, { mode });
+    sum = slicesAdded(withExtent(whole.shape, axis, shape[axis]), places, whole, axis);
+  });
+  return sum;
+}
+
+function recordPad<T extends Tensor>(
+  y: T,
+  x: Tensor,
+  widths: number | PadWidth | readonly PadWidth[],
+  mode: Padding,
+): T {
+  const { shape } = x;
+  const all = shape.map((_, axis): PadWidth => {
+    if (typeof widths === "number") return [widths, widths];
+    const [before, behind] = isPair(widths) ? widths : widths[axis];
+    return [before, behind];
+  });
+  return record(y, padGradient, [x], { extra: { shape, widths: all, mode } });
+}
 
 /** For each of 16 axes at most: its size, and what is added before and behind. */
 const layout = new Words(3 * 16);
@@ -70,12 +130,14 @@ export function pad<D extends PlainDType>(
   checkValue(x.dtype, value, "pad");
   if (!x.isContiguous) return withDense([x], pad<D>, widths, options);
   const shape = writeLayout(x.shape, widths, mode);
+  const tracked = isTracked(x);
   const y = resultTensor<DType>("pad", out, shape, x.dtype) as Tensor<D>;
   checkApart("pad", out, "x", x);
   const item = itemOf(x.dtype, value);
   const status = native().symbols
     .qn_pad(y.address, x.address, layout.array, shape.length, item, itemBytes, modes[mode]);
-  return status === Status.OK ? y : refuse("pad", status, y, out, { x });
+  if (status !== Status.OK) return refuse("pad", status, y, out, { x });
+  return tracked ? recordPad(y, x, widths, mode) : y;
 }
 
 /** Writes the widths of each axis; returns the shape of the result. */

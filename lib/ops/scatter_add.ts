@@ -2,7 +2,15 @@
  * Additions to elements that are named by indices along an axis. What goes to one element
  * is added in the order of the indices, whatever the number of threads.
  */
-import { type DType, isFloating } from "../core/dtype.ts";
+import { type DType, type Floating, isFloating } from "../core/dtype.ts";
+import {
+  type Differentiable,
+  differentiable,
+  isTracked,
+  record,
+  unrecorded,
+  wants,
+} from "../autograd/mod.ts";
 import {
   broadcastShapes,
   formatShape,
@@ -12,8 +20,9 @@ import {
   withExtent,
 } from "../core/shape.ts";
 import { native, Status } from "../ffi/mod.ts";
-import { checkWritable, noteWrite, type Tensor } from "../tensor/mod.ts";
+import { checkWritable, noteWrite, sumTo, Tensor } from "../tensor/mod.ts";
 import { type Arithmetic, numbers } from "./binary.ts";
+import { gather, takeAlongAxis } from "./gather.ts";
 import {
   checkApart,
   checkInPlace,
@@ -55,6 +64,111 @@ type Matcher = (
   axis: number,
 ) => Match;
 
+/** What a call notes for its gradient. */
+interface Added {
+  readonly axis: number;
+  /** The shape that source and indices have together. */
+  readonly shape: Shape;
+  /** The shape of the source. */
+  readonly source: Shape;
+}
+
+/** An operation, as its errors and gradients know it. */
+interface Addition {
+  /** The name of the exported function. */
+  readonly name: string;
+  readonly match: Matcher;
+  readonly gradient: Differentiable<Added>;
+}
+
+/** That of `x` is the gradient itself, that of the source what lies in the places. */
+function addition(
+  name: string,
+  match: Matcher,
+  sourceGradient: (g: Tensor<Floating>, indices: Indices, call: Added) => Tensor,
+): Addition {
+  const gradient = differentiable<Added>({
+    operation: name,
+    saves: ["indices"],
+    backward: (gradient, [indices], { wants, extra }) => [
+      gradient,
+      wants[1]
+        ? sourceGradient(gradient as Tensor<Floating>, indices as Indices, extra)
+        : undefined,
+    ],
+  });
+  return { name, match, gradient };
+}
+
+function slicesOf(g: Tensor<Floating>, indices: Indices, { axis }: Added): Tensor {
+  return gather(g, indices, { axis });
+}
+
+function elementsOf(g: Tensor<Floating>, indices: Indices, call: Added): Tensor {
+  using taken = takeAlongAxis(g, indices, { axis: call.axis });
+  const all = taken.broadcastTo(call.shape);
+  const sum = sumTo(all, call.source);
+  if (sum !== all) all.dispose();
+  return sum;
+}
+
+const slices = addition("indexAdd", matchSlices, slicesOf);
+const slicesInPlace = addition("indexAddInPlace", matchSlices, slicesOf);
+const elements = addition("scatterAdd", matchElements, elementsOf);
+const elementsInPlace = addition("scatterAddInPlace", matchElements, elementsOf);
+
+/**
+ * Whole slices added to zeros: the gradient of `gather`.
+ *
+ * @param shape The shape of the result.
+ * @param indices Where the slices go.
+ * @param source The slices.
+ * @param axis The axis that the indices are for.
+ * @returns A new tensor.
+ */
+export function slicesAdded<D extends Floating>(
+  shape: Shape,
+  indices: Indices,
+  source: Tensor<D>,
+  axis: number,
+): Tensor<D> {
+  return addedToZeros(shape, indices, source, axis, indexAddInPlace);
+}
+
+/**
+ * One element for each index added to zeros: the gradient of `takeAlongAxis`.
+ *
+ * @param shape The shape of the result.
+ * @param indices Where the elements go.
+ * @param source The elements.
+ * @param axis The axis that the indices are for.
+ * @returns A new tensor.
+ */
+export function elementsAdded<D extends Floating>(
+  shape: Shape,
+  indices: Indices,
+  source: Tensor<D>,
+  axis: number,
+): Tensor<D> {
+  return addedToZeros(shape, indices, source, axis, scatterAddInPlace);
+}
+
+function addedToZeros<D extends Floating>(
+  shape: Shape,
+  indices: Indices,
+  source: Tensor<D>,
+  axis: number,
+  add: typeof indexAddInPlace,
+): Tensor<D> {
+  const sum: Tensor<D> = Tensor.zeros(shape, source.dtype);
+  try {
+    return add(sum, indices, source, { axis });
+  } catch (error) {
+    sum.dispose();
+    throw error;
+  }
+}
+
 /**
  * `x` with whole slices added along an axis: `index_add` of PyTorch, the gradient of `gather`.
  *
@@ -82,7 +196,7 @@ export function indexAdd<D extends Arithmetic>(
   source: Tensor<D>,
   options: AlongAxisOptions<D> = {},
 ): Tensor<D> {
-  return addToCopy(indices, source, "indexAdd", x, options, matchSlices);
+  return addToCopy(indices, source, slices, x, options);
 }
 
 /**
@@ -102,7 +216,7 @@ export function indexAddInPlace<D extends Arithmetic>(
   source: Tensor<D>,
   options: AxisOption = {},
 ): Tensor<D> {
-  return addInto(indices, source, "indexAddInPlace", x, options, matchSlices);
+  return addInto(indices, source, slicesInPlace, x, options);
 }
 
 /**
@@ -134,7 +248,7 @@ export function scatterAdd<D extends Arithmetic>(
   source: Tensor<D>,
   options: AlongAxisOptions<D> = {},
 ): Tensor<D> {
-  return addToCopy(indices, source, "scatterAdd", x, options, matchElements);
+  return addToCopy(indices, source, elements, x, options);
 }
 
 /**
@@ -154,7 +268,7 @@ export function scatterAddInPlace<D extends Arithmetic>(
   source: Tensor<D>,
   options: AxisOption = {},
 ): Tensor<D> {
-  return addInto(indices, source, "scatterAddInPlace", x, options, matchElements);
+  return addInto(indices, source, elementsInPlace, x, options);
 }
 
 /** The axes of the indices take the place of the indexed one in the source. */
@@ -228,43 +342,65 @@ function mustCopy(indices: Tensor, source: Tensor): boolean {
 function addToCopy<D extends Arithmetic>(
   indices: Indices,
   source: Tensor<D>,
-  name: string,
+  addition: Addition,
   x: Tensor<D>,
   options: AlongAxisOptions<D>,
-  match: Matcher,
 ): Tensor<D> {
+  const { name, match } = addition;
   const axis = checkOperands(name, x, indices, source, options.axis);
   const matched = match(name, x, indices, source, axis);
   if (mustCopy(indices, source)) {
-    return withDense([indices, source], addToCopy<D>, name, x, options, match);
+    return withDense([indices, source], addToCopy<D>, addition, x, options);
   }
   const { out } = options;
+  const tracked = isTracked(x, source);
   const y = resultTensor<DType>(name, out, x.shape, x.dtype) as Tensor<D>;
   checkInPlace(name, out, "x", x);
   checkApart(name, out, "indices", indices);
   checkApart(name, out, "source", source);
-  y.copyFrom(x);
-  return addAt(name, y, out, indices, source, axis, matched);
+  // As a part of this operation, not by itself.
+  unrecorded(copyInto, y, x);
+  addAt(name, y, out, indices, source, axis, matched);
+  return tracked ? recordAddition(y, addition, x, indices, source, axis, matched) : y;
 }
 
 function addInto<D extends Arithmetic>(
   indices: Indices,
   source: Tensor<D>,
-  name: string,
+  addition: Addition,
   x: Tensor<D>,
   options: AxisOption,
-  match: Matcher,
 ): Tensor<D> {
+  const { name, match } = addition;
   const axis = checkOperands(name, x, indices, source, options.axis);
   const matched = match(name, x, indices, source, axis);
   checkWritable(name, "x", x);
   checkApart(name, x, "indices", indices, "x");
   checkApart(name, x, "source", source, "x");
   if (mustCopy(indices, source)) {
-    return withDense([indices, source], addInto<D>, name, x, options, match);
+    return withDense([indices, source], addInto<D>, addition, x, options);
   }
+  const tracked = isTracked(x, source);
   noteWrite(x, name);
-  return addAt(name, x, x, indices, source, axis, matched);
+  addAt(name, x, x, indices, source, axis, matched);
+  return tracked ? recordAddition(x, addition, x, indices, source, axis, matched) : x;
+}
+
+function copyInto(y: Tensor, x: Tensor): void {
+  y.copyFrom(x);
+}
+
+function recordAddition<T extends Tensor>(
+  y: T,
+  { gradient }: Addition,
+  x: Tensor,
+  indices: Tensor,
+  source: Tensor,
+  axis: number,
+  { shape }: Match,
+): T {
+  const saved = [wants(source) ? indices : undefined];
+  return record(y, gradient, [x, source], { saved, extra: { axis, shape, source: source.shape } });
 }
 
 function addAt<D extends Arithmetic>(

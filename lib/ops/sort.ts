@@ -2,8 +2,9 @@
  * Elements in order along an axis, and where they were. The kernel sorts rows: along any
  * other axis than the last, or of a view, rows are a copy.
  */
-import type { DType, PlainDType } from "../core/dtype.ts";
-import { colsOf, rowsOf } from "../core/shape.ts";
+import type { DType, Floating, PlainDType } from "../core/dtype.ts";
+import { differentiable, isTracked, record, unrecorded, withoutGradient } from "../autograd/mod.ts";
+import { colsOf, rowsOf, type Shape } from "../core/shape.ts";
 import { native, Status } from "../ffi/mod.ts";
 import { resolveIndex, Tensor } from "../tensor/mod.ts";
 import { writeAlongAxis } from "./along_axis.ts";
@@ -15,6 +16,8 @@ import {
   refuse,
   resultTensor,
 } from "./operands.ts";
+import { elementsAdded } from "./scatter_add.ts";
+import type { Indices } from "./table.ts";
 
 /** How elements are sorted. */
 export interface SortOptions<D extends DType> {
@@ -25,6 +28,23 @@ export interface SortOptions<D extends DType> {
   /** Where to write the result, which must be contiguous; a new tensor when left out. */
   out?: Tensor<D>;
 }
+
+// Indices have no slope.
+withoutGradient("argsort");
+
+/** What a call notes for its gradient. */
+interface Sorted {
+  readonly axis: number;
+  readonly shape: Shape;
+}
+
+const sortGradient = differentiable<Sorted>({
+  operation: "sort",
+  saves: ["the order"],
+  backward: (gradient, [order], { extra: { axis, shape } }) => [
+    elementsAdded(shape, order as Indices, gradient as Tensor<Floating>, axis),
+  ],
+});
 
 /**
  * The elements in order along an axis. The sort is stable: equal elements, as 0 and -0 are, keep
@@ -49,7 +69,31 @@ export function sort<D extends PlainDType>(x: Tensor<D>, options: SortOptions<D>
   checkPlainOperand("sort", "x", x);
   const { axis = -1, descending = false, out } = options;
   const at = resolveIndex(axis, x.shape.length, "sort", "axis");
+  if (isTracked(x)) return recordedSort(x, at, descending, out);
   const y = resultTensor<DType>("sort", out, x.shape, x.dtype) as Tensor<D>;
+  return sortInto(y, x, at, descending, out);
+}
+
+/** The same, and the order for the gradient. */
+function recordedSort<D extends DType>(
+  x: Tensor<D>,
+  axis: number,
+  descending: boolean,
+  out: Tensor<D> | undefined,
+): Tensor<D> {
+  using order = unrecorded(argsort, x as Tensor<PlainDType>, { axis, descending });
+  const y = resultTensor<DType>("sort", out, x.shape, x.dtype) as Tensor<D>;
+  unrecorded(sortInto, y, x, axis, descending, out);
+  return record(y, sortGradient, [x], { saved: [order], extra: { axis, shape: x.shape } });
+}
+
+function sortInto<T extends Tensor>(
+  y: T,
+  x: Tensor,
+  at: number,
+  descending: boolean,
+  out: T | undefined,
+): T {
   if (at === x.shape.length - 1 && x.isContiguous) {
     checkInPlace("sort", out, "x", x);
     return sortRows("sort", y, undefined, x, descending, out, x);

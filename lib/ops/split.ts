@@ -1,11 +1,15 @@
 /**
  * Parts of a tensor along an axis.
  */
+import { withoutGradient } from "../autograd/mod.ts";
 import type { DType } from "../core/dtype.ts";
 import { formatShape } from "../core/shape.ts";
 import { resolveIndex, type Tensor } from "../tensor/mod.ts";
 import { checkOperand } from "./operands.ts";
 import type { AxisOption } from "./table.ts";
+
+// Its views are recorded each by itself.
+withoutGradient("split");
 
 /**
  * Parts of a tensor along an axis, without a copy.

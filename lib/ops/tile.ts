@@ -2,9 +2,10 @@
  * Elements, or whole tensors, again and again.
  */
 import type { DType, PlainDType } from "../core/dtype.ts";
+import { differentiable, isTracked, record } from "../autograd/mod.ts";
 import { formatShape, type Shape, stridesOf } from "../core/shape.ts";
 import { Status } from "../ffi/mod.ts";
-import { copyElements, resolveIndex, type Tensor } from "../tensor/mod.ts";
+import { copyElements, resolveIndex, sumTo, type Tensor } from "../tensor/mod.ts";
 import {
   checkApart,
   checkPlainOperand,
@@ -13,6 +14,52 @@ import {
   resultTensor,
 } from "./operands.ts";
 import type { AlongAxisOptions } from "./table.ts";
+
+/** The result's axes with those along which elements are repeated by themselves. */
+interface Repeated {
+  /** The operand's shape. */
+  readonly x: Shape;
+  /** The sizes of all axes. */
+  readonly all: Shape;
+  /** The same with 1 for those of repetitions. */
+  readonly once: Shape;
+}
+
+const gradients = {
+  tile: repeatedGradient("tile"),
+  repeat: repeatedGradient("repeat"),
+};
+
+/** Sums over the repetitions. */
+function repeatedGradient(operation: string) {
+  return differentiable<Repeated>({
+    operation,
+    saves: [],
+    backward(gradient, _, { extra: { x, all, once } }) {
+      using wide = gradient.reshape(all);
+      const sum = sumTo(wide, once);
+      try {
+        return [sum.reshape(x)];
+      } finally {
+        if (sum !== wide) sum.dispose();
+      }
+    },
+  });
+}
+
+function recordRepeated<T extends Tensor>(
+  y: T,
+  operation: keyof typeof gradients,
+  x: Tensor,
+  shape: Shape,
+  isCount: (axis: number) => boolean,
+): T {
+  // What is 1 is left out, so that there are not too many axes.
+  const axes = [...shape.keys()].filter((axis) => shape[axis] !== 1);
+  const all = axes.map((axis) => shape[axis]);
+  const once = axes.map((axis) => isCount(axis) ? 1 : shape[axis]);
+  return record(y, gradients[operation], [x], { extra: { x: x.shape, all, once } });
+}
 
 /**
  * A tensor again and again along its axes, as `numpy.tile` has it.
@@ -48,7 +95,9 @@ export function tile<D extends PlainDType>(
   const shape = times.flatMap((count, axis) => [count, extents[axis]]);
   const strides = steps.flatMap((step) => [0, step]);
   const result = extents.map((extent, axis) => extent * times[axis]);
-  return repeated("tile", x, result, shape, strides, options.out);
+  const tracked = isTracked(x);
+  const y = repeated("tile", x, result, shape, strides, options.out);
+  return tracked ? recordRepeated(y, "tile", x, shape, (axis) => axis % 2 === 0) : y;
 }
 
 /**
@@ -80,7 +129,9 @@ export function repeat<D extends PlainDType>(
   const shape = x.shape.toSpliced(axis + 1, 0, count);
   const strides = x.strides.toSpliced(axis + 1, 0, 0);
   const result = x.shape.with(axis, x.shape[axis] * count);
-  return repeated("repeat", x, result, shape, strides, options.out);
+  const tracked = isTracked(x);
+  const y = repeated("repeat", x, result, shape, strides, options.out);
+  return tracked ? recordRepeated(y, "repeat", x, shape, (other) => other === axis + 1) : y;
 }
 
 function checkCounts(operation: string, counts: readonly number[]): void {

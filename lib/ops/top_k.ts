@@ -1,13 +1,16 @@
 /**
  * The largest or smallest elements along an axis.
  */
-import { isHalf } from "../core/dtype.ts";
+import { type Floating, isHalf } from "../core/dtype.ts";
+import { differentiable, isTracked, record, unrecorded } from "../autograd/mod.ts";
 import { colsOf, formatShape, rowsOf, type Shape } from "../core/shape.ts";
 import { native, Status } from "../ffi/mod.ts";
 import { resolveIndex, type Tensor } from "../tensor/mod.ts";
 import { exchangedAxes } from "./along_axis.ts";
 import { cast } from "./cast.ts";
 import { checkApart, checkOperand, refuse, resultTensor } from "./operands.ts";
+import { elementsAdded } from "./scatter_add.ts";
+import type { Indices } from "./table.ts";
 
 /** The dtypes that {@linkcode topK} takes. */
 export type TopKDType = "float32" | "float16" | "bfloat16";
@@ -29,6 +32,20 @@ export interface TopK<D extends TopKDType = "float32"> {
   /** Their indices along the axis, int32. */
   readonly indices: Tensor<"int32">;
 }
+
+/** What a call notes for its gradient. */
+interface Found {
+  readonly axis: number;
+  readonly shape: Shape;
+}
+
+const topKGradient = differentiable<Found>({
+  operation: "topK",
+  saves: ["the indices"],
+  backward: (gradient, [indices], { extra: { axis, shape } }) => [
+    elementsAdded(shape, indices as Indices, gradient as Tensor<Floating>, axis),
+  ],
+});
 
 /**
  * The `k` largest or smallest elements along an axis, in order. Of equals the first comes
@@ -68,10 +85,16 @@ export function topK<D extends TopKDType = "float32">(
         formatShape(shape),
     );
   }
+  const tracked = isTracked(x);
   const result = resultsOf(x, shape.with(at, k), out);
   checkShared(x, out);
   try {
-    fillResults(result, x, k, at, largest);
+    // As a part of this operation, where copies are made on the way.
+    unrecorded(fillResults, result, x, k, at, largest);
+    if (tracked) {
+      const { values, indices } = result;
+      record(values, topKGradient, [x], { saved: [indices], extra: { axis: at, shape } });
+    }
   } catch (error) {
     release(result, out);
     throw error;

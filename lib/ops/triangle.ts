@@ -2,6 +2,7 @@
  * The triangles of matrices.
  */
 import type { DType, PlainDType } from "../core/dtype.ts";
+import { differentiable, isTracked, record } from "../autograd/mod.ts";
 import { formatShape, sizeOf } from "../core/shape.ts";
 import { native, Status } from "../ffi/mod.ts";
 import type { Tensor } from "../tensor/mod.ts";
@@ -13,6 +14,19 @@ export interface TriangleOptions<D extends DType> {
   diagonal?: number;
   /** Where to write the result, which must be contiguous; a new tensor when left out. */
   out?: Tensor<D>;
+}
+
+const gradients = { tril: triangleGradient("tril"), triu: triangleGradient("triu") };
+
+/** With the diagonal. */
+function triangleGradient(operation: "tril" | "triu") {
+  return differentiable<number>({
+    operation,
+    saves: [],
+    backward: (gradient, _, { extra: diagonal }) => [
+      triangle(gradient as Tensor<PlainDType>, operation, { diagonal }),
+    ],
+  });
 }
 
 /**
@@ -68,6 +82,7 @@ function triangle<D extends PlainDType>(
     throw new RangeError(`${name}: the diagonal is an integer, not ${diagonal}`);
   }
   if (!x.isContiguous) return withDense([x], triangle<D>, name, options);
+  const tracked = isTracked(x);
   const y = resultTensor<DType>(name, out, x.shape, x.dtype) as Tensor<D>;
   checkInPlace(name, out, "x", x);
   const rank = x.shape.length;
@@ -83,5 +98,6 @@ function triangle<D extends PlainDType>(
     name === "triu" ? 1 : 0,
     itemBytes,
   );
-  return status === Status.OK ? y : refuse(name, status, y, out, { x });
+  if (status !== Status.OK) return refuse(name, status, y, out, { x });
+  return tracked ? record(y, gradients[name], [x], { extra: diagonal }) : y;
 }

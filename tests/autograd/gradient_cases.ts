@@ -122,32 +122,11 @@ export const withoutGradient: readonly string[] = [
     "logicalOr",
     "oneHot",
     "sample",
-    "dequantize",
     "ropeTable",
   ],
 ];
 
 /** Operations that refuse what requires a gradient. */
 export const refused: readonly string[] = [
-  "concatenate",
-  "stack",
-  "cumprod",
-  "cumsum",
   "einsum",
-  "flip",
-  "roll",
-  "gather",
-  "takeAlongAxis",
-  "pad",
-  "indexAdd",
-  "indexAddInPlace",
-  "scatterAdd",
-  "scatterAddInPlace",
-  "sort",
-  "split",
-  "topK",
-  "repeat",
-  "tile",
-  "tril",
-  "triu",
 ];

@@ -21,6 +21,8 @@ export interface GradientCase {
   make: () => Tensor[];
   /** The operation, in the dtype of its operands. */
   run: (operands: Tensor[]) => Tensor | Tensor[];
+  /** How far elements are moved; 1e-6 when left out, which needs float64 throughout. */
+  epsilon?: number;
 }
 
 const EPSILON = 1e-6;
@@ -82,7 +84,7 @@ export function gradientsOf(run: GradientCase["run"], operands: Tensor[]): (Tens
  * @param change What is done to each operand first, such as {@linkcode turned}.
  */
 export function checkGradients(
-  { name, what, make, run }: GradientCase,
+  { name, what, make, run, epsilon = EPSILON }: GradientCase,
   change: (x: Tensor) => Tensor = (x) => x.clone(),
 ): void {
   const originals = make();
@@ -97,12 +99,12 @@ export function checkGradients(
     const flat = (Array.isArray(own) ? own.flat(9) : [own]) as number[];
     for (let i = 0; i < data.length; i++) {
       const before = data[i];
-      data[i] = before + EPSILON;
+      data[i] = before + epsilon;
       const above = valueOf(run, originals);
-      data[i] = before - EPSILON;
+      data[i] = before - epsilon;
       const below = valueOf(run, originals);
       data[i] = before;
-      const slope = (above - below) / (2 * EPSILON);
+      const slope = (above - below) / (2 * epsilon);
       assert(
         Math.abs(flat[i] - slope) <= 1e-5 + 1e-3 * Math.abs(slope),
         `${name} ${what ?? ""}: operand ${which}, element ${i}: ${flat[i]}, expected ${slope}`,

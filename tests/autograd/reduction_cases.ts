@@ -57,4 +57,16 @@ export const reductionCases: GradientCase[] = [
   })),
   { ...unary("norm", (x) => ops.norm(x, { ord: 0 }), () => positive([3])), what: "of order 0" },
   ...reduction("logSumExp", (x, options) => ops.logSumExp(x, options)),
+  unary("cumsum", (x) => ops.cumsum(x), () => d([3, 4])),
+  { ...unary("cumsum", (x) => ops.cumsum(x, { axis: 0 }), () => d([3, 4])), what: "of columns" },
+  { ...unary("cumsum", (x) => ops.cumsum(x), () => d([])), what: "of a scalar" },
+  { ...unary("cumsum", (x) => ops.cumsum(x, { axis: 1 }), () => d([2, 3, 2])), what: "between" },
+  unary("cumprod", (x) => ops.cumprod(x), () => d([3, 4])),
+  { ...unary("cumprod", (x) => ops.cumprod(x, { axis: 0 }), () => d([3, 4])), what: "of columns" },
+  { ...unary("cumprod", (x) => ops.cumprod(x), () => positive([])), what: "of a scalar" },
+  { ...unary("cumprod", (x) => ops.cumprod(x, { axis: -1 }), zeros), what: "beside zeros" },
+  {
+    ...unary("cumprod", (x) => ops.cumprod(x, { axis: 0 }), () => values([[0], [0], [2], [0]])),
+    what: "of zeros in a row",
+  },
 ];

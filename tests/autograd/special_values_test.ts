@@ -106,3 +106,51 @@ Deno.test(
     }
   }),
 );
+
+Deno.test(
+  "many gradients of one half are added in float32",
+  withoutLeaks(() => {
+    using places = Tensor.zeros([1000], "int32");
+    using column = Tensor.zeros([1000, 1], "int32");
+    // Steps of bfloat16 would end at 256, where 1 is half of the next.
+    const runs: ((x: Tensor<"bfloat16">) => Tensor<"bfloat16">)[] = [
+      (x) => ops.gather(x, places),
+      (x) => ops.takeAlongAxis(x, column, { axis: 0 }),
+      (x) => ops.pad(x, [[999, 0], [0, 0]], { mode: "edge" }),
+      (x) => ops.repeat(x, 1000),
+      (x) => ops.tile(x, [1000, 1]),
+    ];
+    for (const run of runs) {
+      using x = Tensor.ones([1, 1], "bfloat16");
+      x.requiresGrad = true;
+      using y = run(x);
+      using total = ops.sum(y);
+      total.backward();
+      assertEquals(x.grad?.toArray(), [[1000]]);
+    }
+  }),
+);
+
+Deno.test(
+  "what is empty keeps its history",
+  withoutLeaks(() => {
+    const runs: ((x: Doubles) => Doubles)[] = [
+      (x) => ops.flip(x),
+      (x) => ops.roll(x, 1),
+      (x) => ops.concatenate([x, x]),
+      (x) => ops.stack([x, x]),
+      (x) => ops.pad(x, [[0, 0], [1, 1]]),
+      (x) => ops.sort(x),
+      (x) => ops.cumsum(x),
+      (x) => ops.tril(x),
+    ];
+    for (const run of runs) {
+      using x = Tensor.zeros([0, 3], "float64");
+      x.requiresGrad = true;
+      using y = run(x);
+      using total = ops.sum(y);
+      total.backward();
+      assertEquals(x.grad?.shape, [0, 3]);
+    }
+  }),
+);

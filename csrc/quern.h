@@ -761,4 +761,25 @@ QN_API int32_t qn_linear_bf16_f32(float *y, const float *x, const void *packed,
 QN_API int32_t qn_row_chain_f32(QN_BUFFER const uint64_t *slots, QN_BUFFER const uint64_t *steps,
                                 uint32_t slot_count, uint32_t step_count, uint32_t rows);
 
+/* ---- Optimisers ----------------------------------------------------------- */
+
+/* A step of AdamW (Loshchilov and Hutter, 2019) for a parameter p with gradient g, all
+ * [rows,cols] and apart: m = beta1 m + (1 - beta1) g, v = beta2 v + (1 - beta2) g^2, then
+ * p = keep p - rate m / (root sqrt(v) + epsilon). The caller has corrected the bias: rate is
+ * the learning rate / (1 - beta1^t), root is 1 / sqrt(1 - beta2^t), keep is 1 - the learning
+ * rate times the decay. */
+QN_API int32_t qn_adamw(void *p, void *m, void *v, const void *g, uint32_t rows, uint32_t cols,
+                        double keep, double beta1, double beta2, double rate, double root,
+                        double epsilon, int32_t dtype);
+
+/* A step down the gradient h = g + decay p: p -= rate h; where m is not null, m =
+ * momentum m + h and p -= rate m, or rate (h + momentum m) if nesterov. */
+QN_API int32_t qn_sgd(void *p, void *m, const void *g, uint32_t rows, uint32_t cols, double decay,
+                      double momentum, double rate, int32_t nesterov, int32_t dtype);
+
+/* A step of Lion (Chen et al., 2023): p = keep p - rate sign(beta1 m + (1 - beta1) g), then
+ * m = beta2 m + (1 - beta2) g. */
+QN_API int32_t qn_lion(void *p, void *m, const void *g, uint32_t rows, uint32_t cols, double keep,
+                       double beta1, double beta2, double rate, int32_t dtype);
+
 #endif

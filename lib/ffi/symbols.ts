@@ -9,7 +9,7 @@
  */
 
 /** FNV-1a (64 bit) of the header's bytes; `qn_header_hash()` of a library that fits. */
-export const headerHash = 0xe84c8067a23cb48bn;
+export const headerHash = 0x04042934d4346656n;
 
 /**
  * What went wrong. The text of each is in base/status.c.
@@ -1907,6 +1907,78 @@ export const symbols = {
       "u32", // uint32_t slot_count
       "u32", // uint32_t step_count
       "u32", // uint32_t rows
+    ],
+    result: "i32",
+  },
+
+  /**
+   * A step of AdamW (Loshchilov and Hutter, 2019) for a parameter p with gradient g, all
+   * [rows,cols] and apart: m = beta1 m + (1 - beta1) g, v = beta2 v + (1 - beta2) g^2, then
+   * p = keep p - rate m / (root sqrt(v) + epsilon). The caller has corrected the bias: rate is
+   * the learning rate / (1 - beta1^t), root is 1 / sqrt(1 - beta2^t), keep is 1 - the learning
+   * rate times the decay.
+   *
+   * `int32_t qn_adamw(void *p, void *m, void *v, const void *g, uint32_t rows, uint32_t cols, double keep, double beta1, double beta2, double rate, double root, double epsilon, int32_t dtype)`
+   */
+  qn_adamw: {
+    parameters: [
+      "usize", // void *p
+      "usize", // void *m
+      "usize", // void *v
+      "usize", // const void *g
+      "u32", // uint32_t rows
+      "u32", // uint32_t cols
+      "f64", // double keep
+      "f64", // double beta1
+      "f64", // double beta2
+      "f64", // double rate
+      "f64", // double root
+      "f64", // double epsilon
+      "i32", // int32_t dtype
+    ],
+    result: "i32",
+  },
+
+  /**
+   * A step down the gradient h = g + decay p: p -= rate h; where m is not null, m =
+   * momentum m + h and p -= rate m, or rate (h + momentum m) if nesterov.
+   *
+   * `int32_t qn_sgd(void *p, void *m, const void *g, uint32_t rows, uint32_t cols, double decay, double momentum, double rate, int32_t nesterov, int32_t dtype)`
+   */
+  qn_sgd: {
+    parameters: [
+      "usize", // void *p
+      "usize", // void *m
+      "usize", // const void *g
+      "u32", // uint32_t rows
+      "u32", // uint32_t cols
+      "f64", // double decay
+      "f64", // double momentum
+      "f64", // double rate
+      "i32", // int32_t nesterov
+      "i32", // int32_t dtype
+    ],
+    result: "i32",
+  },
+
+  /**
+   * A step of Lion (Chen et al., 2023): p = keep p - rate sign(beta1 m + (1 - beta1) g), then
+   * m = beta2 m + (1 - beta2) g.
+   *
+   * `int32_t qn_lion(void *p, void *m, const void *g, uint32_t rows, uint32_t cols, double keep, double beta1, double beta2, double rate, int32_t dtype)`
+   */
+  qn_lion: {
+    parameters: [
+      "usize", // void *p
+      "usize", // void *m
+      "usize", // const void *g
+      "u32", // uint32_t rows
+      "u32", // uint32_t cols
+      "f64", // double keep
+      "f64", // double beta1
+      "f64", // double beta2
+      "f64", // double rate
+      "i32", // int32_t dtype
     ],
     result: "i32",
   },

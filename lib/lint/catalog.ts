@@ -211,6 +211,12 @@ export const kinds: Readonly<Record<string, Kind>> = {
     },
     ending: ["move"],
   },
+  AdamW: { disposable: true, constructible: true },
+  Adafactor: { disposable: true, constructible: true },
+  Lion: { disposable: true, constructible: true },
+  MovingAverage: { disposable: true, constructible: true },
+  Optimizer: { disposable: true },
+  SGD: { disposable: true, constructible: true },
   Embedder: {
     disposable: true,
     constructible: true,

@@ -310,6 +310,10 @@ CALL_VALUE(qn_pack_bf16_bytes, 32, 32)
 CALL(qn_pack_bf16_f32, y, x, 32, 32, 32, 1)
 CALL(qn_linear_bf16_f32, y, x, z, NULL, NULL, 4, 64, 8, QN_ACTIVATION_SILU)
 
+CALL(qn_adamw, y, x, z, w, 4, 8, 0.99, 0.9, 0.999, 0.001, 1.0, 1e-8, QN_F32)
+CALL(qn_sgd, y, x, w, 4, 8, 0.0, 0.9, 0.1, 0, QN_F32)
+CALL(qn_lion, y, x, w, 4, 8, 0.99, 0.9, 0.99, 0.001, QN_F32)
+
 /* ---- The table ----------------------------------------------------------- */
 
 typedef struct entry {
@@ -369,6 +373,9 @@ static const entry table[] = {
     ENTRY_SURE(qn_where, nothing),
     ENTRY_SURE(qn_clamp, nothing),
     ENTRY_SURE(qn_swiglu, nothing),
+    ENTRY_SURE(qn_adamw, nothing),
+    ENTRY_SURE(qn_sgd, nothing),
+    ENTRY_SURE(qn_lion, nothing),
     ENTRY_SURE(qn_geglu, nothing),
     ENTRY_SURE(qn_unary, nothing),
     ENTRY_SURE(qn_rms_norm, nothing),

@@ -5,6 +5,7 @@ import * as catalog from "../../../lib/lint/catalog.ts";
 const entries = [
   "mod.ts",
   "models.ts",
+  "optim.ts",
   "testing.ts",
   "lib/formats/mod.ts",
   "lib/tokenizers/mod.ts",
@@ -134,8 +135,10 @@ class Exports {
 
   #isDisposable(name: string): boolean {
     const first = this.#all.get(name)?.[0];
-    return first?.kind === "class" &&
-      first.def.methods?.some((method) => method.name === "[Symbol.dispose]") === true;
+    if (first?.kind !== "class") return false;
+    const { methods, extends: parent } = first.def;
+    return methods?.some((method) => method.name === "[Symbol.dispose]") === true ||
+      typeof parent === "string" && this.#isDisposable(parent);
   }
 
   #parts(name: string): Record<string, string> | undefined {
@@ -196,7 +199,11 @@ Deno.test("The lint plugin knows every value and class that something to dispose
 });
 
 Deno.test("The lint plugin knows what can be made with `new`", async () => {
-  const modules = { ...await import("@quern/quern"), ...await import("@quern/quern/models") };
+  const modules = {
+    ...await import("@quern/quern"),
+    ...await import("@quern/quern/models"),
+    ...await import("@quern/quern/optim"),
+  };
   const constructible = Object.entries(modules).filter(([name, value]) =>
     typeof value === "function" && Symbol.dispose in (value.prototype ?? {}) &&
     Object.hasOwn(catalog.kinds, name)

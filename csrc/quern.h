@@ -466,6 +466,12 @@ QN_API int32_t qn_copy(void *y, const void *x, uint32_t rows, uint32_t row_bytes
 QN_API int32_t qn_copy_strided(void *y, const void *x, QN_BUFFER const uint64_t *layout,
                                uint32_t rank, uint32_t item_bytes);
 
+/* y[rows, all bytes] = the parts beside each other: `parts` holds, for each of `count`, its
+ * address and the bytes of one of its rows, which lie one behind the other. No part overlaps
+ * y. */
+QN_API int32_t qn_concatenate(void *y, QN_BUFFER const uint64_t *parts, uint32_t count,
+                              uint32_t rows);
+
 /* y, a row-major tensor, = x, another, with items around it: `layout` holds, for each of
  * the `rank` axes (0 to 16), the size of x, and the items added before and behind it. The mode
  * is a qn_pad_mode; the value is the item whose bytes `item` begins with, of 1, 2, 4 or 8

@@ -9,6 +9,8 @@
 #include <string.h>
 
 #include "api/check.h"
+#include "base/copy.h"
+#include "base/cpu.h"
 #include "base/threads.h"
 #include "dispatch/dispatch.h"
 
@@ -70,12 +72,15 @@ int32_t qn_random_normal(void *y, uint32_t rows, uint32_t cols, uint32_t seed_lo
 struct copy {
   char *y;
   const char *x;
+  bool streams;
 };
 
 static void copy_range(void *context, size_t begin, size_t end, uint32_t worker) {
   (void)worker;
   const struct copy *task = context;
-  memcpy(task->y + begin, task->x + begin, end - begin);
+  const char *x = task->x + begin;
+  qn_kernels->copy(task->y + begin, x, end - begin, task->x + end, task->streams);
+  qn_end_stream(task->streams);
 }
 
 int32_t qn_copy(void *y, const void *x, uint32_t rows, uint32_t row_bytes) {
@@ -90,7 +95,7 @@ int32_t qn_copy(void *y, const void *x, uint32_t rows, uint32_t row_bytes) {
     memmove(y, x, bytes);
     return QN_OK;
   }
-  struct copy task = {y, x};
+  struct copy task = {y, x, qn_is_streamed(bytes)};
   qn_parallel_rows(bytes, (size_t)16 * QN_GRAIN_ELEMENTS, copy_range, &task);
   return QN_OK;
 }
@@ -125,21 +130,31 @@ struct cast {
   size_t x_item;
   int32_t y_dtype;
   int32_t x_dtype;
+  bool streams;
 };
 
 static void cast_range(void *context, size_t begin, size_t end, uint32_t worker) {
   (void)worker;
   const struct cast *task = context;
-  qn_kernels->cast(task->y + begin * task->y_item, task->x + begin * task->x_item, end - begin,
-                   task->y_dtype, task->x_dtype);
+  char *y = task->y + begin * task->y_item;
+  const char *x = task->x + begin * task->x_item;
+  if (task->streams) qn_kernels->stream_cast(y, x, end - begin, task->y_dtype, task->x_dtype);
+  else qn_kernels->cast(y, x, end - begin, task->y_dtype, task->x_dtype);
+  qn_end_stream(task->streams);
 }
 
 int32_t qn_cast(void *y, const void *x, uint32_t rows, uint32_t cols, int32_t y_dtype,
                 int32_t x_dtype) {
-  struct cast task = {y, x, qn_item_bytes(y_dtype), qn_item_bytes(x_dtype), y_dtype, x_dtype};
+  struct cast task = {.y = y,
+                      .x = x,
+                      .y_item = qn_item_bytes(y_dtype),
+                      .x_item = qn_item_bytes(x_dtype),
+                      .y_dtype = y_dtype,
+                      .x_dtype = x_dtype};
   if (task.y_item == 0 || task.x_item == 0) return QN_BAD_DTYPE;
   QN_TRY(qn_check_array(y, rows, cols, 1, task.y_item, task.y_item));
   QN_TRY(qn_check_array(x, rows, cols, 1, task.x_item, task.x_item));
+  task.streams = qn_is_streamed((size_t)rows * cols * task.y_item);
   qn_parallel_rows((size_t)rows * cols, QN_GRAIN_ELEMENTS, cast_range, &task);
   return QN_OK;
 }

@@ -1,6 +1,6 @@
 /*
- * api/shaping.c: tensors with something around them, triangles, and tensors that are
- * made from nothing: sequences and one-hot rows.
+ * api/shaping.c: tensors with something around them, tensors beside each other, triangles,
+ * and tensors that are made from nothing: sequences and one-hot rows.
  *
  * Padding works on rows of the last axis that grows; what lies behind that axis is
  * one item. A row outside of x along an earlier axis is a row of x too, or, where the
@@ -15,6 +15,7 @@
 
 #include "api/check.h"
 #include "base/copy.h"
+#include "base/cpu.h"
 #include "base/half.h"
 #include "base/sizes.h"
 #include "base/threads.h"
@@ -50,6 +51,7 @@ struct pad {
   size_t pieces;
   uint64_t pattern;
   int32_t mode;
+  bool streams;
 };
 
 /* The place in an axis of x that padding shows at `place`, or SIZE_MAX for the value. */
@@ -92,8 +94,9 @@ static void pad_row(const struct pad *task, char *y, const char *row, size_t beg
   const size_t from = qn_max_size(begin, first);
   const size_t to = qn_min_size(end, last);
   if (from < to) {
-    qn_copy_bytes(y + from * task->inner, row + (from - first) * task->inner,
-                  (to - from) * task->inner);
+    const char *x = row + (from - first) * task->inner;
+    const size_t bytes = (to - from) * task->inner;
+    qn_kernels->copy(y + from * task->inner, x, bytes, x + bytes, task->streams);
   }
   pad_border(task, y, row, qn_max_size(begin, last), end);
 }
@@ -124,6 +127,7 @@ static void pad_pieces(void *context, size_t begin, size_t end, uint32_t worker)
     if (row != NULL) pad_row(task, y, row, first, last);
     else qn_kernels->fill(y + first * task->inner, (last - first) * task->inner, task->pattern);
   }
+  qn_end_stream(task->streams);
 }
 
 /* Reads the axes; `size` and `total` are the elements of x and y, at least 1 an axis. */
@@ -191,6 +195,7 @@ int32_t qn_pad(void *y, const void *x, const uint64_t *layout, uint32_t rank,
   QN_TRY(qn_check_array(y, total, 1, 1, item_bytes, item_bytes));
   if (!has_none) QN_TRY(qn_check_array(x, size, 1, 1, item_bytes, item_bytes));
   struct pad task = {.y = y, .x = x, .mode = mode, .pattern = pattern_of(item, item_bytes)};
+  task.streams = qn_is_streamed((size_t)total * item_bytes);
   join_padding(&task, axes, rank, item_bytes);
   const size_t row = task.axes[task.rank - 1].total;
   task.piece = qn_min_size(row, qn_max_size(PIECE_BYTES / task.inner, 1));
@@ -199,6 +204,57 @@ int32_t qn_pad(void *y, const void *x, const uint64_t *layout, uint32_t rank,
   for (uint32_t i = 0; i + 1 < task.rank; i += 1) steps *= task.axes[i].total;
   const size_t bytes = task.piece * task.inner;
   qn_parallel_rows(steps, bytes < PIECE_BYTES ? PIECE_BYTES / bytes : 1, pad_pieces, &task);
+  return QN_OK;
+}
+
+/* ---- Parts beside each other ------------------------------------------------ */
+
+struct joined {
+  char *y;
+  const uint64_t *parts; /* of each its address and the bytes of a row */
+  uint32_t count;
+  size_t row_bytes; /* of y */
+  bool streams;
+};
+
+/* The bytes begin .. end - 1 of y, from part to part and from row to row. */
+static void join_range(void *context, size_t begin, size_t end, uint32_t worker) {
+  (void)worker;
+  const struct joined *task = context;
+  size_t row = begin / task->row_bytes;
+  size_t at = begin % task->row_bytes; /* in the part */
+  uint32_t part = 0;
+  for (; at >= task->parts[2 * part + 1]; part += 1) at -= (size_t)task->parts[2 * part + 1];
+  for (size_t done = begin; done < end;) {
+    const char *x = (const char *)(uintptr_t)task->parts[2 * part];
+    const size_t part_bytes = (size_t)task->parts[2 * part + 1];
+    const size_t bytes = qn_min_size(part_bytes - at, end - done);
+    x += row * part_bytes + at;
+    qn_kernels->copy(task->y + done, x, bytes, x + bytes, task->streams);
+    done += bytes;
+    at = 0;
+    part += 1;
+    if (part == task->count) {
+      part = 0;
+      row += 1;
+    }
+  }
+  qn_end_stream(task->streams);
+}
+
+int32_t qn_concatenate(void *y, const uint64_t *parts, uint32_t count, uint32_t rows) {
+  if (count != 0 && parts == NULL) return QN_NULL_POINTER;
+  uint64_t row_bytes = 0;
+  for (uint32_t i = 0; i < count; i += 1) {
+    const uint64_t bytes = parts[2 * i + 1];
+    if (__builtin_add_overflow(row_bytes, bytes, &row_bytes)) return QN_BAD_SIZE;
+    QN_TRY(qn_check_array((const void *)(uintptr_t)parts[2 * i], rows, bytes, 1, 1, 1));
+  }
+  QN_TRY(qn_check_array(y, rows, row_bytes, 1, 1, 1));
+  const size_t all = (size_t)row_bytes * rows;
+  if (all == 0) return QN_OK;
+  struct joined task = {y, parts, count, (size_t)row_bytes, qn_is_streamed(all)};
+  qn_parallel_rows(all, PIECE_BYTES, join_range, &task);
   return QN_OK;
 }
 

@@ -19,6 +19,7 @@
 
 #include "api/check.h"
 #include "base/copy.h"
+#include "base/cpu.h"
 #include "base/sizes.h"
 #include "base/threads.h"
 #include "dispatch/dispatch.h"
@@ -29,6 +30,8 @@ enum {
   /* Elements of a block of SQUARE: its rows are long, so that y is written in order. */
   SQUARE_BLOCK = 32768,
   SQUARE_COLS = 1024,
+  BAND_COLS = 64, /* of a step of a SQUARE that is streamed */
+  LINE_BYTES = 64,
 };
 
 struct axis {
@@ -56,6 +59,7 @@ struct strided {
   struct axis walk[MAX_RANK + 2];
   uint32_t walk_rank;
   uint32_t item_bytes;
+  bool streams;
   void (*copy)(const struct strided *task, const struct block *block);
 };
 
@@ -118,8 +122,10 @@ static uint32_t join_axes(struct axis *axes, uint32_t rank) {
 static void copy_rows(const struct strided *task, const struct block *block) {
   const size_t bytes = block->cols * task->item_bytes;
   for (size_t r = 0; r < block->rows; r += 1) {
-    qn_copy_bytes(block->y + r * task->rows.y_bytes, block->x + (ptrdiff_t)r * task->rows.x_bytes,
-                  bytes);
+    char *y = block->y + r * task->rows.y_bytes;
+    const char *x = block->x + (ptrdiff_t)r * task->rows.x_bytes;
+    if (bytes < QN_LONG_RUN) qn_copy_bytes(y, x, bytes);
+    else qn_kernels->copy(y, x, bytes, x + task->rows.x_bytes, task->streams);
   }
 }
 
@@ -153,7 +159,42 @@ static void copy_points(const struct strided *task, const struct block *block) {
   }
 }
 
+/* Asks for the lines of x that rows of one line of items and `cols` columns are made of. */
+static void ask_for(const char *x, size_t cols, size_t x_bytes) {
+  for (size_t c = 0; c < cols; c += 1) __builtin_prefetch(x + c * x_bytes);
+}
+
+/* Past the caches: bands of a line of items of x, some columns at a time, are turned in the
+ * first cache. The lines of x are as far apart as its rows: the processor foresees none. */
+static void stream_square(const struct strided *task, const struct block *block) {
+  char made[BAND_COLS * LINE_BYTES];
+  const size_t item = task->item_bytes;
+  const size_t x_bytes = (size_t)task->cols.x_bytes;
+  const size_t y_bytes = task->rows.y_bytes;
+  const size_t band = LINE_BYTES / item;
+  for (size_t r = 0; r < block->rows; r += band) {
+    const size_t rows = qn_min_size(band, block->rows - r);
+    for (size_t c = 0; c < block->cols; c += BAND_COLS) {
+      const size_t cols = qn_min_size(BAND_COLS, block->cols - c);
+      const char *x = block->x + c * x_bytes + r * item;
+      char *y = block->y + r * y_bytes + c * item;
+      if (c + cols < block->cols) {
+        ask_for(x + cols * x_bytes, qn_min_size(BAND_COLS, block->cols - c - cols), x_bytes);
+      }
+      qn_kernels->transpose(made, x, rows, cols, cols * item, x_bytes, item);
+      for (size_t i = 0; i < rows; i += 1) {
+        const char *row = made + i * cols * item;
+        qn_kernels->copy(y + i * y_bytes, row, cols * item, row + cols * item, 1);
+      }
+    }
+  }
+}
+
 static void copy_square(const struct strided *task, const struct block *block) {
+  if (task->streams) {
+    stream_square(task, block);
+    return;
+  }
   qn_kernels->transpose(block->y, block->x, block->rows, block->cols, task->rows.y_bytes,
                         (size_t)task->cols.x_bytes, task->item_bytes);
 }
@@ -226,6 +267,7 @@ static void walk_blocks(void *context, size_t begin, size_t end, uint32_t worker
     block.rows = qn_min_size(task->block_rows, task->rows.size - row);
     block.cols = qn_min_size(task->block_cols, task->cols.size - col);
     task->copy(task, &block);
+    qn_end_stream(task->streams);
     for (uint32_t i = rank; i > 0; i -= 1) {
       const struct axis axis = task->walk[i - 1];
       block.y += axis.y_bytes;
@@ -253,6 +295,8 @@ int32_t qn_copy_strided(void *y, const void *x, const uint64_t *layout, uint32_t
   if (!is_distinct(axes, rank, item_bytes)) return QN_BAD_ARGUMENT;
   QN_TRY(qn_check_array(y, 1, 1, 1, item_bytes, item_bytes));
   QN_TRY(qn_check_array(x, 1, 1, 1, item_bytes, item_bytes));
+  size_t y_bytes = item_bytes;
+  for (uint32_t i = 0; i < rank; i += 1) y_bytes *= axes[i].size;
   rank = join_axes(axes, rank);
 
   struct strided task = {.y = y, .x = x, .item_bytes = item_bytes};
@@ -263,6 +307,7 @@ int32_t qn_copy_strided(void *y, const void *x, const uint64_t *layout, uint32_t
   task.walk_rank = rank + 2;
   size_t steps = 1;
   for (uint32_t i = 0; i < task.walk_rank; i += 1) steps *= task.walk[i].size;
+  task.streams = qn_is_streamed(y_bytes);
   const size_t elements = task.block_rows * task.block_cols;
   const size_t grain = elements < QN_GRAIN_ELEMENTS ? QN_GRAIN_ELEMENTS / elements : 1;
   qn_parallel_rows(steps, grain, walk_blocks, &task);

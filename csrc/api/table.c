@@ -13,10 +13,13 @@
  * axis is cut too. When adding it never is: all that goes to one element is added by
  * one thread, in the order of the indices.
  */
+#include <stdatomic.h>
 #include <stdbool.h>
 #include <string.h>
 
 #include "api/check.h"
+#include "base/copy.h"
+#include "base/cpu.h"
 #include "base/sizes.h"
 #include "base/threads.h"
 #include "dispatch/dispatch.h"
@@ -41,6 +44,7 @@ struct table {
   size_t slice; /* bytes that an index stands for */
   size_t extent;
   bool adds;
+  bool streams;
   int32_t item_bytes;
   int32_t dtype;
   int32_t index_dtype;
@@ -179,7 +183,7 @@ static void run_block(const struct table *task, const size_t *place, size_t rows
   } else {
     qn_kernels->gather(task->y + place[DENSE], task->x + place[TABLE], indices, rows, cols,
                        strides, task->slice, task->extent, (size_t)task->item_bytes,
-                       task->index_dtype);
+                       task->index_dtype, task->streams);
   }
 }
 
@@ -207,18 +211,35 @@ static void walk_blocks(void *context, size_t begin, size_t end, uint32_t worker
     run_block(task, place, qn_min_size(task->block_rows, rows->size - row),
               qn_min_size(task->block_cols, cols->size - col));
   }
+  qn_end_stream(task->streams);
 }
 
 /* ---- Both functions -------------------------------------------------------- */
+
+struct index_check {
+  const struct table *table;
+  size_t index_bytes;
+  atomic_bool fails;
+};
+
+static void check_range(void *context, size_t begin, size_t end, uint32_t worker) {
+  (void)worker;
+  struct index_check *check = context;
+  const struct table *table = check->table;
+  const int64_t extent = (int64_t)table->extent;
+  const char *indices = table->indices + begin * check->index_bytes;
+  const int32_t fit = qn_kernels->are_indices(indices, end - begin, -extent, extent - 1,
+                                              table->index_dtype);
+  if (!fit) atomic_store_explicit(&check->fails, true, memory_order_relaxed);
+}
 
 static qn_status check_indices(const struct table *task) {
   const size_t bytes = task->index_dtype == QN_I64 ? 8 : 4;
   QN_TRY(qn_check_array(task->indices, task->index_count, 1, 1, bytes, bytes));
   if (task->extent > INT64_MAX) return QN_BAD_SIZE;
-  const int64_t extent = (int64_t)task->extent;
-  const int32_t fit = qn_kernels->are_indices(task->indices, task->index_count, -extent,
-                                              extent - 1, task->index_dtype);
-  return fit ? QN_OK : QN_BAD_INDEX;
+  struct index_check check = {.table = task, .index_bytes = bytes};
+  qn_parallel_rows(task->index_count, (size_t)4 * QN_GRAIN_ELEMENTS, check_range, &check);
+  return atomic_load_explicit(&check.fails, memory_order_relaxed) ? QN_BAD_INDEX : QN_OK;
 }
 
 /* Checks everything and runs a task whose sides, item and dtypes are set. */
@@ -241,6 +262,11 @@ static qn_status run_table(struct table *task, const uint64_t *layout, uint32_t 
   QN_TRY(qn_check_array(task->y, 1, 1, 1, item, item));
   QN_TRY(qn_check_array(task->x, 1, 1, 1, item, item));
   if (task->adds && !is_distinct(axes, rank, indexed, task->extent, item)) return QN_BAD_ARGUMENT;
+  if (!task->adds) {
+    size_t bytes = item;
+    for (uint32_t i = 0; i < rank; i += 1) bytes *= axes[i].size;
+    task->streams = qn_is_streamed(bytes);
+  }
   task->slice = axes[indexed].stride[TABLE];
   place_axes(task, &axes[indexed], take_axes(task, axes, rank, indexed));
   const struct axis *rows = &task->walk[task->walked];

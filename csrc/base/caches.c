@@ -99,3 +99,13 @@ __attribute__((constructor)) static void find_caches(void) {
 }
 
 const struct qn_caches *qn_cpu_caches(void) { return &caches; }
+
+/* On ARM a streaming store is a hint that processors take in different ways. */
+bool qn_is_streamed(size_t bytes) {
+#if defined(__x86_64__)
+  return bytes > caches.last / 4 * 3;
+#else
+  (void)bytes;
+  return false;
+#endif
+}

@@ -10,6 +10,9 @@
 #include <stddef.h>
 #include <string.h>
 
+/* From here on a kernel (copy) moves bytes faster than memcpy does. */
+enum { QN_LONG_RUN = 1024 };
+
 /* The first and the last `part` bytes of part .. 2 * part bytes; inlined with `part`
  * known, so that each copy is one move. */
 static inline __attribute__((always_inline)) void qn_copy_ends(char *y, const char *x,
@@ -31,6 +34,12 @@ static inline void qn_copy_bytes(char *y, const char *x, size_t bytes) {
   else if (bytes >= 4) qn_copy_ends(y, x, bytes, 4);
   else if (bytes >= 2) qn_copy_ends(y, x, bytes, 2);
   else if (bytes == 1) *y = *x;
+}
+
+/* To be called by a thread after its last streaming store (kernels/stream.h), before others
+ * may read what it wrote. */
+static inline void qn_end_stream(int streams) {
+  if (streams) __atomic_thread_fence(__ATOMIC_SEQ_CST);
 }
 
 #endif

@@ -30,4 +30,8 @@ struct qn_caches {
 /* Found once, when the library is loaded. */
 const struct qn_caches *qn_cpu_caches(void);
 
+/* Whether an array of so many bytes, written once from end to end, is better written past
+ * the caches: little of it would be left in them. */
+bool qn_is_streamed(size_t bytes);
+
 #endif

@@ -6,7 +6,7 @@
  * once:
  *
  *   float16, bfloat16, uint8, bool, float32   as float32
- *   int32, float64                            as float64
+ *   int32, float64                            as float64, int32 to float32 and int64 at once
  *   int64                                     as int64
  *
  * Blocks of BLOCK elements stay in cache between the two. Where a float64 is to
@@ -20,8 +20,9 @@
 #include <vec.h>
 
 #include "isa/vec_double.h"
+#include "kernels/stream.h"
 
-enum { BLOCK = 256, LARGEST_ITEM = 8 };
+enum { BLOCK = 1024, STREAM_BLOCK = 256, LARGEST_ITEM = 8 };
 
 typedef uint8_t vec_u8 __attribute__((ext_vector_type(QN_LANES)));
 
@@ -142,10 +143,9 @@ QN_INLINE void f32_to_i64(char *y, const char *x) { put_i64(y, qn_vto_double(flo
 /* 2^31 is the smallest that is too large; the largest that is not is 128 below it. */
 QN_INLINE void f32_to_i32(char *y, const char *x) {
   const qn_vf v = float_at(x);
-  qn_vf held = qn_vselect(v < -0x1p31f, qn_vset1(-0x1p31f), qn_vselect(v == v, v, qn_vzero()));
-  held = qn_vselect(held >= 0x1p31f, qn_vzero(), held);
-  qn_vi words = qn_vto_i32(held);
-  words = qn_vselect_i32(v >= 0x1p31f, qn_vset1_i32(INT32_MAX), words);
+  const qn_vf number = qn_vselect(v == v, v, qn_vzero());
+  const qn_vf held = qn_vmin(qn_vset1(0x1p31f - 128), qn_vmax(qn_vset1(-0x1p31f), number));
+  const qn_vi words = qn_vselect_i32(v >= 0x1p31f, qn_vset1_i32(INT32_MAX), qn_vto_i32(held));
   put(y, &words, sizeof words);
 }
 
@@ -171,6 +171,21 @@ static void from_f32(char *y, const char *x, size_t count, int32_t dtype) {
     case QN_U8: each_vector(y, 1, x, 4, count, f32_to_u8); return;
     default: each_vector(y, 1, x, 4, count, f32_to_bool); return;
   }
+}
+
+/* ---- From int32, to what holds it without a float64 between -------------------- */
+
+QN_INLINE void i32_to_f32(char *y, const char *x) {
+  qn_vi v;
+  memcpy(&v, x, sizeof v);
+  put_float(y, qn_vto_float(v));
+}
+
+QN_INLINE void i32_to_i64(char *y, const char *x) {
+  qn_vi v;
+  memcpy(&v, x, sizeof v);
+  const qn_vl longs = __builtin_convertvector(v, qn_vl);
+  put(y, &longs, sizeof longs);
 }
 
 /* ---- From int64 -------------------------------------------------------------- */
@@ -248,6 +263,14 @@ static void widen(char *y, const char *x, size_t count, int32_t dtype) {
 /* At most BLOCK elements, a multiple of the lanes, of two different dtypes. */
 static void cast_block(char *y, const char *x, size_t count, int32_t y_dtype, int32_t x_dtype) {
   const int32_t wide = wide_dtype(x_dtype);
+  if (x_dtype == QN_I32 && y_dtype == QN_F32) {
+    each_vector(y, 4, x, 4, count, i32_to_f32);
+    return;
+  }
+  if (x_dtype == QN_I32 && y_dtype == QN_I64) {
+    each_vector(y, 8, x, 4, count, i32_to_i64);
+    return;
+  }
   if (y_dtype == wide) {
     widen(y, x, count, x_dtype);
     return;
@@ -264,18 +287,25 @@ static void cast_block(char *y, const char *x, size_t count, int32_t y_dtype, in
   }
 }
 
-void QN_VARIANT(cast)(char *y, const char *x, size_t count, int32_t y_dtype, int32_t x_dtype) {
+typedef void block_function(char *y, const char *x, size_t count, int32_t y_dtype,
+                            int32_t x_dtype);
+
+/* At most STREAM_BLOCK elements past the caches, by way of the first of them. */
+static void stream_block(char *y, const char *x, size_t count, int32_t y_dtype, int32_t x_dtype) {
+  char made[STREAM_BLOCK * LARGEST_ITEM];
+  cast_block(made, x, count, y_dtype, x_dtype);
+  qn_stream_bytes(y, made, count * qn_item_bytes(y_dtype), x + QN_STREAM_AHEAD);
+}
+
+QN_INLINE void cast_blocks(char *y, const char *x, size_t count, int32_t y_dtype, int32_t x_dtype,
+                           size_t at_once, block_function *block) {
   const size_t y_item = qn_item_bytes(y_dtype);
   const size_t x_item = qn_item_bytes(x_dtype);
-  if (y_dtype == x_dtype) {
-    memcpy(y, x, count * x_item);
-    return;
-  }
   const size_t rest = count % QN_LANES;
   const size_t whole = count - rest;
-  for (size_t i = 0; i < whole; i += BLOCK) {
-    const size_t block = whole - i < BLOCK ? whole - i : BLOCK;
-    cast_block(y + i * y_item, x + i * x_item, block, y_dtype, x_dtype);
+  for (size_t i = 0; i < whole; i += at_once) {
+    const size_t size = whole - i < at_once ? whole - i : at_once;
+    block(y + i * y_item, x + i * x_item, size, y_dtype, x_dtype);
   }
   if (rest == 0) return;
   char from[QN_LANES * LARGEST_ITEM] = {0};
@@ -283,4 +313,16 @@ void QN_VARIANT(cast)(char *y, const char *x, size_t count, int32_t y_dtype, int
   memcpy(from, x + whole * x_item, rest * x_item);
   cast_block(to, from, QN_LANES, y_dtype, x_dtype);
   memcpy(y + whole * y_item, to, rest * y_item);
+}
+
+void QN_VARIANT(cast)(char *y, const char *x, size_t count, int32_t y_dtype, int32_t x_dtype) {
+  if (y_dtype == x_dtype) memcpy(y, x, count * qn_item_bytes(x_dtype));
+  else cast_blocks(y, x, count, y_dtype, x_dtype, BLOCK, cast_block);
+}
+
+void QN_VARIANT(stream_cast)(char *y, const char *x, size_t count, int32_t y_dtype,
+                             int32_t x_dtype) {
+  const size_t bytes = count * qn_item_bytes(x_dtype);
+  if (y_dtype == x_dtype) qn_stream_bytes(y, x, bytes, x + bytes);
+  else cast_blocks(y, x, count, y_dtype, x_dtype, STREAM_BLOCK, stream_block);
 }

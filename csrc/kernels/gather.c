@@ -2,14 +2,16 @@
  * kernels/gather.c: elements, or whole slices, of a table by their indices.
  *
  * Contract: dispatch/kernels.inc. Where all columns of a row have the same index and
- * lie side by side, a row is a slice and copied as one; otherwise items are moved one
- * by one. The processor has many loads under way at a time, so that gather
+ * lie side by side, a row is a slice and copied as one; otherwise the places of items
+ * are computed as vectors and the items moved one by one. The processor has many loads under way at a time, so that gather
  * instructions, which take as many loads, would gain nothing.
  */
 #include <stdbool.h>
 
 #include "base/copy.h"
+#include "base/sizes.h"
 #include "dispatch/kernel_table.h"
+#include "kernels/stream.h"
 #include "kernels/table.h"
 
 enum {
@@ -22,40 +24,63 @@ QN_INLINE void ask_for(const char *x, size_t bytes) {
   for (size_t at = 0; at < bytes && at < ASKED_BYTES; at += LINE) __builtin_prefetch(x + at);
 }
 
+QN_INLINE const char *slice_of(const char *x, const struct table *table, size_t r, int wide) {
+  return x + r * table->strides[TABLE_SIDE][0] +
+         step_of(table, r * table->strides[INDEX_SIDE][0], wide);
+}
+
 QN_INLINE void gather_slices(char *y, const char *x, const struct table *table, size_t bytes,
-                             int wide) {
+                             int wide, int streams) {
   const size_t y_row = table->strides[DENSE_SIDE][0];
-  const size_t x_row = table->strides[TABLE_SIDE][0];
-  const size_t index_row = table->strides[INDEX_SIDE][0];
-  for (size_t r = 0; r < table->rows; r += 1) {
-    if (r + AHEAD < table->rows) {
-      const size_t later = r + AHEAD;
-      ask_for(x + later * x_row + step_of(table, later * index_row, wide), bytes);
-    }
-    qn_copy_bytes(y + r * y_row, x + r * x_row + step_of(table, r * index_row, wide), bytes);
+  const size_t rows = table->rows;
+  for (size_t r = 0; r < rows && streams; r += 1) {
+    const char *next = slice_of(x, table, qn_min_size(r + 1, rows - 1), wide);
+    qn_stream_bytes(y + r * y_row, slice_of(x, table, r, wide), bytes, next);
+  }
+  for (size_t r = 0; r < rows && !streams; r += 1) {
+    if (r + AHEAD < rows) ask_for(slice_of(x, table, r + AHEAD, wide), bytes);
+    qn_store_bytes(y + r * y_row, slice_of(x, table, r, wide), bytes);
   }
 }
 
+/* y and x do not overlap. Several items a step, since a step counts as much as an item. */
+QN_INLINE void take_items(char *restrict y, const char *restrict x, const size_t *places,
+                          size_t count, size_t item) {
+  size_t i = 0;
+  for (; i + 4 <= count; i += 4) {
+    memcpy(y + i * item, x + places[i], item);
+    memcpy(y + (i + 1) * item, x + places[i + 1], item);
+    memcpy(y + (i + 2) * item, x + places[i + 2], item);
+    memcpy(y + (i + 3) * item, x + places[i + 3], item);
+  }
+  for (; i < count; i += 1) memcpy(y + i * item, x + places[i], item);
+}
+
+/* Rows that share their indices share the places too. */
 QN_INLINE void gather_items(char *y, const char *x, const struct table *table, size_t item,
                             int wide) {
   const size_t y_col = table->strides[DENSE_SIDE][1];
-  const size_t x_col = table->strides[TABLE_SIDE][1];
-  const size_t index_col = table->strides[INDEX_SIDE][1];
-  for (size_t r = 0; r < table->rows; r += 1) {
-    char *to = y + r * table->strides[DENSE_SIDE][0];
-    const char *from = x + r * table->strides[TABLE_SIDE][0];
-    const size_t at = r * table->strides[INDEX_SIDE][0];
-    for (size_t c = 0; c < table->cols; c += 1) {
-      memcpy(to + c * y_col, from + c * x_col + step_of(table, at + c * index_col, wide), item);
+  size_t places[PLACES];
+  for (size_t first = 0; first < table->cols; first += PLACES) {
+    const size_t count = qn_min_size(PLACES, table->cols - first);
+    for (size_t r = 0; r < table->rows; r += 1) {
+      char *to = y + r * table->strides[DENSE_SIDE][0] + first * y_col;
+      const char *from = x + r * table->strides[TABLE_SIDE][0];
+      if (r == 0 || table->strides[INDEX_SIDE][0] != 0) {
+        find_places(places, table, r, first, count, wide);
+      }
+      if (r + 1 < table->rows) ask_for_row(table, from);
+      if (y_col == item) take_items(to, from, places, count, item);
+      else for (size_t c = 0; c < count; c += 1) memcpy(to + c * y_col, from + places[c], item);
     }
   }
 }
 
 QN_INLINE void gather_any(char *y, const char *x, const struct table *table, size_t item,
-                          int wide) {
+                          int wide, int streams) {
   const bool dense = table->strides[DENSE_SIDE][1] == item && table->strides[TABLE_SIDE][1] == item;
   if (table->strides[INDEX_SIDE][1] == 0 && dense) {
-    gather_slices(y, x, table, table->cols * item, wide);
+    gather_slices(y, x, table, table->cols * item, wide, streams);
     return;
   }
   switch (item) {
@@ -68,10 +93,10 @@ QN_INLINE void gather_any(char *y, const char *x, const struct table *table, siz
 
 void QN_VARIANT(gather)(char *y, const char *x, const void *indices, size_t rows, size_t cols,
                         const size_t strides[3][2], size_t slice, size_t extent,
-                        size_t item_bytes, int32_t index_dtype) {
+                        size_t item_bytes, int32_t index_dtype, int32_t streams) {
   const struct table table = {indices, rows, cols, strides, slice, extent};
-  if (index_dtype == QN_I64) gather_any(y, x, &table, item_bytes, 1);
-  else gather_any(y, x, &table, item_bytes, 0);
+  if (index_dtype == QN_I64) gather_any(y, x, &table, item_bytes, 1, streams);
+  else gather_any(y, x, &table, item_bytes, 0, streams);
 }
 
 /* Written without an exit, so that it becomes vectors. */

@@ -7,6 +7,7 @@
 #include <stdbool.h>
 
 #include "base/half.h"
+#include "base/sizes.h"
 #include "dispatch/kernel_table.h"
 #include "kernels/table.h"
 
@@ -46,24 +47,40 @@ QN_INLINE void add_slice(char *restrict y, const char *restrict x, size_t count,
   for (size_t i = 0; i < count; i += 1) add(y + i * item, x + i * item);
 }
 
-QN_INLINE void add_all(char *y, const char *x, const struct table *table, size_t item, int wide,
-                       void (*add)(char *y, const char *x)) {
-  const size_t x_col = table->strides[DENSE_SIDE][1];
-  const size_t y_col = table->strides[TABLE_SIDE][1];
-  const size_t index_col = table->strides[INDEX_SIDE][1];
-  const bool slices = index_col == 0 && x_col == item && y_col == item;
+QN_INLINE void add_slices(char *y, const char *x, const struct table *table, size_t item,
+                          int wide, void (*add)(char *y, const char *x)) {
   for (size_t r = 0; r < table->rows; r += 1) {
-    const char *from = x + r * table->strides[DENSE_SIDE][0];
     char *to = y + r * table->strides[TABLE_SIDE][0];
-    const size_t at = r * table->strides[INDEX_SIDE][0];
-    if (slices) {
-      add_slice(to + step_of(table, at, wide), from, table->cols, item, add);
-      continue;
-    }
-    for (size_t c = 0; c < table->cols; c += 1) {
-      add(to + c * y_col + step_of(table, at + c * index_col, wide), from + c * x_col);
+    const char *from = x + r * table->strides[DENSE_SIDE][0];
+    add_slice(to + step_of(table, r * table->strides[INDEX_SIDE][0], wide), from, table->cols,
+              item, add);
+  }
+}
+
+/* Rows that share their indices share the places too. */
+QN_INLINE void add_items(char *y, const char *x, const struct table *table, int wide,
+                         void (*add)(char *y, const char *x)) {
+  const size_t x_col = table->strides[DENSE_SIDE][1];
+  size_t places[PLACES];
+  for (size_t first = 0; first < table->cols; first += PLACES) {
+    const size_t count = qn_min_size(PLACES, table->cols - first);
+    for (size_t r = 0; r < table->rows; r += 1) {
+      char *to = y + r * table->strides[TABLE_SIDE][0];
+      const char *from = x + r * table->strides[DENSE_SIDE][0] + first * x_col;
+      if (r == 0 || table->strides[INDEX_SIDE][0] != 0) {
+        find_places(places, table, r, first, count, wide);
+      }
+      if (r + 1 < table->rows) ask_for_row(table, to);
+      for (size_t c = 0; c < count; c += 1) add(to + places[c], from + c * x_col);
     }
   }
+}
+
+QN_INLINE void add_all(char *y, const char *x, const struct table *table, size_t item, int wide,
+                       void (*add)(char *y, const char *x)) {
+  const bool dense = table->strides[DENSE_SIDE][1] == item && table->strides[TABLE_SIDE][1] == item;
+  if (table->strides[INDEX_SIDE][1] == 0 && dense) add_slices(y, x, table, item, wide, add);
+  else add_items(y, x, table, wide, add);
 }
 
 QN_INLINE void add_any(char *y, const char *x, const struct table *table, int32_t dtype,

@@ -9,7 +9,7 @@
  */
 
 /** FNV-1a (64 bit) of the header's bytes; `qn_header_hash()` of a library that fits. */
-export const headerHash = 0x04042934d4346656n;
+export const headerHash = 0x380664eaa19dd05dn;
 
 /**
  * What went wrong. The text of each is in base/status.c.
@@ -1009,6 +1009,23 @@ export const symbols = {
       "buffer", // const uint64_t *layout
       "u32", // uint32_t rank
       "u32", // uint32_t item_bytes
+    ],
+    result: "i32",
+  },
+
+  /**
+   * y[rows, all bytes] = the parts beside each other: `parts` holds, for each of `count`, its
+   * address and the bytes of one of its rows, which lie one behind the other. No part overlaps
+   * y.
+   *
+   * `int32_t qn_concatenate(void *y, QN_BUFFER const uint64_t *parts, uint32_t count, uint32_t rows)`
+   */
+  qn_concatenate: {
+    parameters: [
+      "usize", // void *y
+      "buffer", // const uint64_t *parts
+      "u32", // uint32_t count
+      "u32", // uint32_t rows
     ],
     result: "i32",
   },

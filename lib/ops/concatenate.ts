@@ -8,10 +8,11 @@ import {
   sameElsewhere,
   sameShape,
   type Shape,
+  sizeOf,
   stridesOf,
   withExtent,
 } from "../core/shape.ts";
-import { Status } from "../ffi/mod.ts";
+import { native, Status, Words } from "../ffi/mod.ts";
 import { copyElements, resolveIndex, type Tensor } from "../tensor/mod.ts";
 import { checkApart, checkOperand, checkPlainOperand, refuse, resultTensor } from "./operands.ts";
 import type { AlongAxisOptions } from "./table.ts";
@@ -156,6 +157,10 @@ function checkTensors(operation: string, tensors: readonly Tensor[]): number {
   return itemBytes;
 }
 
+/** Parts that are joined without an array of their own. */
+const fewParts = 16;
+const parts = new Words(2 * fewParts);
+
 /** Copies each tensor to its place in the result; those of a stack lack the axis. */
 function join<D extends PlainDType>(
   operation: string,
@@ -166,28 +171,43 @@ function join<D extends PlainDType>(
   out: Tensor<D> | undefined,
 ): Tensor<D> {
   const y = resultTensor<DType>(operation, out, shape, tensors[0].dtype) as Tensor<D>;
-  for (let index = 0; index < tensors.length && out !== undefined; index++) {
-    checkApart(operation, out, nameOf(index), tensors[index]);
+  let dense = true;
+  for (let index = 0; index < tensors.length; index++) {
+    if (out !== undefined) checkApart(operation, out, nameOf(index), tensors[index]);
+    dense &&= tensors[index].isContiguous;
   }
   if (y.size === 0) return y;
-  const isNew = shape.length > tensors[0].shape.length;
-  const strides = stridesOf(shape);
-  const step = strides[axis] * itemBytes;
-  if (isNew) strides.splice(axis, 1);
-  let offset = 0;
+  if (!dense) return joinStrided(operation, tensors, y, axis, itemBytes, out);
+  const rows = sizeOf(shape, 0, axis);
+  const { array } = tensors.length <= fewParts ? parts : new Words(2 * tensors.length);
   for (let index = 0; index < tensors.length; index++) {
     const tensor = tensors[index];
-    const to = offset === 0 ? y.address : y.address + BigInt(offset);
-    const status = copyElements(
-      to,
-      strides,
-      tensor.address,
-      tensor.strides,
-      tensor.shape,
-      itemBytes,
-    );
+    array[2 * index] = tensor.address;
+    array[2 * index + 1] = BigInt(tensor.byteLength / rows);
+  }
+  const status = native().symbols.qn_concatenate(y.address, array, tensors.length, rows);
+  return status === Status.OK ? y : refuse(operation, status, y, out, { tensor: tensors[0] });
+}
+
+/** The same of tensors some of which are not dense: one call for each. */
+function joinStrided<D extends PlainDType>(
+  operation: string,
+  tensors: readonly Tensor<D>[],
+  y: Tensor<D>,
+  axis: number,
+  itemBytes: number,
+  out: Tensor<D> | undefined,
+): Tensor<D> {
+  const isNew = y.shape.length > tensors[0].shape.length;
+  const strides = stridesOf(y.shape);
+  const step = strides[axis] * itemBytes;
+  if (isNew) strides.splice(axis, 1);
+  let to = y.address;
+  for (const tensor of tensors) {
+    const { address, shape } = tensor;
+    const status = copyElements(to, strides, address, tensor.strides, shape, itemBytes);
     if (status !== Status.OK) return refuse(operation, status, y, out, { tensor });
-    offset += step * (isNew ? 1 : tensor.shape[axis]);
+    to += BigInt(step * (isNew ? 1 : shape[axis]));
   }
   return y;
 }

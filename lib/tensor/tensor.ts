@@ -192,7 +192,8 @@ export class Tensor<D extends DType = DType> implements Scoped {
       return copy.fresh(memory, tensor);
     };
     overlaps = (a, b) => {
-      const [first, second] = [a.#live("overlaps"), b.#live("overlaps")];
+      const first = a.#live("overlaps");
+      const second = b.#live("overlaps");
       // The same memory begins at the same address, also when it was claimed a second time.
       if (first !== second && first.address !== second.address) return false;
       const start = a.#part === undefined ? 0 : a.#part.byteOffset;

@@ -242,6 +242,12 @@ CALL(qn_fill, y, numbers, 4, 8, 4)
 CALL(qn_random_normal, y, 4, 8, 1, 2, 0.0f, 1.0f, QN_F32)
 CALL(qn_copy, y, x, 4, 32)
 CALL(qn_copy_strided, y, x, turned, 2, 4)
+/* Addresses are no constants: the parts are written here. */
+static int32_t call_qn_concatenate(void) {
+  const uint64_t parts[] = {(uintptr_t)x, 32, (uintptr_t)z, 64};
+  return qn_concatenate(y, parts, 2, 4);
+}
+
 CALL(qn_pad, y, x, beside, 2, numbers, 4, QN_PAD_REFLECT)
 CALL(qn_triangle, y, x, 2, 4, 8, -1, 1, 4)
 CALL(qn_sequence, y, 100, 0.0, 0.5, 49.5, QN_F32)
@@ -361,6 +367,7 @@ static const entry table[] = {
     ENTRY_SURE(qn_random_normal, nothing),
     ENTRY_SURE(qn_copy, nothing),
     ENTRY_SURE(qn_copy_strided, nothing),
+    ENTRY_SURE(qn_concatenate, nothing),
     ENTRY_SURE(qn_pad, nothing),
     ENTRY_SURE(qn_triangle, nothing),
     ENTRY_SURE(qn_sequence, nothing),

@@ -1,5 +1,5 @@
 /*
- * test_shaping.c: qn_pad, qn_triangle, qn_sequence and qn_one_hot against loops over
+ * test_shaping.c: qn_concatenate, qn_pad, qn_triangle, qn_sequence and qn_one_hot against loops over
  * every index, on every instruction set.
  *
  * All arrays end at a page that faults. The places that padding shows are those of the
@@ -256,11 +256,66 @@ static void test_one_hot(void) {
   }
 }
 
+/* Parts of some bytes a row, none among them, next to pages that fault. */
+static void check_concatenated(const uint64_t *sizes, uint32_t count, uint32_t rows) {
+  uint64_t parts[2 * 8];
+  size_t row_bytes = 0;
+  for (uint32_t i = 0; i < count; i += 1) {
+    char *x = guarded_bytes(sizes[i] * rows);
+    for (size_t at = 0; at < sizes[i] * rows; at += 1) x[at] = (char)test_random(&test_seed);
+    parts[2 * i] = (uintptr_t)x;
+    parts[2 * i + 1] = sizes[i];
+    row_bytes += sizes[i];
+  }
+  char *y = guarded_bytes(row_bytes * rows);
+  CHECK_EQ(qn_concatenate(y, parts, count, rows), QN_OK);
+  bool same = true;
+  for (uint32_t r = 0; r < rows; r += 1) {
+    const char *at = y + r * row_bytes;
+    for (uint32_t i = 0; i < count; at += sizes[i], i += 1) {
+      same = same && memcmp(at, (char *)(uintptr_t)parts[2 * i] + r * sizes[i], sizes[i]) == 0;
+    }
+  }
+  CHECK(same);
+  release_all();
+}
+
+static void test_concatenate(void) {
+  static const uint64_t sizes[][4] = {{1, 2, 3, 4}, {64, 0, 1, 200}, {0, 0, 8, 0}, {0, 0, 0, 0},
+                                      {4000, 4, 12, 100}, {65536, 1, 65535, 3}};
+  for (size_t c = 0; c < COUNT_OF(sizes); c += 1) {
+    for (uint32_t t = 0; t < COUNT_OF(test_thread_counts); t += 1) {
+      CHECK_EQ(qn_threads_set(test_thread_counts[t]), QN_OK);
+      for (uint32_t count = 0; count <= 4; count += 1) {
+        check_concatenated(sizes[c], count, 1);
+        check_concatenated(sizes[c], count, c == 4 ? 90 : 5);
+      }
+    }
+  }
+}
+
+static void test_bad_concatenations(void) {
+  char x[64] = {0};
+  char y[64];
+  const uint64_t fits[] = {(uintptr_t)x, 16, (uintptr_t)x, 8};
+  CHECK_EQ(qn_concatenate(NULL, NULL, 0, 3), QN_OK);
+  CHECK_EQ(qn_concatenate(NULL, fits, 2, 0), QN_OK);
+  CHECK_EQ(qn_concatenate(NULL, fits, 2, 2), QN_NULL_POINTER);
+  CHECK_EQ(qn_concatenate(y, NULL, 2, 2), QN_NULL_POINTER);
+  const uint64_t missing[] = {(uintptr_t)x, 16, 0, 8};
+  CHECK_EQ(qn_concatenate(y, missing, 2, 2), QN_NULL_POINTER);
+  const uint64_t large[] = {(uintptr_t)x, UINT64_MAX, (uintptr_t)x, 8};
+  CHECK_EQ(qn_concatenate(y, large, 2, 2), QN_BAD_SIZE);
+  const uint64_t halves[] = {(uintptr_t)x, (uint64_t)1 << 62, (uintptr_t)x, (uint64_t)1 << 62};
+  CHECK_EQ(qn_concatenate(y, halves, 2, 1), QN_BAD_SIZE);
+}
+
 int main(int count, char **arguments) {
   test_begin(count, arguments);
   static void (*const tests[])(void) = {
       test_pad,      test_bad_padding, test_triangle,
       test_sequence, test_one_hot,     test_pad_threads,
+      test_concatenate, test_bad_concatenations,
   };
   run_on_each_isa(tests, COUNT_OF(tests));
   return test_finish();

@@ -97,6 +97,27 @@ Deno.test(
 );
 
 Deno.test(
+  "concatenate() and stack() take any number of tensors, dense or not",
+  withoutLeaks(() => {
+    for (const count of [1, 2, 16, 17, 100]) {
+      for (const turn of [false, true]) {
+        const parts = Array.from({ length: count }, (_, seed) => Tensor.randn([3, 2], { seed }));
+        const given = turn ? parts.map((part) => part.transpose()) : parts;
+        const rows = given.map((part) => part.toArray() as number[][]);
+        for (const axis of [0, 1]) {
+          using joined = concatenate(given, { axis });
+          const beside = rows[0].map((_, row) => rows.flatMap((part) => part[row]));
+          assertEquals(joined.toArray(), axis === 0 ? rows.flat() : beside);
+        }
+        using piled = stack(given);
+        assertEquals(piled.toArray(), rows);
+        dispose(turn ? [...parts, ...given] : parts);
+      }
+    }
+  }),
+);
+
+Deno.test(
   "split() gives views of the tensor, of quantised ones too",
   withoutLeaks(() => {
     using x = Tensor.zeros([4, 2]);

@@ -194,7 +194,8 @@ function recordReduction(
 function goneAxes(name: string, shape: Shape, axis: number | readonly number[]): number {
   if (typeof axis === "number") return 1 << resolveIndex(axis, shape.length, name, "axis");
   let gone = 0;
-  for (const one of axis) {
+  for (let index = 0; index < axis.length; index++) {
+    const one = axis[index];
     const bit = 1 << resolveIndex(one, shape.length, name, "axis");
     if ((gone & bit) !== 0) {
       throw new RangeError(`${name}: axis ${one} of ${formatShape(axis)} is named twice`);

@@ -1,5 +1,6 @@
 /**
- * Opens the native library, once an isolate, on first use.
+ * Opens the native library, once an isolate, on first use, and binds each function when it is
+ * first called: Deno compiles the way to it, which takes a tenth of a millisecond or two.
  *
  * It is looked for in this order: the path in QUERN_LIBRARY; the file that
  * `deno task build` leaves beside the module. A library built from another
@@ -66,10 +67,10 @@ function open(): NativeLibrary {
   for (const candidate of candidates()) {
     const path = String(candidate);
     try {
-      const library = Deno.dlopen(candidate, symbols);
-      checkVersion(library.symbols, path);
-      selectRequestedIsa(library.symbols);
-      return { path, symbols: library.symbols };
+      const functions = bindLate(candidate);
+      checkVersion(functions, path);
+      selectRequestedIsa(functions);
+      return { path, symbols: functions };
     } catch (error) {
       if (error instanceof NativeLibraryError || error instanceof RangeError) throw error;
       if (error instanceof Deno.errors.NotCapable) {
@@ -85,6 +86,26 @@ function open(): NativeLibrary {
     `Quern's native library could not be loaded. Tried: ${tried.join("; ") || "nothing"}. ` +
       `In a checkout, run \`deno task build\`; elsewhere, set QUERN_LIBRARY to the library's path`,
   );
+}
+
+/**
+ * The functions of a library, each an accessor until it is first read. The system finds a library
+ * that is open by its path, also where another file has taken that path since.
+ */
+function bindLate(candidate: string | URL): NativeSymbols {
+  const functions = {};
+  for (const name of Object.keys(symbols) as (keyof typeof symbols)[]) {
+    Object.defineProperty(functions, name, {
+      configurable: true,
+      enumerable: true,
+      get() {
+        const { [name]: value } = Deno.dlopen(candidate, { [name]: symbols[name] }).symbols;
+        Object.defineProperty(functions, name, { value });
+        return value;
+      },
+    });
+  }
+  return functions as NativeSymbols;
 }
 
 function checkVersion(symbols: NativeSymbols, path: string): void {

@@ -17,7 +17,7 @@
  * members and gets none, so what is made after the end, in a call that nobody
  * awaited, belongs to the next scope around it, or to the caller.
  */
-import { AsyncLocalStorage } from "node:async_hooks";
+import { CallLocal } from "./call_local.ts";
 
 /** Something that owns memory and can be handed from scope to scope. */
 export interface Scoped extends Disposable {
@@ -66,7 +66,7 @@ class Scope {
   }
 }
 
-const storage = new AsyncLocalStorage<Scope>();
+const storage = new CallLocal<Scope>();
 /** While no scope is open anywhere, making a tensor does not look for one. */
 let openScopes = 0;
 
@@ -161,7 +161,7 @@ export function leaveScope(member: Scoped): void {
 }
 
 function currentScope(): Scope | undefined {
-  return openScopes > 0 ? openScope(storage.getStore()) : undefined;
+  return openScopes > 0 ? openScope(storage.get()) : undefined;
 }
 
 /** The innermost scope that has not ended. */

@@ -6,7 +6,7 @@
  * given back every tracker hears, since others may give back what a function
  * made; a tracker therefore remembers what is its own.
  */
-import { AsyncLocalStorage } from "node:async_hooks";
+import { CallLocal } from "./call_local.ts";
 import { addObserver, type AllocationObserver } from "./observer.ts";
 
 interface Region {
@@ -14,7 +14,7 @@ interface Region {
   readonly parent: Region | undefined;
 }
 
-const regions = new AsyncLocalStorage<Region>();
+const regions = new CallLocal<Region>();
 
 /**
  * Runs a function while an observer hears of what it makes.
@@ -36,7 +36,7 @@ export function track<T, R>(
   };
   let result: T | Promise<T>;
   try {
-    result = regions.run({ tracker, parent: regions.getStore() }, fn);
+    result = regions.run({ tracker, parent: regions.get() }, fn);
   } catch (error) {
     listener[Symbol.dispose]();
     throw error;
@@ -63,7 +63,7 @@ function within(tracker: AllocationObserver): AllocationObserver {
 }
 
 function isInside(tracker: AllocationObserver): boolean {
-  let region = regions.getStore();
+  let region = regions.get();
   while (region !== undefined && region.tracker !== tracker) region = region.parent;
   return region !== undefined;
 }

@@ -23,6 +23,13 @@ Deno.test("the library was built from the header of this checkout", () => {
   assertEquals(native().symbols.qn_header_hash(), headerHash);
 });
 
+Deno.test("a function is bound once, and is the same from then on", () => {
+  const { symbols } = native();
+  const { get, value } = Object.getOwnPropertyDescriptor(symbols, "qn_threads")!;
+  assertEquals(get, undefined);
+  assertEquals(symbols.qn_threads, value);
+});
+
 Deno.test("cacheSizes() has three data caches, each at least as large as the one before", () => {
   const sizes = cacheSizes();
   assertEquals(sizes.length, 3);

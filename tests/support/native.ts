@@ -1,13 +1,14 @@
 /**
- * Opens the native library when a test module loads, so that no single test
- * seems to leak it, and offers what tests of tensors share.
+ * Opens the native library and binds all its functions when a test module loads, so that no
+ * single test seems to leak it, and offers what tests of tensors share.
  */
 import { assertEquals } from "@std/assert";
 import { native } from "../../lib/ffi/mod.ts";
 import { assertNoLeaks } from "../../lib/memory/leaks.ts";
 import { pool } from "../../lib/memory/mod.ts";
 
-native();
+// Reading a function binds it.
+Object.values(native().symbols);
 
 /**
  * Runs a test and asserts that it disposed of all it made and gave every block

@@ -6,18 +6,21 @@
  * that they cost little more than the products that they come to. Plans are kept for the
  * last equations, a few for each.
  */
-import { dtypeLayout, type Floating, isHalf } from "../core/dtype.ts";
+import { type DType, dtypeLayout, type Floating, isHalf } from "../core/dtype.ts";
 import { sameShape, type Shape } from "../core/shape.ts";
+import { differentiable, isAnyTracked, record, wants } from "../autograd/mod.ts";
 import { native, Status } from "../ffi/mod.ts";
 import { BinaryOp, ReduceOp } from "../ffi/symbols.ts";
-import { overlaps, Tensor } from "../tensor/mod.ts";
+import { Tensor } from "../tensor/mod.ts";
 import { type Equation, fitEquation, parseEquation, syntax } from "./einsum_equation.ts";
+import { type ComputedSum, gradientEquation, shapedGradient } from "./einsum_gradient.ts";
 import { type Plan, planSum, type Step } from "./einsum_plan.ts";
 import { withFloat32 } from "./halves.ts";
 import {
   checkApart,
   checkFloating,
   checkOperand,
+  checkResult,
   dtypeCodes,
   refuse,
   type ResultOption,
@@ -54,30 +57,70 @@ export function einsum<D extends Floating>(
   operands: readonly Tensor<D>[],
   options: ResultOption<D> = {},
 ): Tensor<D> {
-  const known = equations.get(equation) ?? learn(equation);
-  const { out } = options;
-  checkOperands(known.equation, operands, out);
-  const { dtype } = operands[0];
+  const known = equations.get(equation) ?? learn(equations, parseEquation(equation));
+  return contract(known, operands, options.out);
+}
+
+/** Computes what a known equation says. */
+function contract<D extends Floating>(
+  known: Known,
+  operands: readonly Tensor[],
+  out: Tensor<D> | undefined,
+): Tensor<D> {
+  checkOperands(known.equation, operands);
+  const dtype = operands[0].dtype as D;
   const plan = findPlan(known.plans, operands) ?? addPlan(known, operands);
-  if (isHalf(dtype)) return ofHalves(equation, operands, plan.shape, out);
+  if (out !== undefined) checkOut(out, plan.shape, operands);
+  if (isHalf(dtype)) return ofHalves(known, operands as readonly Tensor<D>[], plan.shape, out);
+  const tracked = isAnyTracked(operands);
   const y = resultTensor<D>("einsum", out, plan.shape, dtype);
   const status = plan.steps.length === 1
     ? run(plan.steps[0], y, operands[plan.steps[0].a], operands[plan.steps[0].b])
     : runAll(plan.steps, y, out, operands);
-  if (status === Status.OK) return y;
+  if (status === Status.OK) return tracked ? recordSum(y, known.equation, operands) : y;
   const named = Object.fromEntries(operands.map((operand, index) => [nameOf(index), operand]));
   return refuse("einsum", status, y, out, named);
 }
 
 /** Apart, since what a closure holds costs a call's entry. */
 function ofHalves<D extends Floating>(
-  equation: string,
+  known: Known,
   operands: readonly Tensor<D>[],
   shape: Shape,
   out: Tensor<D> | undefined,
 ): Tensor<D> {
   const result = { operation: "einsum", shape, dtype: operands[0].dtype, out };
-  return withFloat32(result, operands, (...wide) => einsum(equation, wide));
+  return withFloat32(result, operands, (...wide) => contract(known, wide, undefined));
+}
+
+const firstNames = ["operand 0", "operand 1", "operand 2", "operand 3"];
+
+/* ---- Gradients ------------------------------------------------------------- */
+
+const einsumGradient = differentiable<ComputedSum>({
+  operation: "einsum",
+  saves: firstNames,
+  backward: (gradient, saved, { wants, extra }) =>
+    wants.map((wanted, which) => {
+      if (!wanted) return undefined;
+      const equation = gradientEquation(extra, which);
+      const known = gradientEquations.get(equation.text) ?? learn(gradientEquations, equation);
+      const operands = [gradient, ...saved.toSpliced(which, 1)];
+      using reduced = contract<Floating>(known, operands, undefined);
+      return shapedGradient(reduced, extra, which);
+    }),
+});
+
+/** An operand is kept where the gradient of another is wanted. */
+function recordSum<T extends Tensor>(y: T, equation: Equation, operands: readonly Tensor[]): T {
+  const shapes = operands.map(({ shape }) => shape);
+  const wanted = operands.map(wants);
+  const saved = operands.map((operand, index) => {
+    return wanted.some((want, other) => want && other !== index) ? operand : undefined;
+  });
+  const saves = operands.map((_, index) => nameOf(index));
+  const extra = { fitted: fitEquation(equation, shapes), shapes };
+  return record(y, { ...einsumGradient, saves }, operands, { saved, extra });
 }
 
 /* ---- Plans ----------------------------------------------------------------- */
@@ -90,12 +133,15 @@ interface Known {
 
 const mostEquations = 64;
 const mostPlans = 8;
+/** By what the caller wrote. */
 const equations = new Map<string, Known>();
+/** Those of gradients, whose names are of any length. */
+const gradientEquations = new Map<string, Known>();
 
-function learn(text: string): Known {
-  const known = { equation: parseEquation(text), plans: [] };
-  if (equations.size === mostEquations) equations.delete(equations.keys().next().value!);
-  equations.set(text, known);
+function learn(among: Map<string, Known>, equation: Equation): Known {
+  const known = { equation, plans: [] };
+  if (among.size === mostEquations) among.delete(among.keys().next().value!);
+  among.set(equation.text, known);
   return known;
 }
 
@@ -131,7 +177,6 @@ function addPlan({ equation, plans }: Known, operands: readonly Tensor[]): Plan 
 function checkOperands(
   { text, inputs }: Equation,
   operands: readonly Tensor[],
-  out: Tensor | undefined,
 ): void {
   if (!Array.isArray(operands)) {
     throw new TypeError("einsum: the operands are an array of tensors");
@@ -144,16 +189,14 @@ function checkOperands(
     if (index === 0) checkFloating("einsum", nameOf(0), operand);
     else checkOperand("einsum", nameOf(index), operand, operands[0].dtype);
   }
-  if (out === undefined) return;
-  checkOperand("einsum", "out", out, operands[0].dtype);
-  for (let index = 0; index < operands.length; index++) {
-    if (overlaps(out, operands[index])) {
-      checkApart("einsum", out, nameOf(index), operands[index]);
-    }
-  }
 }
 
-const firstNames = ["operand 0", "operand 1", "operand 2", "operand 3"];
+function checkOut(out: Tensor, shape: Shape, operands: readonly Tensor[]): void {
+  checkResult<DType>("einsum", out, shape, operands[0].dtype);
+  for (let index = 0; index < operands.length; index++) {
+    checkApart("einsum", out, nameOf(index), operands[index]);
+  }
+}
 
 /** The first names are not made anew for each call. */
 function nameOf(index: number): string {

@@ -122,11 +122,8 @@ export const withoutGradient: readonly string[] = [
     "logicalOr",
     "oneHot",
     "sample",
-    "ropeTable",
   ],
 ];
 
-/** Operations that refuse what requires a gradient. */
-export const refused: readonly string[] = [
-  "einsum",
-];
+/** Operations that refuse what requires a gradient: the factors of frequencies are given. */
+export const refused: readonly string[] = ["ropeTable"];

@@ -110,6 +110,16 @@ function top(what: string, k: number, options: ops.TopKOptions<"float32">): Grad
   return { ...unary("topK", run, () => apart([3, 4])), what, epsilon };
 }
 
+/** A sum by Einstein's convention, of operands of some shapes. */
+function contracted(equation: string, ...shapes: number[][]): GradientCase {
+  return {
+    name: "einsum",
+    what: `of ${equation} of ${JSON.stringify(shapes)}`,
+    make: () => shapes.map((shape, i) => d(shape, i + 1)),
+    run: (operands) => ops.einsum(equation, operands as Doubles[]),
+  };
+}
+
 const mask = [[true, false, true], [false, false, true]];
 
 /** Operations that give each element from one of their operands. */
@@ -211,4 +221,26 @@ export const shapingCases: GradientCase[] = [
     }, () => apart([2, 4])),
     epsilon,
   },
+  contracted("ij,jk->ik", [2, 3], [3, 2]),
+  contracted("ij,jk->ki", [2, 3], [3, 2]),
+  contracted("bij,bkj->bik", [2, 2, 3], [2, 3, 3]),
+  contracted("ij,jk,kl->il", [2, 3], [3, 2], [2, 3]),
+  contracted("i,i", [3], [3]),
+  contracted("i,j->ij", [3], [2]),
+  contracted(",i->i", [], [3]),
+  contracted("ij->ji", [2, 3]),
+  contracted("ijk->j", [2, 3, 2]),
+  contracted("ij,k->", [2, 3], [2]),
+  contracted("ii", [3, 3]),
+  contracted("ii->i", [3, 3]),
+  contracted("iji,j->ij", [2, 3, 2], [3]),
+  contracted("iii,i->i", [2, 2, 2], [2]),
+  contracted("ijij->ji", [2, 3, 2, 3]),
+  contracted("iij,k->k", [2, 2, 3], [2]),
+  contracted("ij,ij->i", [2, 3], [1, 3]),
+  contracted("ij,ij->", [2, 1], [1, 3]),
+  contracted("ii,i->i", [1, 3], [3]),
+  contracted("...ij,...jk->...ik", [2, 2, 3], [3, 2]),
+  contracted("...i,...i->...", [2, 1, 3], [4, 3]),
+  contracted("i...->...", [2, 3, 2]),
 ];

@@ -3,7 +3,7 @@
  * and of halves. What is expected is what PyTorch 2 gives in float64, where nothing else is
  * said.
  */
-import { assert, assertEquals } from "@std/assert";
+import { assert, assertEquals, assertThrows } from "@std/assert";
 import { withoutLeaks } from "../support/native.ts";
 import * as ops from "../../lib/ops/mod.ts";
 import { Tensor } from "../../lib/tensor/mod.ts";
@@ -128,6 +128,32 @@ Deno.test(
       total.backward();
       assertEquals(x.grad?.toArray(), [[1000]]);
     }
+  }),
+);
+
+Deno.test(
+  "indices, truths and choices take what requires a gradient, and end it",
+  withoutLeaks(() => {
+    using x = Tensor.from([1, 3, 2]);
+    x.requiresGrad = true;
+    const runs: ((x: Tensor<"float32">) => Tensor)[] = [
+      (x) => ops.argmax(x),
+      (x) => ops.argmin(x),
+      (x) => ops.argsort(x),
+      (x) => ops.all(x),
+      (x) => ops.any(x),
+      (x) => ops.countNonZero(x),
+      (x) => ops.greater(x, 1),
+      (x) => ops.sign(x),
+      (x) => ops.floor(x),
+      (x) => ops.sample(x, 0),
+    ];
+    for (const run of runs) {
+      using y = run(x);
+      assertEquals(y.requiresGrad, false);
+    }
+    const refused = () => ops.ropeTable(2, 3, { factors: x });
+    assertThrows(refused, Error, "ropeTable: factors requires a gradient");
   }),
 );
 

@@ -37,7 +37,7 @@ const clampGradient: Differentiable<Bounds> = differentiable<Bounds>({
 });
 
 /**
- * `min(max(x, low), high)`, element by element; NaN stays.
+ * `min(max(x, low), high)`, element by element; NaN stays. At the bounds the gradient is 0.
  *
  * @param x Any shape and floating-point dtype.
  * @param low The lower bound; -Infinity for none.

@@ -71,7 +71,8 @@ export interface ArgOptions {
 }
 
 /**
- * The largest element over axes; NaN where there is one, as in NumPy.
+ * The largest element over axes; NaN where there is one, as in NumPy. Of its gradient equal
+ * elements get equal shares.
  *
  * @param x Any dtype but the quantised; any strides.
  * @param options `axis`, `keepDims`, `out`.
@@ -96,7 +97,8 @@ export function max<D extends PlainDType>(
 }
 
 /**
- * The smallest element over axes; NaN where there is one, as in NumPy.
+ * The smallest element over axes; NaN where there is one, as in NumPy. Of its gradient equal
+ * elements get equal shares.
  *
  * @param x Any dtype but the quantised; any strides.
  * @param options `axis`, `keepDims`, `out`.

@@ -33,8 +33,11 @@ const layerNames: LayerNames = {
 export const bert: EncoderArchitecture = (config, weights) => build(config, weights, 0);
 
 /** Makes RoBERTa, whose positions begin behind the one that stands for padding. */
-export const roberta: EncoderArchitecture = (config, weights) =>
-  build(config, weights, config.number("pad_token_id", 1) + 1);
+export const roberta: EncoderArchitecture = (config, weights) => {
+  const padding = config.number("pad_token_id", 1);
+  if (!Number.isInteger(padding) || padding < 0) config.malformed("pad_token_id is no token's id");
+  return build(config, weights, padding + 1);
+};
 
 function build(file: Hyperparameters, weights: Weights, firstPosition: number): Encoder {
   const type = file.text("position_embedding_type") ?? "absolute";
@@ -72,7 +75,7 @@ export function readBertConfig(file: Hyperparameters, firstPosition: number): En
     dim,
     feedForward: file.size("intermediate_size"),
     heads,
-    epsilon: file.number("layer_norm_eps", 1e-12),
+    epsilon: file.epsilon("layer_norm_eps", 1e-12),
     vocabularySize: file.size("vocab_size"),
     contextLength,
     activation: readActivation(file, "hidden_act"),

@@ -43,11 +43,11 @@ function readConfig(file: Hyperparameters, weights: Weights): EncoderConfig {
     dim,
     feedForward: file.size(key("feed_forward_length")),
     heads,
-    epsilon: file.number(key("attention.layer_norm_epsilon"), 1e-12),
+    epsilon: file.epsilon(key("attention.layer_norm_epsilon"), 1e-12),
     vocabularySize: weights.rows("token_embd.weight"),
     contextLength: file.size(key("context_length")),
     activation: isNomic ? "swiglu" : "gelu_erf",
-    ropeBase: isNomic ? file.number(key("rope.freq_base"), 10000) : undefined,
+    ropeBase: isNomic ? file.positive(key("rope.freq_base"), 10000) : undefined,
   };
 }
 

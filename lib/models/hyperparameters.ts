@@ -57,6 +57,34 @@ export class Hyperparameters {
   }
 
   /**
+   * A number above zero.
+   *
+   * @param key Its key.
+   * @param fallback What it is when the file does not say; an error when left out.
+   * @returns The number.
+   * @throws {SyntaxError} When it is missing or not such a number.
+   */
+  positive(key: string, fallback?: number): number {
+    const value = this.number(key, fallback);
+    if (value <= 0) this.malformed(`metadata ${key} is ${value}, not above 0`);
+    return value;
+  }
+
+  /**
+   * What a norm adds to a variance.
+   *
+   * @param key Its key.
+   * @param fallback What it is when the file does not say; an error when left out.
+   * @returns A number from 0 to 1.
+   * @throws {SyntaxError} When it is missing or not such a number.
+   */
+  epsilon(key: string, fallback?: number): number {
+    const value = this.number(key, fallback);
+    if (value < 0 || value > 1) this.malformed(`metadata ${key} is ${value}, not from 0 to 1`);
+    return value;
+  }
+
+  /**
    * A text.
    *
    * @param key Its key.

@@ -65,9 +65,9 @@ export function readLlamaConfig(file: Hyperparameters, weights: Weights): LlamaC
     keyHeads,
     headSize,
     ropePairs: ropeDims / 2,
-    ropeBase: file.number("llama.rope.freq_base", 10000),
+    ropeBase: file.positive("llama.rope.freq_base", 10000),
     ropeScale: readRopeScale(file),
-    epsilon: file.number("llama.attention.layer_norm_rms_epsilon", 1e-5),
+    epsilon: file.epsilon("llama.attention.layer_norm_rms_epsilon", 1e-5),
     vocabularySize: weights.rows("token_embd.weight"),
     contextLength: file.size("llama.context_length"),
   };

@@ -45,11 +45,11 @@ function readConfig(file: Hyperparameters): EncoderConfig {
     dim,
     feedForward: file.size("n_inner"),
     heads,
-    epsilon: file.number("layer_norm_epsilon", 1e-12),
+    epsilon: file.epsilon("layer_norm_epsilon", 1e-12),
     vocabularySize: file.size("vocab_size"),
     contextLength: file.size("n_positions"),
     activation: "swiglu",
-    ropeBase: file.number("rotary_emb_base", 10000),
+    ropeBase: file.positive("rotary_emb_base", 10000),
   };
 }
 

@@ -96,6 +96,10 @@ async function readPooling(folder: string): Promise<Pooling> {
       `${path}: pooling by ${modes.join(" and ") || "nothing"} is not supported`,
     );
   }
+  // A prompt is read like the rest of its text here.
+  if (values.include_prompt === false && found[1] === "mean") {
+    throw new RangeError(`${path}: a mean without the prompt's tokens is not supported`);
+  }
   return found[1];
 }
 

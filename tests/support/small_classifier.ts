@@ -1,7 +1,7 @@
 /**
  * Small classifiers whose weights are a formula of their names, as in small_encoder.ts; only
- * what PyTorch makes of them is in tests/data/classifiers_reference.json. That was made in
- * float64 with transformers 4.57.1, its `…ForSequenceClassification` of each architecture.
+ * what PyTorch makes of them is in tests/data/classifiers_reference.json; encoders_reference.py
+ * beside it made that in float64 with transformers 4.57.1, its `…ForSequenceClassification`.
  */
 import {
   type ClassifierHead,

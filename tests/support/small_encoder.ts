@@ -1,7 +1,7 @@
 /**
  * Small encoders whose weights are a formula of their names, so that only what PyTorch
- * makes of them is in tests/data/encoders_reference.json. That was made in float64 with
- * transformers 4.57.1 (Nomic's with its paper's equations written out).
+ * makes of them is in tests/data/encoders_reference.json; encoders_reference.py beside it
+ * made that in float64 with transformers 4.57.1 (Nomic's with its paper's equations).
  */
 import type { DType } from "../../lib/core/dtype.ts";
 import type { Shape } from "../../lib/core/shape.ts";

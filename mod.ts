@@ -19,6 +19,7 @@
  * @module
  */
 export {
+  checkpoint,
   grad,
   noGrad,
   type ScalarFunction,

@@ -17,13 +17,29 @@ import { Leaf, type Node, Step } from "./node.ts";
  */
 export function backward(tensor: Tensor, root: Node, options: BackwardOptions): void {
   const { retain = false } = options;
-  const order = reachable(root);
+  const order = inOrder(reachable(root));
   for (const node of order) node.check();
-  const first = firstGradient(tensor, options.gradient);
+  start(root, firstGradient(tensor, options.gradient), order, retain);
+}
+
+/**
+ * Computes the gradients of a part of the graph, and passes them to the nodes at its ends,
+ * which the walk around this one passes.
+ *
+ * @param root Where to begin.
+ * @param gradient That of its value; taken over.
+ * @param ends Where to stop.
+ */
+export function backwardTo(root: Node, gradient: Tensor, ends: ReadonlySet<Node>): void {
+  const inside = [...reachable(root, (node) => ends.has(node))].filter((node) => !ends.has(node));
+  start(root, gradient, inOrder(inside), false);
+}
+
+function start(root: Node, gradient: Tensor, order: readonly Node[], retain: boolean): void {
   // What is walked holds itself: a backward may dispose of the handles.
   for (const node of order) node.retain();
   try {
-    root.receive(first);
+    root.receive(gradient);
     unrecorded(walk, order, retain);
   } finally {
     for (const node of order) {
@@ -37,13 +53,25 @@ function walk(order: readonly Node[], retain: boolean): void {
   for (const node of order) node.pass(retain);
 }
 
-/** All nodes that lead to a value, the last recorded first, leaves at the end. */
-function reachable(root: Node): Node[] {
+/**
+ * All nodes that lead to a value.
+ *
+ * @param root The value's.
+ * @param isEnd Whether what led to a node is of no interest.
+ * @returns The nodes, in no order.
+ */
+export function reachable(root: Node, isEnd = (_: Node) => false): Set<Node> {
   const seen = new Set<Node>([root]);
   for (const node of seen) {
+    if (isEnd(node)) continue;
     for (const input of node.inputs) if (input !== undefined) seen.add(input);
   }
-  const all = [...seen];
+  return seen;
+}
+
+/** The last recorded first, leaves at the end. */
+function inOrder(nodes: Iterable<Node>): Node[] {
+  const all = [...nodes];
   const steps = all.filter((node) => node instanceof Step).sort((a, b) => b.serial - a.serial);
   return [...steps, ...all.filter((node) => node instanceof Leaf)];
 }

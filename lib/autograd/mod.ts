@@ -2,6 +2,7 @@
  * Gradients: what is recorded of operations, and the walk back through it. It imports no
  * operation; each says in its own file how it is differentiated.
  */
+export { checkpoint } from "./checkpoint.ts";
 export { grad, type ScalarFunction, valueAndGrad, type ValueAndGradients } from "./grad.ts";
 export { noGrad, recorded, unrecorded } from "./mode.ts";
 export type { Call, Differentiable, Gradients } from "./node.ts";

@@ -105,6 +105,22 @@ export class Leaf extends Node {
   gradient: Tensor | undefined;
   /** Whether the tensor is still there to show it. */
   wanted = true;
+  readonly #tensor: WeakRef<Tensor>;
+
+  /**
+   * Makes the node of a tensor.
+   *
+   * @param tensor The tensor, which does not stay for the node's sake.
+   */
+  constructor(tensor: Tensor) {
+    super();
+    this.#tensor = new WeakRef(tensor);
+  }
+
+  /** The tensor, while the program has it. */
+  get tensor(): Tensor | undefined {
+    return this.#tensor.deref();
+  }
 
   override check(): void {}
 
@@ -210,4 +226,49 @@ export class Step<E> extends Node {
   }
 }
 
+/**
+ * An operand that stands for a value outside of a function that runs again: gradients go
+ * straight on to the node out there, which a walk through the function does not pass.
+ */
+export class Passage extends Node {
+  readonly inputs = nothing;
+  readonly #outside: Node;
+
+  /**
+   * Opens the way.
+   *
+   * @param outside Where gradients go; the caller's reference stays the caller's.
+   */
+  constructor(outside: Node) {
+    super();
+    this.#outside = outside.retain();
+  }
+
+  /** Where gradients go. */
+  get outside(): Node {
+    return this.#outside;
+  }
+
+  override receive(gradient: Tensor): void {
+    this.#outside.receive(gradient);
+  }
+
+  override check(): void {}
+
+  override pass(): void {}
+
+  protected override end(): void {
+    this.#outside.release();
+  }
+}
+
 let steps = 0;
+
+/**
+ * The number of the operation that was recorded last.
+ *
+ * @returns 0 before the first.
+ */
+export function lastSerial(): number {
+  return steps;
+}

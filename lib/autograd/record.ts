@@ -254,9 +254,28 @@ function attach<E>(
     return (operand === y ? trace?.before : trace?.node)?.retain();
   });
   const kept = saved.map((tensor) => tensor === undefined ? undefined : new Saved(tensor));
-  const step = new Step(operation, inputs, kept, extra);
-  handleOf(y)?.ended();
-  setTrace(y, new HandleTrace(step, countedMemory(y).writes));
+  setNode(y, new Step(operation, inputs, kept, extra));
+}
+
+/**
+ * The node of a tensor's value.
+ *
+ * @param tensor The tensor.
+ * @returns Nothing where the value has no history.
+ */
+export function nodeOf(tensor: Tensor): Node | undefined {
+  return handleOf(tensor)?.node;
+}
+
+/**
+ * Gives a tensor's value another history.
+ *
+ * @param tensor The tensor.
+ * @param node Its node from now on, whose one reference is taken over.
+ */
+export function setNode(tensor: Tensor, node: Node): void {
+  handleOf(tensor)?.ended();
+  setTrace(tensor, new HandleTrace(node, countedMemory(tensor).writes));
 }
 
 function viewStep(operation: string, gradient: ViewGradient): Differentiable<undefined> {
@@ -268,7 +287,7 @@ installRecorder({
     if (!isFloating(tensor.dtype)) {
       throw new TypeError(`Tensor.requiresGrad: ${tensor.dtype} has no gradient`);
     }
-    return new HandleTrace(new Leaf(), -1);
+    return new HandleTrace(new Leaf(tensor), -1);
   },
   derived(source, result, operation, gradient) {
     if (!isTracked(source)) return;

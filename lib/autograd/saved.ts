@@ -24,6 +24,12 @@ export class Saved {
     this.#writes = countedMemory(tensor).writes;
   }
 
+  /** Whether the elements were written since. */
+  get isChanged(): boolean {
+    const { writes } = countedMemory(this.#tensor);
+    return writes >= 0 && this.#writes >= 0 && writes !== this.#writes;
+  }
+
   /**
    * The elements.
    *
@@ -33,11 +39,9 @@ export class Saved {
    * @throws {Error} When they were written since.
    */
   read(operation: string, name: string): Tensor {
-    const memory = countedMemory(this.#tensor);
-    const { writes } = memory;
-    if (writes >= 0 && this.#writes >= 0 && writes !== this.#writes) {
+    if (this.isChanged) {
       const { dtype, shape } = this.#tensor;
-      const { writer } = memoryNotes(memory);
+      const { writer } = memoryNotes(countedMemory(this.#tensor));
       throw new Error(
         `backward: ${operation} needs ${name}, a Tensor ${dtype} ${formatShape(shape)}, as it ` +
           `was, but ${writer} wrote to it since; let ${writer} make a new tensor, or give ` +

@@ -302,7 +302,7 @@ export class Fates {
   }
 }
 
-const scopes: ReadonlySet<string> = new Set(["scope"]);
+const scopes: ReadonlySet<string> = new Set(["scope", "checkpoint", "grad", "valueAndGrad"]);
 
 /** The call that a node is an argument of. */
 function argumentOf(node: Node): Deno.lint.CallExpression | undefined {

@@ -3,7 +3,7 @@
  */
 import { type DType, dtypeLayout, type PlainDType } from "../core/dtype.ts";
 import { differentiable, isTracked, record } from "../autograd/mod.ts";
-import { type Shape, stridesOf, withExtent } from "../core/shape.ts";
+import { type Shape, withExtent } from "../core/shape.ts";
 import { native, Status } from "../ffi/mod.ts";
 import { sumTo, type Tensor } from "../tensor/mod.ts";
 import { wideGradient } from "./halves.ts";
@@ -14,12 +14,14 @@ import {
   checkIndices,
   type Indices,
   refuseIndices,
-  repeatedStrides,
   replacedAxis,
   shapeAlong,
-  stridesAlong,
-  type TableStrides,
-  writeTableLayout,
+  Side,
+  tableLayout,
+  writeAlong,
+  writeDense,
+  writeSizes,
+  writeTensor,
 } from "./table.ts";
 
 /** What a call notes for its gradient. */
@@ -79,13 +81,14 @@ export function gather<D extends PlainDType>(
   checkPlainOperand("gather", "x", x);
   const axis = checkIndices("gather", x, indices, options.axis ?? 0);
   if (!indices.isContiguous) return withDense([x, indices], gather<D>, options);
-  const { shape, strides } = x;
-  const result = replacedAxis(shape, axis, indices.shape);
-  const walked = withExtent(shape, axis, indices.size);
-  const along = stridesAlong(shape.length, axis);
-  const all = { dense: stridesOf(walked), table: strides, indices: along };
+  const { shape } = x;
   const tracked = isTracked(x);
-  const y = readTable("gather", x, indices, axis, result, walked, all, options.out);
+  const y = makeResult("gather", x, indices, replacedAxis(shape, axis, indices.shape), options.out);
+  writeSizes(shape[axis], indices.size, shape, axis, indices.size);
+  writeDense(Side.DENSE, shape, axis, indices.size);
+  writeTensor(Side.TABLE, x, shape);
+  writeAlong(shape.length, axis);
+  readTable("gather", x, indices, axis, y, options.out);
   if (!tracked) return y;
   return record(y, gatherGradient, [x], { saved: [indices], extra: { axis, shape, all: shape } });
 }
@@ -121,43 +124,51 @@ export function takeAlongAxis<D extends PlainDType>(
   const axis = checkIndices(name, x, indices, options.axis ?? 0);
   const shape = shapeAlong(name, x, indices, axis);
   if (!indices.isContiguous) return withDense([x, indices], takeAlongAxis<D>, options);
-  // The table is walked by the indices along the axis, however many of them there are.
-  const whole = withExtent(shape, axis, x.shape[axis]);
-  const table = repeatedStrides(x, whole);
-  const all = { dense: stridesOf(shape), table, indices: repeatedStrides(indices, shape) };
   const tracked = isTracked(x);
-  const y = readTable(name, x, indices, axis, shape, shape, all, options.out);
+  const y = makeResult(name, x, indices, shape, options.out);
+  writeSizes(x.shape[axis], indices.size, shape, axis, shape[axis]);
+  writeDense(Side.DENSE, shape, axis, shape[axis]);
+  writeTensor(Side.TABLE, x, shape, axis);
+  writeTensor(Side.INDICES, indices, shape);
+  readTable(name, x, indices, axis, y, options.out);
   if (!tracked) return y;
-  const extra = { axis, shape: x.shape, all: whole };
+  const extra = { axis, shape: x.shape, all: withExtent(shape, axis, x.shape[axis]) };
   return record(y, takeGradient, [x], { saved: [indices], extra });
 }
 
-/** Makes the result and the native call; `walked` is the result's shape, axis for axis of `x`. */
-function readTable<D extends PlainDType>(
+function makeResult<D extends PlainDType>(
   name: string,
   x: Tensor<D>,
   indices: Indices,
-  axis: number,
   shape: Shape,
-  walked: Shape,
-  strides: TableStrides,
   out: Tensor<D> | undefined,
 ): Tensor<D> {
   const y = resultTensor<DType>(name, out, shape, x.dtype) as Tensor<D>;
   checkApart(name, out, "x", x);
   checkApart(name, out, "indices", indices);
-  const extent = x.shape[axis];
-  const itemBytes = dtypeLayout(x.dtype).blockBytes;
+  return y;
+}
+
+/** Makes the native call, whose layout is written. */
+function readTable<D extends PlainDType>(
+  name: string,
+  x: Tensor<D>,
+  indices: Indices,
+  axis: number,
+  y: Tensor<D>,
+  out: Tensor<D> | undefined,
+): Tensor<D> {
   const status = native().symbols.qn_gather(
     y.address,
     x.address,
     indices.address,
-    writeTableLayout(extent, indices.size, walked, strides),
-    walked.length,
+    tableLayout,
+    x.shape.length,
     axis,
-    itemBytes,
+    dtypeLayout(x.dtype).blockBytes,
     dtypeCodes[indices.dtype],
   );
   if (status === Status.OK) return y;
+  const extent = x.shape[axis];
   return refuseIndices(name, status, y, out, { x, indices }, indices, [-extent, extent]);
 }

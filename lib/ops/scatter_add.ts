@@ -11,14 +11,7 @@ import {
   unrecorded,
   wants,
 } from "../autograd/mod.ts";
-import {
-  broadcastShapes,
-  formatShape,
-  sameElsewhere,
-  type Shape,
-  stridesOf,
-  withExtent,
-} from "../core/shape.ts";
+import { broadcastShapes, formatShape, sameElsewhere, type Shape } from "../core/shape.ts";
 import { native, Status } from "../ffi/mod.ts";
 import { checkWritable, noteWrite, sumTo, Tensor } from "../tensor/mod.ts";
 import { type Arithmetic, numbers } from "./binary.ts";
@@ -38,31 +31,27 @@ import {
   checkIndices,
   type Indices,
   refuseIndices,
-  repeatedStrides,
   replacedAxis,
   shapeAlong,
-  stridesAlong,
-  writeTableLayout,
+  Side,
+  tableLayout,
+  writeAlong,
+  writeDense,
+  writeSizes,
+  writeTensor,
 } from "./table.ts";
 
-/** How elements of the source, and indices, are matched with axes of `x`. */
-interface Match {
-  /** The sizes of the axes; along the indexed one, how many indices an element of it has. */
-  readonly shape: Shape;
-  /** The strides of the source. */
-  readonly source: readonly number[];
-  /** The strides of the indices. */
-  readonly indices: readonly number[];
-}
-
-/** What both operations differ in: how operands match. Throws where they do not. */
+/**
+ * What both operations differ in: how operands match. Returns the shape that source and
+ * indices have together, but for the axis of slices; throws where they do not match.
+ */
 type Matcher = (
   name: string,
   x: Tensor,
   indices: Tensor,
   source: Tensor,
   axis: number,
-) => Match;
+) => Shape;
 
 /** What a call notes for its gradient. */
 interface Added {
@@ -278,14 +267,9 @@ function matchSlices(
   indices: Tensor,
   source: Tensor,
   axis: number,
-): Match {
+): Shape {
   checkShapeIs(name, "source", source, replacedAxis(x.shape, axis, indices.shape));
-  const shape = withExtent(x.shape, axis, indices.size);
-  return {
-    shape,
-    source: indices.shape.length === 1 ? source.strides : stridesOf(shape),
-    indices: stridesAlong(shape.length, axis),
-  };
+  return x.shape;
 }
 
 function matchElements(
@@ -294,7 +278,7 @@ function matchElements(
   indices: Tensor,
   source: Tensor,
   axis: number,
-): Match {
+): Shape {
   const along = shapeAlong(name, x, indices, axis);
   const shape = source.shape.length === x.shape.length
     ? broadcastShapes(source.shape, along)
@@ -305,8 +289,29 @@ function matchElements(
         `${formatShape(indices.shape)} and x ${formatShape(x.shape)} along axis ${axis}`,
     );
   }
-  const [from, at] = [repeatedStrides(source, shape), repeatedStrides(indices, shape)];
-  return { shape, source: from, indices: at };
+  return shape;
+}
+
+/** Writes the layout of whole slices, or of elements. */
+function writeLayout(
+  y: Tensor,
+  indices: Tensor,
+  source: Tensor,
+  axis: number,
+  shape: Shape,
+  slices: boolean,
+): void {
+  const along = slices ? indices.size : shape[axis];
+  writeSizes(y.shape[axis], indices.size, shape, axis, along);
+  writeTensor(Side.TABLE, y, y.shape);
+  if (!slices) {
+    writeTensor(Side.DENSE, source, shape);
+    writeTensor(Side.INDICES, indices, shape);
+    return;
+  }
+  if (indices.shape.length === 1) writeTensor(Side.DENSE, source, source.shape);
+  else writeDense(Side.DENSE, shape, axis, along);
+  writeAlong(shape.length, axis);
 }
 
 function checkOperands(
@@ -348,7 +353,7 @@ function addToCopy<D extends Arithmetic>(
 ): Tensor<D> {
   const { name, match } = addition;
   const axis = checkOperands(name, x, indices, source, options.axis);
-  const matched = match(name, x, indices, source, axis);
+  const shape = match(name, x, indices, source, axis);
   if (mustCopy(indices, source)) {
     return withDense([indices, source], addToCopy<D>, addition, x, options);
   }
@@ -360,8 +365,8 @@ function addToCopy<D extends Arithmetic>(
   checkApart(name, out, "source", source);
   // As a part of this operation, not by itself.
   unrecorded(copyInto, y, x);
-  addAt(name, y, out, indices, source, axis, matched);
-  return tracked ? recordAddition(y, addition, x, indices, source, axis, matched) : y;
+  addAt(addition, y, out, indices, source, axis, shape);
+  return tracked ? recordAddition(y, addition, x, indices, source, axis, shape) : y;
 }
 
 function addInto<D extends Arithmetic>(
@@ -373,7 +378,7 @@ function addInto<D extends Arithmetic>(
 ): Tensor<D> {
   const { name, match } = addition;
   const axis = checkOperands(name, x, indices, source, options.axis);
-  const matched = match(name, x, indices, source, axis);
+  const shape = match(name, x, indices, source, axis);
   checkWritable(name, "x", x);
   checkApart(name, x, "indices", indices, "x");
   checkApart(name, x, "source", source, "x");
@@ -382,8 +387,8 @@ function addInto<D extends Arithmetic>(
   }
   const tracked = isTracked(x, source);
   noteWrite(x, name);
-  addAt(name, x, x, indices, source, axis, matched);
-  return tracked ? recordAddition(x, addition, x, indices, source, axis, matched) : x;
+  addAt(addition, x, x, indices, source, axis, shape);
+  return tracked ? recordAddition(x, addition, x, indices, source, axis, shape) : x;
 }
 
 function copyInto(y: Tensor, x: Tensor): void {
@@ -397,34 +402,34 @@ function recordAddition<T extends Tensor>(
   indices: Tensor,
   source: Tensor,
   axis: number,
-  { shape }: Match,
+  shape: Shape,
 ): T {
   const saved = [wants(source) ? indices : undefined];
   return record(y, gradient, [x, source], { saved, extra: { axis, shape, source: source.shape } });
 }
 
 function addAt<D extends Arithmetic>(
-  name: string,
+  { name, match }: Addition,
   y: Tensor<D>,
   out: Tensor | undefined,
   indices: Indices,
   source: Tensor<D>,
   axis: number,
-  matched: Match,
+  shape: Shape,
 ): Tensor<D> {
-  const extent = y.shape[axis];
-  const strides = { dense: matched.source, table: y.strides, indices: matched.indices };
+  writeLayout(y, indices, source, axis, shape, match === matchSlices);
   const status = native().symbols.qn_scatter_add(
     y.address,
     source.address,
     indices.address,
-    writeTableLayout(extent, indices.size, matched.shape, strides),
+    tableLayout,
     y.shape.length,
     axis,
     dtypeCodes[y.dtype],
     dtypeCodes[indices.dtype],
   );
   if (status === Status.OK) return y;
+  const extent = y.shape[axis];
   const operands = { x: y, indices, source };
   return refuseIndices(name, status, y, out, operands, indices, [-extent, extent]);
 }

@@ -26,43 +26,99 @@ export interface AlongAxisOptions<D extends DType> extends AxisOption {
   out?: Tensor<D>;
 }
 
-/** Strides of the three sides of a table, one an axis. */
-export interface TableStrides {
-  /** Of the result, or of what is added. */
-  readonly dense: readonly number[];
-  /** Of the table. */
-  readonly table: readonly number[];
-  /** Of the indices. */
-  readonly indices: readonly number[];
-}
+/** The sides of a table, as the layout numbers their strides. */
+export const Side = {
+  /** The result, or what is added. */
+  DENSE: 1,
+  /** The table. */
+  TABLE: 2,
+  /** The indices. */
+  INDICES: 3,
+} as const;
+/** One of {@linkcode Side}. */
+export type Side = typeof Side[keyof typeof Side];
 
 const layout = new Words(TableField.AXES + 4 * 16);
 
 /**
- * Writes the layout of a native call.
+ * What the native functions are given. It is written anew for each call, side by side and
+ * without an array for any of them.
+ */
+export const tableLayout: BigUint64Array<ArrayBuffer> = layout.array;
+
+function writeStride(axis: number, side: Side, stride: number): void {
+  layout.set(TableField.AXES + 4 * axis + side, stride);
+}
+
+/**
+ * Writes the sizes of a native call.
  *
  * @param extent The table's size along the indexed axis.
  * @param count How many indices there are.
- * @param shape The sizes of the axes.
- * @param strides Those of the three sides.
- * @returns The layout, used again by the next call.
+ * @param shape The sizes of the other axes.
+ * @param axis The indexed axis.
+ * @param along Its size.
  */
-export function writeTableLayout(
+export function writeSizes(
   extent: number,
   count: number,
   shape: Shape,
-  strides: TableStrides,
-): BigUint64Array<ArrayBuffer> {
+  axis: number,
+  along: number,
+): void {
   layout.set(TableField.EXTENT, extent);
   layout.set(TableField.INDICES, count);
-  for (let axis = 0; axis < shape.length; axis++) {
-    const at = TableField.AXES + 4 * axis;
-    layout.set(at, shape[axis]);
-    layout.set(at + 1, strides.dense[axis]);
-    layout.set(at + 2, strides.table[axis]);
-    layout.set(at + 3, strides.indices[axis]);
+  for (let index = 0; index < shape.length; index++) {
+    layout.set(TableField.AXES + 4 * index, index === axis ? along : shape[index]);
   }
-  return layout.array;
+}
+
+/**
+ * Writes the strides of a side that is dense.
+ *
+ * @param side Which.
+ * @param shape Its sizes but for the indexed axis.
+ * @param axis The indexed axis.
+ * @param along Its size.
+ */
+export function writeDense(side: Side, shape: Shape, axis: number, along: number): void {
+  let stride = 1;
+  for (let index = shape.length - 1; index >= 0; index--) {
+    writeStride(index, side, stride);
+    stride *= index === axis ? along : shape[index];
+  }
+}
+
+/**
+ * Writes the strides of a tensor, which stands still along axes that it repeats.
+ *
+ * @param side Which.
+ * @param tensor The tensor.
+ * @param shape What it is broadcast to.
+ * @param axis The indexed axis, where the tensor is the table: indices walk that one.
+ */
+export function writeTensor(side: Side, tensor: Tensor, shape: Shape, axis = -1): void {
+  const strides = tensor.isContiguous ? undefined : tensor.strides;
+  let dense = 1;
+  for (let index = shape.length - 1; index >= 0; index--) {
+    const size = tensor.shape[index];
+    const walked = index === axis || size === shape[index];
+    const stride = strides === undefined ? dense : strides[index];
+    writeStride(index, side, walked ? stride : 0);
+    dense *= size;
+  }
+}
+
+/**
+ * Writes the strides of indices of one axis, which stand still along all but the indexed one.
+ *
+ * @param rank How many axes there are.
+ * @param axis The indexed one.
+ */
+export function writeAlong(rank: number, axis: number): void {
+  for (let index = 0; index < rank; index++) {
+    writeStride(index, Side.INDICES, index === axis ? 1 : 0);
+  }
 }
 
 /**
@@ -163,34 +219,6 @@ export function shapeAlong(operation: string, x: Tensor, indices: Tensor, axis: 
     `${operation}: indices ${formatShape(indices.shape)} do not fit ${formatShape(x.shape)} ` +
       `along axis ${axis}: all other axes are equal, or 1`,
   );
-}
-
-/**
- * Strides that repeat axes of size 1 to fill a shape of as many axes.
- *
- * @param tensor Where to read.
- * @param shape The larger shape.
- * @returns One an axis; 0 where an element is repeated.
- */
-export function repeatedStrides(tensor: Tensor, shape: Shape): number[] {
-  const { strides } = tensor;
-  for (let axis = 0; axis < strides.length; axis++) {
-    if (tensor.shape[axis] !== shape[axis]) strides[axis] = 0;
-  }
-  return strides;
-}
-
-/**
- * The strides of indices that lie along one axis of several.
- *
- * @param rank The number of axes.
- * @param axis That of the indices.
- * @returns 1 there, and 0 elsewhere.
- */
-export function stridesAlong(rank: number, axis: number): number[] {
-  const strides = new Array<number>(rank);
-  for (let index = 0; index < rank; index++) strides[index] = index === axis ? 1 : 0;
-  return strides;
 }
 
 /**

@@ -29,6 +29,7 @@ type Real = Tensor<Floating>;
 const gradient = reductionGradient("norm", ["x", RESULT], (g, call, x, y) => {
   const { shape, parameter } = call;
   if (parameter === 0) return Tensor.zeros(shape, g.dtype);
+  if (parameter === 2) return alongElements(g, x, y);
   using signs = sign(x);
   if (parameter === 1) return mul(signs, g);
   using sizes = abs(x);
@@ -39,10 +40,19 @@ const gradient = reductionGradient("norm", ["x", RESULT], (g, call, x, y) => {
   return mul(turned, g);
 });
 
+/** `g · x / norm`, which is 0 where the norm is. */
+function alongElements(g: Real, x: Real, norm: Real): Real {
+  using isNothing = equal(norm, 0);
+  using zero = Tensor.zeros([], g.dtype);
+  using slope = div(g, norm);
+  using finite = where(isNothing, zero, slope);
+  return mul(x, finite);
+}
+
 /** `(|x| / norm)^(p - 1)`: a ratio has no power that is too large. */
 function slopeOfPower(sizes: Real, norm: Real, p: number): Real {
   using ratio = div(sizes, norm);
-  using power = p === 2 ? ratio.detach() : pow(ratio, p - 1);
+  using power = pow(ratio, p - 1);
   using zero = Tensor.zeros([], sizes.dtype);
   using isSloped = notEqual(sizes, 0);
   return where(isSloped, power, zero);

@@ -126,47 +126,41 @@ export function roll<D extends PlainDType>(
   const tracked = isTracked(x);
   const y = resultTensor<DType>("roll", out, x.shape, x.dtype) as Tensor<D>;
   checkApart("roll", out, "x", x);
-  const strides = stridesOf(x.shape);
-  for (const { shape, from, to } of y.size === 0 ? [] : piecesOf(x, strides, axes, shifts)) {
-    const [target, source] = [y.address + BigInt(to * itemBytes), BigInt(from * itemBytes)];
-    const status = copyElements(
-      target,
-      strides,
-      x.address + source,
-      x.strides,
-      shape,
-      itemBytes,
-    );
-    if (status !== Status.OK) return refuse("roll", status, y, out, { x });
-  }
+  const status = y.size === 0 ? Status.OK : copyPieces(y, x, axes, shifts, itemBytes);
+  if (status !== Status.OK) return refuse("roll", status, y, out, { x });
   return tracked ? record(y, rollGradient, [x], { extra: { axis: axes, shifts: [...shifts] } }) : y;
 }
 
-/** A part of a tensor that moves as one; places are in elements from the first. */
-interface Piece {
-  readonly shape: Shape;
-  readonly from: number;
-  readonly to: number;
-}
-
-/** Each axis that is rolled cuts all pieces in two: what stays before its end, and what leaves. */
-function piecesOf(
+/** Each axis that is rolled cuts x in two: what stays before its end, and what leaves. */
+function copyPieces(
+  y: Tensor,
   x: Tensor,
-  strides: readonly number[],
   axes: readonly number[],
   shifts: readonly number[],
-): Piece[] {
-  let pieces: Piece[] = [{ shape: x.shape, from: 0, to: 0 }];
-  axes.forEach((axis, index) => {
-    const extent = x.shape[axis];
-    const shift = ((shifts[index] % extent) + extent) % extent;
-    if (shift === 0) return;
-    pieces = pieces.flatMap(({ shape, from, to }) => [
-      { shape: shape.with(axis, extent - shift), from, to: to + shift * strides[axis] },
-      { shape: shape.with(axis, shift), from: from + (extent - shift) * x.strides[axis], to },
-    ]);
-  });
-  return pieces;
+  itemBytes: number,
+): number {
+  const strides = stridesOf(x.shape);
+  const steps = x.strides;
+  const shape = x.shape.slice();
+  for (let piece = 0; piece < 1 << axes.length; piece++) {
+    let [from, to, size] = [0, 0, 1];
+    for (let index = 0; index < axes.length; index++) {
+      const axis = axes[index];
+      const extent = x.shape[axis];
+      const shift = ((shifts[index] % extent) + extent) % extent;
+      const leaves = (piece >> index & 1) === 1;
+      shape[axis] = leaves ? shift : extent - shift;
+      if (leaves) from += (extent - shift) * steps[axis];
+      else to += shift * strides[axis];
+      size *= shape[axis];
+    }
+    if (size === 0) continue;
+    const target = y.address + BigInt(to * itemBytes);
+    const source = x.address + BigInt(from * itemBytes);
+    const status = copyElements(target, strides, source, steps, shape, itemBytes);
+    if (status !== Status.OK) return status;
+  }
+  return Status.OK;
 }
 
 /** A bit for each axis. */

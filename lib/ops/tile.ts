@@ -3,7 +3,7 @@
  */
 import type { DType, PlainDType } from "../core/dtype.ts";
 import { differentiable, isTracked, record } from "../autograd/mod.ts";
-import { formatShape, type Shape, stridesOf } from "../core/shape.ts";
+import { formatShape, type Shape, stridesOf, withExtent } from "../core/shape.ts";
 import { Status } from "../ffi/mod.ts";
 import { copyElements, resolveIndex, sumTo, type Tensor } from "../tensor/mod.ts";
 import {
@@ -47,18 +47,27 @@ function repeatedGradient(operation: string) {
   });
 }
 
-function recordRepeated<T extends Tensor>(
-  y: T,
-  operation: keyof typeof gradients,
-  x: Tensor,
-  shape: Shape,
-  isCount: (axis: number) => boolean,
-): T {
-  // What is 1 is left out, so that there are not too many axes.
-  const axes = [...shape.keys()].filter((axis) => shape[axis] !== 1);
-  const all = axes.map((axis) => shape[axis]);
-  const once = axes.map((axis) => isCount(axis) ? 1 : shape[axis]);
-  return record(y, gradients[operation], [x], { extra: { x: x.shape, all, once } });
+/** The axes of the elements that are copied, none of size 1, so that there are not too many. */
+interface Walk {
+  readonly all: number[];
+  /** The strides of the operand. */
+  readonly steps: number[];
+  readonly once: number[];
+}
+
+/** Adds how often an axis is repeated, along which the operand stands still. */
+function addCount({ all, steps, once }: Walk, count: number): void {
+  if (count === 1) return;
+  all.push(count);
+  steps.push(0);
+  once.push(1);
+}
+
+function addExtent({ all, steps, once }: Walk, extent: number, step: number): void {
+  if (extent === 1) return;
+  all.push(extent);
+  steps.push(step);
+  once.push(extent);
 }
 
 /**
@@ -87,17 +96,19 @@ export function tile<D extends PlainDType>(
   checkPlainOperand("tile", "x", x);
   checkCounts("tile", counts);
   const rank = Math.max(x.shape.length, counts.length);
-  const times = [...new Array<number>(rank - counts.length).fill(1), ...counts];
-  const lead = new Array<number>(rank - x.shape.length);
-  const extents = [...lead.fill(1), ...x.shape];
-  const steps = [...lead.fill(0), ...x.strides];
-  // Each axis is two: how often, which stands still in x, and where.
-  const shape = times.flatMap((count, axis) => [count, extents[axis]]);
-  const strides = steps.flatMap((step) => [0, step]);
-  const result = extents.map((extent, axis) => extent * times[axis]);
-  const tracked = isTracked(x);
-  const y = repeated("tile", x, result, shape, strides, options.out);
-  return tracked ? recordRepeated(y, "tile", x, shape, (axis) => axis % 2 === 0) : y;
+  const lacking = rank - x.shape.length;
+  const uncounted = rank - counts.length;
+  const { shape, strides } = x;
+  const result = new Array<number>(rank);
+  const walk: Walk = { all: [], steps: [], once: [] };
+  for (let axis = 0; axis < rank; axis++) {
+    const count = axis < uncounted ? 1 : counts[axis - uncounted];
+    const extent = axis < lacking ? 1 : shape[axis - lacking];
+    result[axis] = extent * count;
+    addCount(walk, count);
+    addExtent(walk, extent, strides[axis - lacking]);
+  }
+  return repeated("tile", x, result, walk, options.out);
 }
 
 /**
@@ -126,12 +137,13 @@ export function repeat<D extends PlainDType>(
   checkPlainOperand("repeat", "x", x);
   checkCounts("repeat", [count]);
   const axis = resolveIndex(options.axis ?? 0, x.shape.length, "repeat", "axis");
-  const shape = x.shape.toSpliced(axis + 1, 0, count);
-  const strides = x.strides.toSpliced(axis + 1, 0, 0);
-  const result = x.shape.with(axis, x.shape[axis] * count);
-  const tracked = isTracked(x);
-  const y = repeated("repeat", x, result, shape, strides, options.out);
-  return tracked ? recordRepeated(y, "repeat", x, shape, (other) => other === axis + 1) : y;
+  const { shape, strides } = x;
+  const walk: Walk = { all: [], steps: [], once: [] };
+  for (let index = 0; index < shape.length; index++) {
+    addExtent(walk, shape[index], strides[index]);
+    if (index === axis) addCount(walk, count);
+  }
+  return repeated("repeat", x, withExtent(shape, axis, shape[axis] * count), walk, options.out);
 }
 
 function checkCounts(operation: string, counts: readonly number[]): void {
@@ -141,27 +153,26 @@ function checkCounts(operation: string, counts: readonly number[]): void {
   throw new RangeError(`${operation}: ${JSON.stringify(counts)} are not integers from 0`);
 }
 
-/** Copies elements in a shape that has more axes than the result; those of size 1 are left out. */
+/** Copies elements along axes that may be more than the result has. */
 function repeated<D extends PlainDType>(
-  operation: string,
+  operation: keyof typeof gradients,
   x: Tensor<D>,
   result: Shape,
-  shape: Shape,
-  strides: readonly number[],
+  { all, steps, once }: Walk,
   out: Tensor<D> | undefined,
 ): Tensor<D> {
-  const axes = [...shape.keys()].filter((axis) => shape[axis] !== 1);
-  if (axes.length > 16) {
+  if (all.length > 16) {
     throw new RangeError(
       `${operation}: ${formatShape(x.shape)} has too many axes to repeat; reshape() it first`,
     );
   }
+  const tracked = isTracked(x);
   const y = resultTensor<DType>(operation, out, result, x.dtype) as Tensor<D>;
   checkApart(operation, out, "x", x);
-  if (y.size === 0) return y;
-  const walked = axes.map((axis) => shape[axis]);
-  const steps = axes.map((axis) => strides[axis]);
-  const itemBytes = y.byteLength / y.size;
-  const status = copyElements(y.address, stridesOf(walked), x.address, steps, walked, itemBytes);
-  return status === Status.OK ? y : refuse(operation, status, y, out, { x });
+  if (y.size !== 0) {
+    const itemBytes = y.byteLength / y.size;
+    const status = copyElements(y.address, stridesOf(all), x.address, steps, all, itemBytes);
+    if (status !== Status.OK) return refuse(operation, status, y, out, { x });
+  }
+  return tracked ? record(y, gradients[operation], [x], { extra: { x: x.shape, all, once } }) : y;
 }

@@ -4,7 +4,7 @@
  */
 export { checkpoint } from "./checkpoint.ts";
 export { grad, type ScalarFunction, valueAndGrad, type ValueAndGradients } from "./grad.ts";
-export { noGrad, recorded, unrecorded } from "./mode.ts";
+export { isRecording, noGrad, recorded, unrecorded } from "./mode.ts";
 export type { Call, Differentiable, Gradients } from "./node.ts";
 export {
   checkTraced,

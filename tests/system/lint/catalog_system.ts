@@ -5,6 +5,7 @@ import * as catalog from "../../../lib/lint/catalog.ts";
 const entries = [
   "mod.ts",
   "models.ts",
+  "nn.ts",
   "optim.ts",
   "testing.ts",
   "lib/formats/mod.ts",
@@ -202,6 +203,7 @@ Deno.test("The lint plugin knows what can be made with `new`", async () => {
   const modules = {
     ...await import("@quern/quern"),
     ...await import("@quern/quern/models"),
+    ...await import("@quern/quern/nn"),
     ...await import("@quern/quern/optim"),
   };
   const constructible = Object.entries(modules).filter(([name, value]) =>

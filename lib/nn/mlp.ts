@@ -1,0 +1,115 @@
+/**
+ * The feed-forward layer of transformers.
+ */
+import { type Activation, geglu, swiglu } from "../ops/mod.ts";
+import type { Tensor } from "../tensor/mod.ts";
+import { Linear } from "./linear.ts";
+import { Module } from "./module.ts";
+import {
+  checkSize,
+  type ForwardOptions,
+  type LayerDType,
+  type LayerOptions,
+  seeds,
+} from "./options.ts";
+
+/**
+ * What is between the two products: GELU, its approximation by tanh, ReLU or SiLU; or, with a
+ * product more, SiLU or GELU as a gate.
+ */
+export type MLPActivation = "gelu" | "gelu_tanh" | "relu" | "silu" | "swiglu" | "geglu";
+
+/** Options of {@linkcode MLP}. */
+export interface MLPOptions<D extends LayerDType = "float32"> extends LayerOptions<D> {
+  /** The size of rows. */
+  dim: number;
+  /** The size in between; 4 · dim when left out. */
+  hidden?: number;
+  /** What is in between; `"gelu"` when left out. */
+  activation?: MLPActivation;
+  /** Whether products have a bias; true when left out. */
+  bias?: boolean;
+}
+
+const activations: Readonly<Record<MLPActivation, Activation>> = {
+  gelu: "gelu_erf",
+  gelu_tanh: "gelu_tanh",
+  relu: "relu",
+  silu: "silu",
+  swiglu: "none",
+  geglu: "none",
+};
+
+/**
+ * Two products with an activation between them, or three of which one is a gate
+ * (Shazeer, 2020).
+ *
+ * @example
+ * ```ts
+ * import { Tensor } from "@quern/quern";
+ * import { MLP } from "@quern/quern/nn";
+ *
+ * using mlp = new MLP({ dim: 8, hidden: 16, activation: "swiglu", seed: 1 });
+ * using x = Tensor.ones([3, 8]);
+ * using y = mlp.forward(x);
+ * console.log(y.shape); // [3, 8]
+ * ```
+ */
+export class MLP<D extends LayerDType = "float32"> extends Module {
+  /** What is in between. */
+  readonly activation: MLPActivation;
+  /** The gate, where there is one. */
+  readonly gate: Linear<D> | undefined;
+  /** From `dim` to `hidden`. */
+  readonly up: Linear<D>;
+  /** From `hidden` to `dim`. */
+  readonly down: Linear<D>;
+
+  /**
+   * A new layer.
+   *
+   * @param options The sizes, the activation, the dtype and the seed.
+   * @throws {RangeError} When a size is no integer from 1.
+   * @throws {TypeError} When there is no such activation.
+   */
+  constructor(options: MLPOptions<D>) {
+    super();
+    const { dim, hidden = 4 * dim, activation = "gelu", bias, dtype } = options;
+    checkSize("MLP", "dim", dim);
+    checkSize("MLP", "hidden", hidden);
+    if (!Object.hasOwn(activations, activation)) {
+      const known = Object.keys(activations).map((name) => JSON.stringify(name)).join(", ");
+      throw new TypeError(`MLP: activation is ${JSON.stringify(activation)}, expected ${known}`);
+    }
+    const seed = seeds(options.seed);
+    const isGated = activation === "swiglu" || activation === "geglu";
+    this.activation = activation;
+    if (isGated) this.gate = new Linear<D>(dim, hidden, { bias, dtype, seed: seed() });
+    this.up = new Linear<D>(dim, hidden, { bias, dtype, seed: seed() });
+    this.down = new Linear<D>(hidden, dim, { bias, dtype, seed: seed() });
+  }
+
+  /**
+   * Computes the products.
+   *
+   * @param x `[…, dim]`.
+   * @param options Where to write the result.
+   * @returns The shape of `x`.
+   * @throws {RangeError} When the last axis has another size.
+   */
+  forward(x: Tensor<D>, options: ForwardOptions<D> = {}): Tensor<D> {
+    const { gate, up, down } = this;
+    const { out } = options;
+    return this.pass([x], (frame) => {
+      const { dtype } = x;
+      const shape = [...x.shape.slice(0, -1), up.weight.shape[0]];
+      const activation = activations[this.activation];
+      const place = (name: string) => ({ out: frame.room(name, shape, dtype) });
+      const hidden = frame.own(up.forward(x, { activation, ...place("MLP.up") }));
+      if (gate === undefined) return down.forward(hidden, { out });
+      const gates = frame.own(gate.forward(x, place("MLP.gate")));
+      const product = this.activation === "swiglu" ? swiglu<D> : geglu<D>;
+      return down.forward(frame.own(product(gates, hidden, place("MLP.gate"))), { out });
+    });
+  }
+}

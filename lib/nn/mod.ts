@@ -1,0 +1,27 @@
+/**
+ * Layers of neural networks, first values of their parameters, and losses.
+ */
+export { Embedding, type EmbeddingOptions } from "./embedding.ts";
+export { Frame } from "./frame.ts";
+export {
+  constant,
+  type Initializer,
+  kaimingNormal,
+  type KaimingOptions,
+  kaimingUniform,
+  normal,
+  ones,
+  orthogonal,
+  truncatedNormal,
+  type TruncatedOptions,
+  uniform,
+  xavierNormal,
+  xavierUniform,
+  zeros,
+} from "./initializers.ts";
+export { Linear, type LinearForwardOptions, type LinearLayerOptions } from "./linear.ts";
+export { binaryCrossEntropy, type LossOptions, meanSquaredError } from "./losses.ts";
+export { MLP, type MLPActivation, type MLPOptions } from "./mlp.ts";
+export { type LoadOptions, Module, type TensorsByName } from "./module.ts";
+export { LayerNorm, type LayerNormLayerOptions, type NormLayerOptions, RMSNorm } from "./norms.ts";
+export type { ForwardOptions, LayerDType, LayerOptions } from "./options.ts";

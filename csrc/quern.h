@@ -653,6 +653,36 @@ QN_API int32_t qn_cross_entropy(void *loss, const void *logits, const int32_t *t
                                 uint32_t rows, uint32_t cols, double smoothing, int32_t ignored,
                                 int32_t dtype);
 
+/* ---- Gradients -------------------------------------------------------- */
+
+/* dx = g * f'(x), all [rows,cols]; op is QN_SILU, QN_GELU_ERF or QN_GELU_TANH. dx may be g
+ * or x. */
+QN_API int32_t qn_unary_gradient(void *dx, const void *g, const void *x, uint32_t rows,
+                                 uint32_t cols, int32_t op, int32_t dtype);
+
+/* dx = y * (g - sum(g * y)) * scale over each row: the gradient of x where g is that of
+ * y = softmax(x * scale). dx may be g or y. */
+QN_API int32_t qn_softmax_gradient(void *dx, const void *g, const void *y, uint32_t rows,
+                                   uint32_t cols, double scale, int32_t dtype);
+
+/* dx[rows,cols] = the gradient of the logits where g[rows] is that of the losses of
+ * qn_cross_entropy; 0 where the target is `ignored`. dx may be logits. */
+QN_API int32_t qn_cross_entropy_gradient(void *dx, const void *g, const void *logits,
+                                         const int32_t *targets, uint32_t rows, uint32_t cols,
+                                         double smoothing, int32_t ignored, int32_t dtype);
+
+/* dx[rows,cols] = the gradient of x where g is that of qn_layer_norm, or of qn_rms_norm if
+ * `centred` is 0; weight[cols] may be null. moments[rows,3] receives what qn_norm_columns
+ * needs. dx and moments may be null; dx may be g or x. */
+QN_API int32_t qn_norm_gradient(void *dx, void *moments, const void *g, const void *x,
+                                const void *weight, uint32_t rows, uint32_t cols, double epsilon,
+                                int32_t centred, int32_t dtype);
+
+/* dweight[cols] and dbias[cols], the gradients of weight and bias: sums over the rows. Both
+ * may be null; x and moments go with dweight. */
+QN_API int32_t qn_norm_columns(void *dweight, void *dbias, const void *g, const void *x,
+                               const void *moments, uint32_t rows, uint32_t cols, int32_t dtype);
+
 /* ---- Transformers ----------------------------------------------------- */
 
 /* y[tokens,cols] = rows `ids` of table[vocabulary,cols], widened to float32, or, of a

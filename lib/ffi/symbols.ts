@@ -9,7 +9,7 @@
  */
 
 /** FNV-1a (64 bit) of the header's bytes; `qn_header_hash()` of a library that fits. */
-export const headerHash = 0x380664eaa19dd05dn;
+export const headerHash = 0x4eac99346317edbcn;
 
 /**
  * What went wrong. The text of each is in base/status.c.
@@ -1610,6 +1610,108 @@ export const symbols = {
       "u32", // uint32_t cols
       "f64", // double smoothing
       "i32", // int32_t ignored
+      "i32", // int32_t dtype
+    ],
+    result: "i32",
+  },
+
+  /**
+   * dx = g * f'(x), all [rows,cols]; op is QN_SILU, QN_GELU_ERF or QN_GELU_TANH. dx may be g
+   * or x.
+   *
+   * `int32_t qn_unary_gradient(void *dx, const void *g, const void *x, uint32_t rows, uint32_t cols, int32_t op, int32_t dtype)`
+   */
+  qn_unary_gradient: {
+    parameters: [
+      "usize", // void *dx
+      "usize", // const void *g
+      "usize", // const void *x
+      "u32", // uint32_t rows
+      "u32", // uint32_t cols
+      "i32", // int32_t op
+      "i32", // int32_t dtype
+    ],
+    result: "i32",
+  },
+
+  /**
+   * dx = y * (g - sum(g * y)) * scale over each row: the gradient of x where g is that of
+   * y = softmax(x * scale). dx may be g or y.
+   *
+   * `int32_t qn_softmax_gradient(void *dx, const void *g, const void *y, uint32_t rows, uint32_t cols, double scale, int32_t dtype)`
+   */
+  qn_softmax_gradient: {
+    parameters: [
+      "usize", // void *dx
+      "usize", // const void *g
+      "usize", // const void *y
+      "u32", // uint32_t rows
+      "u32", // uint32_t cols
+      "f64", // double scale
+      "i32", // int32_t dtype
+    ],
+    result: "i32",
+  },
+
+  /**
+   * dx[rows,cols] = the gradient of the logits where g[rows] is that of the losses of
+   * qn_cross_entropy; 0 where the target is `ignored`. dx may be logits.
+   *
+   * `int32_t qn_cross_entropy_gradient(void *dx, const void *g, const void *logits, const int32_t *targets, uint32_t rows, uint32_t cols, double smoothing, int32_t ignored, int32_t dtype)`
+   */
+  qn_cross_entropy_gradient: {
+    parameters: [
+      "usize", // void *dx
+      "usize", // const void *g
+      "usize", // const void *logits
+      "usize", // const int32_t *targets
+      "u32", // uint32_t rows
+      "u32", // uint32_t cols
+      "f64", // double smoothing
+      "i32", // int32_t ignored
+      "i32", // int32_t dtype
+    ],
+    result: "i32",
+  },
+
+  /**
+   * dx[rows,cols] = the gradient of x where g is that of qn_layer_norm, or of qn_rms_norm if
+   * `centred` is 0; weight[cols] may be null. moments[rows,3] receives what qn_norm_columns
+   * needs. dx and moments may be null; dx may be g or x.
+   *
+   * `int32_t qn_norm_gradient(void *dx, void *moments, const void *g, const void *x, const void *weight, uint32_t rows, uint32_t cols, double epsilon, int32_t centred, int32_t dtype)`
+   */
+  qn_norm_gradient: {
+    parameters: [
+      "usize", // void *dx
+      "usize", // void *moments
+      "usize", // const void *g
+      "usize", // const void *x
+      "usize", // const void *weight
+      "u32", // uint32_t rows
+      "u32", // uint32_t cols
+      "f64", // double epsilon
+      "i32", // int32_t centred
+      "i32", // int32_t dtype
+    ],
+    result: "i32",
+  },
+
+  /**
+   * dweight[cols] and dbias[cols], the gradients of weight and bias: sums over the rows. Both
+   * may be null; x and moments go with dweight.
+   *
+   * `int32_t qn_norm_columns(void *dweight, void *dbias, const void *g, const void *x, const void *moments, uint32_t rows, uint32_t cols, int32_t dtype)`
+   */
+  qn_norm_columns: {
+    parameters: [
+      "usize", // void *dweight
+      "usize", // void *dbias
+      "usize", // const void *g
+      "usize", // const void *x
+      "usize", // const void *moments
+      "u32", // uint32_t rows
+      "u32", // uint32_t cols
       "i32", // int32_t dtype
     ],
     result: "i32",

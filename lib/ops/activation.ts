@@ -5,11 +5,11 @@ import { RESULT } from "../autograd/mod.ts";
 import type { Floating } from "../core/dtype.ts";
 import { UnaryOp } from "../ffi/mod.ts";
 import type { Tensor } from "../tensor/mod.ts";
-import { add, mul, sub } from "./arithmetic.ts";
+import { mul, sub } from "./arithmetic.ts";
 import { cast } from "./cast.ts";
 import { greater } from "./comparison.ts";
 import type { ResultOption } from "./operands.ts";
-import { unary, unaryGradient } from "./unary.ts";
+import { timesSlope, unary, unaryGradient } from "./unary.ts";
 
 /** How {@linkcode relu} is differentiated: by its result. */
 export const reluGradient = unaryGradient("relu", RESULT, (g, y) => {
@@ -23,23 +23,8 @@ const sigmoidGradient = unaryGradient("sigmoid", RESULT, (g, y) => {
   return mul(g, slope);
 });
 const siluGradient = unaryGradient("silu", "x", (g, x) => {
-  using slope = siluSlope(x);
-  return mul(g, slope);
+  return timesSlope(g, x, "silu", UnaryOp.SILU);
 });
-
-/**
- * The slope of {@linkcode silu}.
- *
- * @param x Any shape and floating-point dtype.
- * @returns The same shape and dtype.
- */
-export function siluSlope(x: Tensor<Floating>): Tensor<Floating> {
-  using gate = sigmoid(x);
-  using value = mul(x, gate);
-  using part = mul(value, gate);
-  using up = add(gate, value);
-  return sub(up, part);
-}
 
 /**
  * `max(x, 0)`, element by element; NaN stays NaN.

@@ -10,7 +10,6 @@ import { div } from "./arithmetic.ts";
 import { notEqual } from "./comparison.ts";
 import { countNonZero } from "./counting.ts";
 import { withFloat32 } from "./halves.ts";
-import { addInPlace, mulInPlace } from "./in_place.ts";
 import {
   areDense,
   checkApart,
@@ -23,10 +22,7 @@ import {
   resultTensor,
   withDense,
 } from "./operands.ts";
-import { scatterAddInPlace } from "./scatter_add.ts";
-import { softmax } from "./softmax.ts";
 import { sum } from "./sums.ts";
-import { where } from "./where.ts";
 
 /** Options of {@linkcode crossEntropy}. */
 export interface CrossEntropyOptions<D extends Floating> extends ResultOption<D> {
@@ -142,16 +138,9 @@ interface LossCall {
 const lossGradient = differentiable<LossCall>({
   operation: "crossEntropy",
   saves: ["logits", "targets"],
-  backward(gradient, [logits, targets], { extra }) {
-    return [
-      logitsGradient(
-        gradient as Tensor<Floating>,
-        logits as Tensor<Floating>,
-        targets as Tensor<"int32">,
-        extra,
-      ),
-    ];
-  },
+  backward: (gradient, [logits, targets], { extra }) => [
+    logitsGradient(gradient as Tensor<Floating>, logits as Tensor<Floating>, targets, extra),
+  ],
 });
 
 function recordLosses<T extends Tensor>(
@@ -169,23 +158,26 @@ function recordLosses<T extends Tensor>(
 function logitsGradient(
   g: Tensor<Floating>,
   logits: Tensor<Floating>,
-  targets: Tensor<"int32">,
+  targets: Tensor,
   { ignoreIndex, labelSmoothing }: LossCall,
 ): Tensor<Floating> {
   const { dtype, shape } = logits;
-  using counted = notEqual(targets, ignoreIndex);
-  using first = Tensor.zeros([], "int32");
-  using places = where(counted, targets, first);
-  using column = places.unsqueeze(-1);
-  using hit = Tensor.full(column.shape, labelSmoothing - 1, dtype);
-  using zero = Tensor.zeros([], dtype);
-  using weights = g.unsqueeze(-1);
-  using rows = counted.unsqueeze(-1);
-  using differences = softmax(logits);
-  scatterAddInPlace(differences, column, hit, { axis: -1 });
-  if (labelSmoothing !== 0) addInPlace(differences, -labelSmoothing / colsOf(shape));
-  mulInPlace(differences, weights);
-  return where(rows, differences, zero);
+  using weights = g.contiguous();
+  const x = Tensor.empty(shape, dtype);
+  const status = native().symbols.qn_cross_entropy_gradient(
+    x.address,
+    weights.address,
+    logits.address,
+    targets.address,
+    rowsOf(shape),
+    colsOf(shape),
+    labelSmoothing,
+    ignoreIndex,
+    dtypeCodes[dtype],
+  );
+  return status === Status.OK
+    ? x
+    : refuse("crossEntropy", status, x, undefined, { logits, targets });
 }
 
 /** The sum of the losses, divided by their number if the mean is wanted. */

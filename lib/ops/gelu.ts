@@ -7,8 +7,7 @@ import { type Floating, isHalf } from "../core/dtype.ts";
 import { colsOf, rowsOf } from "../core/shape.ts";
 import { native, Status, UnaryOp } from "../ffi/mod.ts";
 import type { Tensor } from "../tensor/mod.ts";
-import { add, mul } from "./arithmetic.ts";
-import { exp } from "./exponential.ts";
+import { mul } from "./arithmetic.ts";
 import { withFloat32 } from "./halves.ts";
 import {
   areDense,
@@ -22,55 +21,16 @@ import {
   resultTensor,
   withDense,
 } from "./operands.ts";
-import { erf, tanh } from "./trigonometric.ts";
-import { unary, unaryGradient } from "./unary.ts";
+import { timesSlope, unary, unaryGradient } from "./unary.ts";
 
 type Real = Tensor<Floating>;
 
 const erfGradient = unaryGradient("gelu", "x", (g, x) => {
-  using slope = erfSlope(x);
-  return mul(g, slope);
+  return timesSlope(g, x, "gelu", UnaryOp.GELU_ERF);
 });
 const tanhGradient = unaryGradient("gelu", "x", (g, x) => {
-  using slope = tanhSlope(x);
-  return mul(g, slope);
+  return timesSlope(g, x, "gelu", UnaryOp.GELU_TANH);
 });
-
-/** `Φ(x) + x · φ(x)`, with the normal distribution and its density. */
-function erfSlope(x: Real): Real {
-  using scaled = mul(x, Math.SQRT1_2);
-  using error = erf(scaled);
-  using doubled = add(error, 1);
-  using below = mul(doubled, 0.5);
-  using square = mul(scaled, scaled);
-  using exponent = mul(square, -1);
-  using bell = exp(exponent);
-  using density = mul(bell, 1 / Math.sqrt(2 * Math.PI));
-  using rise = mul(x, density);
-  return add(below, rise);
-}
-
-const TANH_SCALE = Math.sqrt(2 / Math.PI);
-const CUBIC = 0.044715;
-
-/** `(1 + t + x · (1 - t²) · u′) / 2` with `t = tanh(u)`, of the approximation. */
-function tanhSlope(x: Real): Real {
-  using square = mul(x, x);
-  using stretched = mul(square, CUBIC * TANH_SCALE);
-  using factor = add(stretched, TANH_SCALE);
-  using inner = mul(x, factor);
-  using t = tanh(inner);
-  using steep = mul(square, 3 * CUBIC * TANH_SCALE);
-  using innerSlope = add(steep, TANH_SCALE);
-  using t2 = mul(t, t);
-  using flat = mul(t2, -1);
-  using tanhSlope = add(flat, 1);
-  using chain = mul(tanhSlope, innerSlope);
-  using rise = mul(x, chain);
-  using sum = add(t, rise);
-  using shifted = add(sum, 1);
-  return mul(shifted, 0.5);
-}
 
 /** Which of its two forms {@linkcode gelu} takes. */
 export interface GeluOptions<D extends Floating = "float32"> extends ResultOption<D> {
@@ -159,34 +119,31 @@ export function geglu<D extends Floating>(
   return tracked ? recordGeglu(y, gate, up, form) : y;
 }
 
-const gegluGradient = differentiable<UnaryOp>({
+const gegluGradient = differentiable<GeluForm>({
   operation: "geglu",
   saves: ["gate", "up"],
-  backward(gradient, saved, { wants, extra }) {
+  backward(gradient, saved, { wants, extra: form }) {
     const [g, gate, up] = [gradient, ...saved] as Real[];
+    const approximate = form === UnaryOp.GELU_ERF ? "none" : "tanh";
     return [
-      wants[0] ? gateGradient(g, gate, up, extra) : undefined,
-      wants[1] ? upGradient(g, gate, extra) : undefined,
+      wants[0] ? gateGradient(g, gate, up, form) : undefined,
+      wants[1] ? geglu(gate, g, { approximate }) : undefined,
     ];
   },
 });
 
-function recordGeglu<T extends Tensor>(y: T, gate: Tensor, up: Tensor, extra: UnaryOp): T {
+function recordGeglu<T extends Tensor>(y: T, gate: Tensor, up: Tensor, extra: GeluForm): T {
   return record(y, gegluGradient, [gate, up], { saved: [gate, up], extra });
 }
 
-function gateGradient(g: Real, gate: Real, up: Real, form: UnaryOp): Real {
-  using slope = form === UnaryOp.GELU_ERF ? erfSlope(gate) : tanhSlope(gate);
-  using chain = mul(slope, up);
-  return mul(g, chain);
+function gateGradient(g: Real, gate: Real, up: Real, form: GeluForm): Real {
+  using chain = mul(g, up);
+  return timesSlope(chain, gate, "geglu", form);
 }
 
-function upGradient(g: Real, gate: Real, form: UnaryOp): Real {
-  using value = gelu(gate, { approximate: form === UnaryOp.GELU_ERF ? "none" : "tanh" });
-  return mul(g, value);
-}
+type GeluForm = typeof UnaryOp.GELU_ERF | typeof UnaryOp.GELU_TANH;
 
-function formOf(operation: string, approximate: "none" | "tanh" = "none"): UnaryOp {
+function formOf(operation: string, approximate: "none" | "tanh" = "none"): GeluForm {
   if (approximate === "none") return UnaryOp.GELU_ERF;
   if (approximate === "tanh") return UnaryOp.GELU_TANH;
   throw new TypeError(

@@ -8,7 +8,7 @@ import { native, Status } from "../ffi/mod.ts";
 import { sumTo, type Tensor } from "../tensor/mod.ts";
 import { mul } from "./arithmetic.ts";
 import { withFloat32 } from "./halves.ts";
-import { type Real, standardisedGradient, unscaled } from "./norm_gradients.ts";
+import { normGradients, type Real } from "./norm_gradients.ts";
 import { checkScale } from "./norm_operands.ts";
 import {
   areDense,
@@ -137,10 +137,9 @@ const groupNormGradient = differentiable<GroupCall>({
   backward(gradient, saved, { wants, extra }) {
     const [g, x, weight] = [gradient, ...saved] as Real[];
     const { groups, epsilon } = extra;
-    if (!wants[0] && !wants[1]) return [undefined, undefined, channelSums(g)];
-    using normalised = groupNorm(x, groups, { epsilon });
+    using normalised = wants[1] ? groupNorm(x, groups, { epsilon }) : undefined;
     return [
-      wants[0] ? imagesGradient(g, x, normalised, weight, extra) : undefined,
+      wants[0] ? imagesGradient(g, x, weight, extra) : undefined,
       wants[1] ? channelSums(g, normalised) : undefined,
       wants[2] ? channelSums(g) : undefined,
     ];
@@ -163,19 +162,19 @@ function recordNorm<T extends Tensor>(
 function imagesGradient(
   g: Real,
   x: Real,
-  normalised: Real,
   weight: Real | undefined,
   { groups, epsilon }: GroupCall,
-): Real {
+): Tensor | undefined {
   const { shape } = x;
   const rowShape = [shape[0] * groups, shape[1] / groups * sizeOf(shape, 2)];
   using channels = weight?.reshape(channelShape(shape));
-  using scaled = unscaled(g, channels);
+  using scaled = channels === undefined ? g.detach() : mul(g, channels);
   using gRows = scaled.reshape(rowShape);
   using xRows = x.reshape(rowShape);
-  using rows = normalised.reshape(rowShape);
-  using own = standardisedGradient(gRows, xRows, rows, epsilon);
-  return own.reshape(shape);
+  const norm = { operation: "groupNorm", isCentred: true, epsilon };
+  const [own] = normGradients(norm, gRows, xRows, undefined, [true, false, false]);
+  using rows = own;
+  return rows?.reshape(shape);
 }
 
 /** Sums over all axes but the channels, of the gradient or its product with the images. */

@@ -9,7 +9,7 @@ import { native, Status } from "../ffi/mod.ts";
 import { noteWrite, type Tensor } from "../tensor/mod.ts";
 import { add } from "./arithmetic.ts";
 import { withFloat32 } from "./halves.ts";
-import { columnSums, type Real, standardisedGradient, unscaled } from "./norm_gradients.ts";
+import { normGradients, type Real } from "./norm_gradients.ts";
 import {
   checkResidual,
   checkScale,
@@ -115,15 +115,9 @@ const layerNormGradient = differentiable<number>({
   operation: "layerNorm",
   saves: ["x", "weight"],
   backward(gradient, saved, { wants, extra: epsilon }) {
-    const [g, x, weight] = [gradient, ...saved] as Real[];
-    if (!wants[0] && !wants[1]) return [undefined, undefined, columnSums(g)];
-    using rows = layerNorm(x, { epsilon });
-    using scaled = unscaled(g, weight);
-    return [
-      wants[0] ? standardisedGradient(scaled, x, rows, epsilon) : undefined,
-      wants[1] ? columnSums(g, rows) : undefined,
-      wants[2] ? columnSums(g) : undefined,
-    ];
+    const [x, weight] = saved as Real[];
+    const norm = { operation: "layerNorm", isCentred: true, epsilon };
+    return normGradients(norm, gradient, x, weight, wants);
   },
 });
 

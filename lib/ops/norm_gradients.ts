@@ -1,89 +1,108 @@
 /**
- * The gradients of normalisations. A row `x` becomes `rows = (x - mean) · r`, with `r` one over
- * its standard deviation or root mean square; its gradient loses what would change the mean and
- * the length of the row, since both are normalised away.
+ * The gradients of normalisations: rows that lost their mean, or not, were divided by their
+ * standard deviation or root mean square, then scaled and shifted column by column.
  */
 import type { Floating } from "../core/dtype.ts";
 import { colsOf, rowsOf } from "../core/shape.ts";
-import { sumTo, type Tensor } from "../tensor/mod.ts";
-import { lastAxis } from "./along_axis.ts";
-import { add, mul, sub } from "./arithmetic.ts";
-import { rsqrt, square } from "./powers.ts";
-import { mean, variance } from "./sums.ts";
+import type { Gradients } from "../autograd/mod.ts";
+import { native, Status } from "../ffi/mod.ts";
+import { Tensor } from "../tensor/mod.ts";
+import { dtypeCodes, refuse } from "./operands.ts";
 
 /** A tensor of real numbers. */
 export type Real = Tensor<Floating>;
 
-/**
- * The gradient of rows that lost their mean and were divided by their deviation.
- *
- * @param g That of the normalised rows.
- * @param x The rows before.
- * @param rows The rows after.
- * @param epsilon What was added to the variance.
- * @returns The gradient of `x`.
- */
-export function standardisedGradient(g: Real, x: Real, rows: Real, epsilon: number): Real {
-  using spread = variance(x, lastAxis(x.shape));
-  using slope = slopeOf(spread, epsilon);
-  using lengthwise = turnedAlong(g, rows);
-  using middle = mean(g, lastAxis(g.shape));
-  using level = sub(g, middle);
-  using difference = sub(level, lengthwise);
-  return mul(difference, slope);
+/** A normalisation, as its gradient and errors know it. */
+export interface Norm {
+  /** The name of the exported function. */
+  readonly operation: string;
+  /** Whether the mean is taken off. */
+  readonly isCentred: boolean;
+  /** What was added to the variance, or the mean square. */
+  readonly epsilon: number;
 }
 
 /**
- * The gradient of rows that were divided by their root mean square.
+ * The gradients of a normalisation's operands.
  *
- * @param g That of the normalised rows.
- * @param x The rows before.
- * @param rows The rows after.
- * @param epsilon What was added to the mean square.
- * @returns The gradient of `x`.
+ * @param norm Which, and of what.
+ * @param gradient That of the result, of any strides.
+ * @param x The rows before, dense, of float32 or float64; needed but for the bias alone.
+ * @param weight What they were scaled by; ones when left out.
+ * @param wants Whether there is one wanted of the rows, the weight and the bias.
+ * @returns Those three.
  */
-export function rootedGradient(g: Real, x: Real, rows: Real, epsilon: number): Real {
-  using squares = square(x);
-  using spread = mean(squares, lastAxis(x.shape));
-  using slope = slopeOf(spread, epsilon);
-  using lengthwise = turnedAlong(g, rows);
-  using difference = sub(g, lengthwise);
-  return mul(difference, slope);
+export function normGradients(
+  norm: Norm,
+  gradient: Tensor,
+  x: Real | undefined,
+  weight: Real | undefined,
+  wants: readonly boolean[],
+): Gradients {
+  using g = (gradient as Real).contiguous();
+  const [rows, cols] = [rowsOf(g.shape), colsOf(g.shape)];
+  using moments = wants[1] ? Tensor.empty([rows, 3], g.dtype) : undefined;
+  const made: (Tensor | undefined)[] = [];
+  try {
+    made.push(wants[0] ? Tensor.empty(g.shape, g.dtype) : undefined);
+    if (x !== undefined && (wants[0] || wants[1])) writeRows(norm, made[0], moments, g, x, weight);
+    made.push(wants[1] ? Tensor.empty([cols], g.dtype) : undefined);
+    made.push(wants[2] ? Tensor.empty([cols], g.dtype) : undefined);
+    if (wants[1] || wants[2]) writeColumns(norm, made[1], made[2], g, x, moments);
+    return made;
+  } catch (error) {
+    for (const tensor of made) tensor?.dispose();
+    throw error;
+  }
 }
 
-/**
- * The gradient of what rows are multiplied by, or added to, column by column.
- *
- * @param g That of the rows.
- * @param rows What was multiplied; left out where columns were added.
- * @returns `[cols]`, a new tensor.
- */
-export function columnSums(g: Real, rows?: Real): Real {
-  const cols = colsOf(g.shape);
-  using products = rows === undefined ? g.detach() : mul(g, rows);
-  using flat = products.reshape([rowsOf(g.shape), cols]);
-  return sumTo(flat, [cols]);
+/** Writes the gradient of the rows, and what those of the columns need. */
+function writeRows(
+  { operation, isCentred, epsilon }: Norm,
+  dx: Tensor | undefined,
+  moments: Tensor | undefined,
+  g: Real,
+  x: Real,
+  weight: Real | undefined,
+): void {
+  const status = native().symbols.qn_norm_gradient(
+    addressOf(dx),
+    addressOf(moments),
+    g.address,
+    x.address,
+    addressOf(weight),
+    rowsOf(g.shape),
+    colsOf(g.shape),
+    epsilon,
+    isCentred ? 1 : 0,
+    dtypeCodes[g.dtype],
+  );
+  if (status !== Status.OK) refuse(operation, status, x, x, { x, weight }, { epsilon });
 }
 
-/**
- * The gradient of rows before they were scaled.
- *
- * @param g That of the scaled rows.
- * @param weight The scale; ones when left out.
- * @returns A tensor that is to be disposed of.
- */
-export function unscaled(g: Real, weight: Real | undefined): Real {
-  return weight === undefined ? g.detach() : mul(g, weight);
+/** Writes the sums over all rows. */
+function writeColumns(
+  { operation }: Norm,
+  dweight: Tensor | undefined,
+  dbias: Tensor | undefined,
+  g: Real,
+  x: Real | undefined,
+  moments: Tensor | undefined,
+): void {
+  const status = native().symbols.qn_norm_columns(
+    addressOf(dweight),
+    addressOf(dbias),
+    g.address,
+    addressOf(x),
+    addressOf(moments),
+    rowsOf(g.shape),
+    colsOf(g.shape),
+    dtypeCodes[g.dtype],
+  );
+  if (status !== Status.OK) refuse(operation, status, g, g, { x });
 }
 
-function slopeOf(spread: Real, epsilon: number): Real {
-  using shifted = add(spread, epsilon);
-  return rsqrt(shifted);
-}
-
-/** The part of a gradient along each row. */
-function turnedAlong(g: Real, rows: Real): Real {
-  using products = mul(g, rows);
-  using share = mean(products, lastAxis(g.shape));
-  return mul(rows, share);
+/** 0, which the native functions know as left out, for no tensor. */
+function addressOf(tensor: Tensor | undefined): bigint {
+  return tensor === undefined ? 0n : tensor.address;
 }

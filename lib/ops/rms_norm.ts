@@ -9,7 +9,7 @@ import { native, Status } from "../ffi/mod.ts";
 import { noteWrite, type Tensor } from "../tensor/mod.ts";
 import { add } from "./arithmetic.ts";
 import { withFloat32 } from "./halves.ts";
-import { columnSums, type Real, rootedGradient, unscaled } from "./norm_gradients.ts";
+import { normGradients, type Real } from "./norm_gradients.ts";
 import {
   checkResidual,
   checkScale,
@@ -99,13 +99,9 @@ const rmsNormGradient = differentiable<number>({
   operation: "rmsNorm",
   saves: ["x", "weight"],
   backward(gradient, saved, { wants, extra: epsilon }) {
-    const [g, x, weight] = [gradient, ...saved] as Real[];
-    using rows = rmsNorm(x, undefined, { epsilon });
-    using scaled = unscaled(g, weight);
-    return [
-      wants[0] ? rootedGradient(scaled, x, rows, epsilon) : undefined,
-      wants[1] ? columnSums(g, rows) : undefined,
-    ];
+    const [x, weight] = saved as Real[];
+    const norm = { operation: "rmsNorm", isCentred: false, epsilon };
+    return normGradients(norm, gradient, x, weight, wants).slice(0, 2);
   },
 });
 

@@ -5,9 +5,9 @@ import { differentiable, isTracked, record, RESULT } from "../autograd/mod.ts";
 import { byteLengthOf, type Floating, isHalf } from "../core/dtype.ts";
 import { colsOf, formatShape, rowsOf, type Shape, sizeOf } from "../core/shape.ts";
 import { native, Status } from "../ffi/mod.ts";
-import { sumTo, type Tensor } from "../tensor/mod.ts";
-import { alongAxis, isLastAxis, lastAxis } from "./along_axis.ts";
-import { mul, sub } from "./arithmetic.ts";
+import { sumTo, Tensor } from "../tensor/mod.ts";
+import { alongAxis, isLastAxis } from "./along_axis.ts";
+import { mul } from "./arithmetic.ts";
 import { withFloat32 } from "./halves.ts";
 import {
   areDense,
@@ -21,7 +21,6 @@ import {
   resultTensor,
   withDense,
 } from "./operands.ts";
-import { sum } from "./sums.ts";
 
 /** Options of {@linkcode softmax}. */
 export interface SoftmaxOptions<D extends Floating = "float32"> extends ResultOption<D> {
@@ -103,11 +102,14 @@ const softmaxGradient = differentiable<SoftmaxCall>({
   saves: [RESULT],
   backward(gradient, [y], { wants, extra }) {
     const { scale, mask } = extra;
-    const scores = scoresGradient(gradient as Real, y as Real);
-    if (mask === undefined || !wants[1]) return [scaled(scores, scale), undefined];
-    using kept = scores;
-    const own = sumTo(kept, mask);
-    return [wants[0] ? mul(kept, scale) : undefined, own === kept ? kept.detach() : own];
+    const [g, p] = [gradient, y] as Real[];
+    if (mask === undefined || !wants[1]) return [scoresGradient(g, p, scale), undefined];
+    using scores = scoresGradient(g, p);
+    const own = sumTo(scores, mask);
+    return [
+      wants[0] ? mul(scores, scale) : undefined,
+      own === scores ? scores.detach() : own,
+    ];
   },
 });
 
@@ -122,24 +124,27 @@ function recordSoftmax<T extends Tensor>(
 }
 
 /**
- * `y · (g - sum(g · y))`: the gradient of what the exponential function was applied to.
+ * `y · (g - sum(g · y)) · scale`: the gradient of what the exponential function was applied to.
  *
- * @param g That of the result.
- * @param y The result.
+ * @param g That of the result, of any strides.
+ * @param y The result, dense, of float32 or float64.
+ * @param scale What the operand was multiplied by; 1 when left out.
  * @returns A new tensor in their shape.
  */
-export function scoresGradient(g: Real, y: Real): Real {
-  using products = mul(g, y);
-  using sums = sum(products, lastAxis(y.shape));
-  using differences = sub(g, sums);
-  return mul(y, differences);
-}
-
-/** The gradient, taken over, with the scale. */
-function scaled(gradient: Real, scale: number): Real {
-  if (scale === 1) return gradient;
-  using before = gradient;
-  return mul(before, scale);
+export function scoresGradient(g: Real, y: Real, scale = 1): Real {
+  const { shape, dtype } = y;
+  using dense = g.contiguous();
+  const x = Tensor.empty(shape, dtype);
+  const status = native().symbols.qn_softmax_gradient(
+    x.address,
+    dense.address,
+    y.address,
+    rowsOf(shape),
+    colsOf(shape),
+    scale,
+    dtypeCodes[dtype],
+  );
+  return status === Status.OK ? x : refuse("softmax", status, x, undefined, { y }, { scale });
 }
 
 function ofHalves<D extends Floating>(x: Tensor<D>, options: SoftmaxOptions<D>): Tensor<D> {

@@ -4,9 +4,8 @@
 import { differentiable, isTracked, record } from "../autograd/mod.ts";
 import { type Floating, isHalf } from "../core/dtype.ts";
 import { colsOf, rowsOf } from "../core/shape.ts";
-import { native, Status } from "../ffi/mod.ts";
+import { native, Status, UnaryOp } from "../ffi/mod.ts";
 import type { Tensor } from "../tensor/mod.ts";
-import { silu, siluSlope } from "./activation.ts";
 import { mul } from "./arithmetic.ts";
 import { withFloat32 } from "./halves.ts";
 import {
@@ -21,6 +20,7 @@ import {
   resultTensor,
   withDense,
 } from "./operands.ts";
+import { timesSlope } from "./unary.ts";
 
 /**
  * `silu(gate) · up`, element by element, where silu(v) = v / (1 + exp(-v)).
@@ -81,7 +81,7 @@ const swigluGradient = differentiable({
     const [g, gate, up] = [gradient, ...saved] as Real[];
     return [
       wants[0] ? gateGradient(g, gate, up) : undefined,
-      wants[1] ? upGradient(g, gate) : undefined,
+      wants[1] ? swiglu(gate, g) : undefined,
     ];
   },
 });
@@ -91,12 +91,6 @@ function recordSwiglu<T extends Tensor>(y: T, gate: Tensor, up: Tensor): T {
 }
 
 function gateGradient(g: Real, gate: Real, up: Real): Real {
-  using slope = siluSlope(gate);
-  using chain = mul(slope, up);
-  return mul(g, chain);
-}
-
-function upGradient(g: Real, gate: Real): Real {
-  using value = silu(gate);
-  return mul(g, value);
+  using chain = mul(g, up);
+  return timesSlope(chain, gate, "swiglu", UnaryOp.SILU);
 }

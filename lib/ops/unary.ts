@@ -7,7 +7,7 @@ import { type Floating, isHalf } from "../core/dtype.ts";
 import { type Differentiable, differentiable, isTracked, record, RESULT } from "../autograd/mod.ts";
 import { colsOf, rowsOf } from "../core/shape.ts";
 import { native, Status, type UnaryOp } from "../ffi/mod.ts";
-import type { Tensor } from "../tensor/mod.ts";
+import { Tensor } from "../tensor/mod.ts";
 import { withFloat32 } from "./halves.ts";
 import {
   areDense,
@@ -83,4 +83,37 @@ export function unary<D extends Floating>(
 function recordUnary<T extends Tensor>(y: T, gradient: UnaryGradient, x: Tensor): T {
   const saved = gradient.saves.map((name) => name === RESULT ? y : x);
   return record(y, gradient, [x], { saved });
+}
+
+/** The functions whose slope is a kernel of its own. */
+export type SlopeOp = typeof UnaryOp.SILU | typeof UnaryOp.GELU_ERF | typeof UnaryOp.GELU_TANH;
+
+/**
+ * A gradient times the slope of a function: what the functions' gradient is.
+ *
+ * @param g The gradient of the values, of any strides.
+ * @param x What the function was applied to, dense, of float32 or float64.
+ * @param operation Named in an error.
+ * @param op Which function.
+ * @returns A new tensor in the shape and dtype of `x`.
+ */
+export function timesSlope(
+  g: Tensor<Floating>,
+  x: Tensor<Floating>,
+  operation: string,
+  op: SlopeOp,
+): Tensor<Floating> {
+  const { shape, dtype } = x;
+  using dense = g.contiguous();
+  const y = Tensor.empty(shape, dtype);
+  const status = native().symbols.qn_unary_gradient(
+    y.address,
+    dense.address,
+    x.address,
+    rowsOf(shape),
+    colsOf(shape),
+    op,
+    dtypeCodes[dtype],
+  );
+  return status === Status.OK ? y : refuse(operation, status, y, undefined, { x });
 }

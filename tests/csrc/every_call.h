@@ -277,6 +277,11 @@ CALL(qn_sort, y, order, x, 2, 16, 0, QN_F32)
 CALL(qn_search, y, ids, x, z, NULL, 1, 4, 8, 3, 0, 0, QN_F32)
 CALL(qn_quantize_rows, y, w, x, 4, 8)
 CALL(qn_cross_entropy, y, x, ids + 8, 4, 8, 0, -100, QN_F32)
+CALL(qn_unary_gradient, y, x, z, 4, 8, QN_SILU, QN_F32)
+CALL(qn_softmax_gradient, y, x, z, 4, 8, 0.5, QN_F32)
+CALL(qn_cross_entropy_gradient, y, w, x, ids + 8, 4, 8, 0, -100, QN_F32)
+CALL(qn_norm_gradient, y, NULL, x, z, w, 4, 8, 1e-5, 1, QN_F32)
+CALL(qn_norm_columns, NULL, y, x, NULL, NULL, 4, 8, QN_F32)
 CALL(qn_embedding, y, stored, ids + 8, 2, 4, 64, QN_Q8_0)
 CALL(qn_rope_table, y, z, NULL, 4, 4, 0, 10000.0, 1.0, QN_F32)
 CALL(qn_rope, y, x, z, w, 4, 2, 8, 4, QN_ROPE_HALVES, QN_F32)
@@ -400,6 +405,11 @@ static const entry table[] = {
     ENTRY(qn_search),
     ENTRY_SURE(qn_quantize_rows, nothing),
     ENTRY_SURE(qn_cross_entropy, nothing),
+    ENTRY_SURE(qn_unary_gradient, nothing),
+    ENTRY_SURE(qn_softmax_gradient, nothing),
+    ENTRY_SURE(qn_cross_entropy_gradient, nothing),
+    ENTRY_SURE(qn_norm_gradient, nothing),
+    ENTRY_SURE(qn_norm_columns, nothing),
     ENTRY_SURE(qn_embedding, nothing),
     ENTRY_SURE(qn_rope_table, nothing),
     ENTRY_SURE(qn_rope, nothing),

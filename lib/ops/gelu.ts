@@ -137,8 +137,8 @@ function recordGeglu<T extends Tensor>(y: T, gate: Tensor, up: Tensor, extra: Ge
 }
 
 function gateGradient(g: Real, gate: Real, up: Real, form: GeluForm): Real {
-  using chain = mul(g, up);
-  return timesSlope(chain, gate, "geglu", form);
+  const chain = mul(g, up);
+  return timesSlope(chain, gate, "geglu", form, chain);
 }
 
 type GeluForm = typeof UnaryOp.GELU_ERF | typeof UnaryOp.GELU_TANH;

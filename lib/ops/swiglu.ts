@@ -91,6 +91,6 @@ function recordSwiglu<T extends Tensor>(y: T, gate: Tensor, up: Tensor): T {
 }
 
 function gateGradient(g: Real, gate: Real, up: Real): Real {
-  using chain = mul(g, up);
-  return timesSlope(chain, gate, "swiglu", UnaryOp.SILU);
+  const chain = mul(g, up);
+  return timesSlope(chain, gate, "swiglu", UnaryOp.SILU, chain);
 }

@@ -95,17 +95,19 @@ export type SlopeOp = typeof UnaryOp.SILU | typeof UnaryOp.GELU_ERF | typeof Una
  * @param x What the function was applied to, dense, of float32 or float64.
  * @param operation Named in an error.
  * @param op Which function.
- * @returns A new tensor in the shape and dtype of `x`.
+ * @param into `g` where it may be overwritten; it is disposed of where an error is thrown.
+ * @returns That, or a new tensor in the shape and dtype of `x`.
  */
 export function timesSlope(
   g: Tensor<Floating>,
   x: Tensor<Floating>,
   operation: string,
   op: SlopeOp,
+  into?: Tensor<Floating>,
 ): Tensor<Floating> {
   const { shape, dtype } = x;
   using dense = g.contiguous();
-  const y = Tensor.empty(shape, dtype);
+  const y = into ?? Tensor.empty(shape, dtype);
   const status = native().symbols.qn_unary_gradient(
     y.address,
     dense.address,

@@ -24,6 +24,7 @@ const LAYERS: readonly (readonly string[])[] = [
   ["models"],
   ["runtime"],
   ["data"],
+  ["train"],
   ["cli"],
 ];
 

@@ -3,12 +3,19 @@
  * number of threads, a mark for each peer at how many times as long as Quern it takes. The
  * axis is logarithmic; marks beyond its ends stand at them.
  *
- * SVG without scripts, readable on light and dark pages. Peers differ in colour (those of
- * Okabe and Ito, which the colour-blind can tell apart) and in form.
+ * SVG without scripts, readable on light and dark pages. Peers differ in colour and in form.
  *
  * @module
  */
 
+import {
+  escapeSvg,
+  SVG_COLOURS,
+  svgLine,
+  svgPicture,
+  svgRound,
+  svgText,
+} from "../../lib/core/svg.ts";
 import { caseId, CASES, FAMILIES } from "./cases.ts";
 import { PEERS, QUERN, variantsOf } from "./contenders.ts";
 import { type CaseResult, type Results } from "./results.ts";
@@ -26,7 +33,6 @@ const HEAD = 64;
 const LEAST = -1;
 const MOST = 4;
 
-const COLOURS = ["#0072b2", "#e69f00", "#009e73", "#cc79a7", "#d55e00", "#56b4e9"];
 /** Outlines around 0, about 8 wide. */
 const FORMS = [
   "M-3.6 0a3.6 3.6 0 1 0 7.2 0a3.6 3.6 0 1 0 -7.2 0z",
@@ -36,22 +42,6 @@ const FORMS = [
   "M0 4.4L4.4-3.2H-4.4z",
   "M-3.6-1.2h2.4v-2.4h2.4v2.4h2.4v2.4h-2.4v2.4h-2.4v-2.4h-2.4z",
 ];
-
-const STYLE = `
-  text { font: 11px system-ui, sans-serif; fill: #24292f; }
-  .heading { font-weight: 600; }
-  .faint { fill: #57606a; }
-  .grid { stroke: #d0d7de; stroke-width: 1; }
-  .even { stroke: #24292f; stroke-width: 1.5; }
-  .mark { stroke: #ffffff; stroke-width: 0.6; }
-  @media (prefers-color-scheme: dark) {
-    text { fill: #e6edf3; }
-    .faint { fill: #9198a1; }
-    .grid { stroke: #30363d; }
-    .even { stroke: #e6edf3; }
-    .mark { stroke: #0d1117; }
-  }
-`;
 
 /** The picture of what was measured. */
 export function plotOf({ cases }: Results): string {
@@ -64,13 +54,13 @@ export function plotOf({ cases }: Results): string {
     for (const variant of members.length === 0 ? [] : variantsOf(members[0])) {
       y += HEADING;
       const heading = variant === "" ? title : `${title}, ${QUERN}'s ${variant}`;
-      rows.push(textAt(MARGIN, y - 8, heading, "heading"));
+      rows.push(svgText(MARGIN, y - 8, heading, { style: "heading" }));
       for (const one of members) {
-        rows.push(textAt(MARGIN + 10, y + ROW / 2 + 4, one.label));
+        rows.push(svgText(MARGIN + 10, y + ROW / 2 + 4, one.label));
         threads.forEach((count, panel) => {
           const run = cases.find(({ id, threads }) => id === caseId(one) && threads === count);
           const left = panelLeft(panel);
-          rows.push(line("grid", left, y + ROW / 2, left + PANEL, y + ROW / 2));
+          rows.push(svgLine("grid", left, y + ROW / 2, left + PANEL, y + ROW / 2));
           if (run !== undefined) rows.push(...marks(run, variant, left, y + ROW / 2));
         });
         y += ROW;
@@ -79,16 +69,11 @@ export function plotOf({ cases }: Results): string {
   }
   const width = panelLeft(threads.length) - GAP + 30;
   const height = y + 12;
-  return [
-    `<svg xmlns="http://www.w3.org/2000/svg" viewBox="0 0 ${width} ${height}" ` +
-    `width="${width}" height="${height}" role="img">`,
-    `<title>How many times as long as ${QUERN} each peer takes</title>`,
-    `<style>${STYLE}</style>`,
+  return svgPicture(width, height, `How many times as long as ${QUERN} each peer takes`, [
     ...legend(),
     ...threads.flatMap((count, panel) => axis(count, panelLeft(panel), y)),
     ...rows,
-    "</svg>\n",
-  ].join("\n");
+  ]);
 }
 
 function panelLeft(panel: number): number {
@@ -98,7 +83,7 @@ function panelLeft(panel: number): number {
 function legend(): string[] {
   return PEERS.flatMap((name, index) => {
     const x = LABELS + index * LEGEND;
-    return [markAt(index, x, 10), textAt(x + 9, 14, name)];
+    return [markAt(index, x, 10), svgText(x + 9, 14, name)];
   });
 }
 
@@ -106,12 +91,12 @@ function axis(threads: number, left: number, bottom: number): string[] {
   const title = `${threads} ${threads === 1 ? "thread" : "threads"}`;
   const powers = Array.from({ length: MOST - LEAST + 1 }, (_, index) => LEAST + index);
   return [
-    textAt(left, 38, `${title}: times as long as ${QUERN}`, "faint"),
+    svgText(left, 38, `${title}: times as long as ${QUERN}`, { style: "faint" }),
     ...powers.flatMap((power) => {
       const x = positionOf(2 ** power, left);
       return [
-        line(power === 0 ? "even" : "grid", x, HEAD, x, bottom),
-        `<text x="${x}" y="${HEAD - 6}" text-anchor="middle">${end(power)}${2 ** power}×</text>`,
+        svgLine(power === 0 ? "even" : "grid", x, HEAD, x, bottom),
+        svgText(x, HEAD - 6, `${end(power)}${2 ** power}×`, { anchor: "middle" }),
       ];
     }),
   ];
@@ -137,28 +122,11 @@ function marks({ id, peers }: CaseResult, variant: string, left: number, y: numb
 
 function positionOf(ratio: number, left: number): number {
   const power = Math.min(MOST, Math.max(LEAST, Math.log2(ratio)));
-  return round(left + PANEL * (power - LEAST) / (MOST - LEAST));
+  return svgRound(left + PANEL * (power - LEAST) / (MOST - LEAST));
 }
 
 function markAt(index: number, x: number, y: number, title = ""): string {
-  const inside = title === "" ? "" : `<title>${escapeText(title)}</title>`;
-  return `<path class="mark" fill="${COLOURS[index % COLOURS.length]}" ` +
+  const inside = title === "" ? "" : `<title>${escapeSvg(title)}</title>`;
+  return `<path class="mark" fill="${SVG_COLOURS[index % SVG_COLOURS.length]}" ` +
     `transform="translate(${x} ${y})" d="${FORMS[index % FORMS.length]}">${inside}</path>`;
-}
-
-function line(style: string, x1: number, y1: number, x2: number, y2: number): string {
-  return `<line class="${style}" x1="${x1}" y1="${y1}" x2="${x2}" y2="${y2}"/>`;
-}
-
-function textAt(x: number, y: number, text: string, style = ""): string {
-  const kind = style === "" ? "" : ` class="${style}"`;
-  return `<text${kind} x="${x}" y="${y}">${escapeText(text)}</text>`;
-}
-
-function escapeText(text: string): string {
-  return text.replaceAll("&", "&amp;").replaceAll("<", "&lt;");
-}
-
-function round(value: number): number {
-  return Math.round(value * 10) / 10;
 }

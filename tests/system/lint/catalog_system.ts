@@ -8,6 +8,7 @@ const entries = [
   "nn.ts",
   "optim.ts",
   "testing.ts",
+  "train.ts",
   "lib/formats/mod.ts",
   "lib/tokenizers/mod.ts",
 ];
@@ -205,6 +206,7 @@ Deno.test("The lint plugin knows what can be made with `new`", async () => {
     ...await import("@quern/quern/models"),
     ...await import("@quern/quern/nn"),
     ...await import("@quern/quern/optim"),
+    ...await import("@quern/quern/train"),
   };
   const constructible = Object.entries(modules).filter(([name, value]) =>
     typeof value === "function" && Symbol.dispose in (value.prototype ?? {}) &&

@@ -15,7 +15,9 @@ export function splitLines(
   const clean = (line: string) => line.endsWith("\r") ? line.slice(0, -1) : line;
   return new TransformStream({
     transform(chunk, controller) {
-      const lines = (rest + chunk).split("\n");
+      // Only what is new is looked through: a line may come in many pieces.
+      const lines = chunk.split("\n");
+      lines[0] = rest + lines[0];
       rest = lines.pop() ?? "";
       for (const line of lines) controller.enqueue(clean(line));
     },

@@ -210,11 +210,11 @@ export class Embedder implements Disposable {
           total: undefined,
         }));
       for (const vector of await this.embed(some, { ...options, onProgress })) {
-        signal?.throwIfAborted();
+        // Before each: whoever takes the vectors may need long for one.
+        await pacer.pause();
         yield vector;
       }
       done += some.length;
-      await pacer.pause();
     }
   }
 

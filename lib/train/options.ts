@@ -44,7 +44,7 @@ export interface CheckpointOptions {
   keep?: number;
   /** Whether to go on from the newest checkpoint, where there is one; false when left out. */
   resume?: boolean;
-  /** Tensors besides parameters that training changes, such as running averages. */
+  /** Tensors besides parameters that training changes, such as a module's buffers. */
   state?: NamedTensors;
 }
 

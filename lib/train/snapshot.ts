@@ -98,7 +98,7 @@ export async function takeSnapshot(
   const tensors = [
     ...Object.entries(trained.parameters),
     ...prefixed(OPTIMIZER, trained.optimizer.state()),
-    ...prefixed(STATE, trained.state),
+    ...stateOf(trained),
   ];
   if (losses !== undefined) tensors.push([LOSSES, losses]);
   const sha256 = await digest(tensors, pause);
@@ -125,6 +125,12 @@ export function checkNames(parameters: NamedTensors): void {
 
 function prefixed(prefix: string, tensors: NamedTensors): [string, Tensor][] {
   return Object.entries(tensors).map(([name, tensor]) => [prefix + name, tensor]);
+}
+
+/** The state that is no parameter, since a module's holds both. */
+function stateOf({ parameters, state }: TrainedTensors): [string, Tensor][] {
+  const trained = new Set(Object.values(parameters));
+  return prefixed(STATE, state).filter(([, tensor]) => !trained.has(tensor));
 }
 
 /** One digest of all names and elements, whatever their order. */
@@ -190,7 +196,7 @@ export function restoreSnapshot(path: string, trained: TrainedTensors): Restored
     using file = openTensors(path);
     const targets = [
       ...Object.entries(trained.parameters),
-      ...prefixed(STATE, trained.state),
+      ...stateOf(trained),
     ];
     const sources = targets.map(([name, target]) => fitting(file, name, target));
     const optimizer = file.names.filter((name) => name.startsWith(OPTIMIZER))

@@ -186,6 +186,34 @@ Deno.test("an abort is heard while data does not come, and the open step is not 
   assertEquals([optimizer.steps, problem.weight.grad], [0, undefined]);
 });
 
+Deno.test("an abort ends a validation, which then does not count", async () => {
+  using problem = new Problem();
+  using optimizer = new SGD({ weight: problem.weight });
+  const controller = new AbortController();
+  const validationLosses: unknown[] = [];
+  let read = 0;
+  function* data() {
+    for (const batch of problem.batches) {
+      if (++read === 3) controller.abort(new Error("enough"));
+      yield batch;
+    }
+  }
+  await assertRejects(
+    () =>
+      train({
+        ...problem.options,
+        optimizer,
+        steps: 5,
+        validation: { data: data(), every: 2 },
+        signal: controller.signal,
+        onProgress: ({ validationLoss }) => validationLosses.push(validationLoss),
+      }),
+    Error,
+    "enough",
+  );
+  assertEquals([read, optimizer.steps, validationLosses], [3, 2, [undefined, undefined]]);
+});
+
 Deno.test("data is read again when it ends, and closed when the training ends", async () => {
   using problem = new Problem();
   using optimizer = new SGD({ weight: problem.weight });

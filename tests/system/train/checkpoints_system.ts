@@ -72,7 +72,7 @@ async function run(
     earlyStopping: { patience: 5 },
     seed: 7,
     ...more,
-    ...checkpoint !== undefined && { checkpoint: { ...checkpoint, state: { average } } },
+    ...checkpoint !== undefined && { checkpoint: { ...checkpoint, state: { average, weight } } },
   });
   const state = Object.entries(optimizer.state()).map(([name, tensor]) => [name, tensor.toArray()]);
   return {
@@ -132,6 +132,7 @@ Deno.test("the last checkpoints stay, and open as the weights of a model", async
     using file = openTensors(`${folder}/${names[2]}`);
     using saved = file.open("layer.weight");
     assertEquals(saved.toArray(), weight);
+    assertEquals(file.names.filter((name) => name.includes("/state/")), ["training/state/average"]);
   });
 });
 

@@ -22,6 +22,7 @@ import {
   dequantize,
   div,
   divInPlace,
+  dropout,
   einsum,
   embedding,
   equal,
@@ -245,6 +246,7 @@ const inPlace: Record<string, (a: Floats, b: Floats) => Floats> = {
 for (const [name, run] of Object.entries(inPlace)) {
   Deno.bench(`${name} 1M`, elementwise, () => void run(large, other));
 }
+Deno.bench("dropout 1M", elementwise, () => void dropout(large, 0.1, { seed: 1, out: result }));
 Deno.bench("clamp 1M", elementwise, () => void clamp(large, 0, 1, { out: result }));
 for (
   const [name, run] of Object.entries({ equal, greater, greaterEqual, less, lessEqual, notEqual })

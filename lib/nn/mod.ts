@@ -1,6 +1,14 @@
 /**
  * Layers of neural networks, first values of their parameters, and losses.
  */
+export {
+  type AttentionForwardOptions,
+  MultiHeadAttention,
+  type MultiHeadAttentionOptions,
+  type SelfAttentionForwardOptions,
+} from "./attention.ts";
+export { AttentionCache, type AttentionCacheOptions } from "./attention_cache.ts";
+export { Dropout, type DropoutLayerOptions } from "./dropout.ts";
 export { Embedding, type EmbeddingOptions } from "./embedding.ts";
 export { Frame } from "./frame.ts";
 export {
@@ -25,3 +33,11 @@ export { MLP, type MLPActivation, type MLPOptions } from "./mlp.ts";
 export { type LoadOptions, Module, type TensorsByName } from "./module.ts";
 export { LayerNorm, type LayerNormLayerOptions, type NormLayerOptions, RMSNorm } from "./norms.ts";
 export type { ForwardOptions, LayerDType, LayerOptions } from "./options.ts";
+export {
+  Positions,
+  type PositionsForwardOptions,
+  type PositionsOptions,
+  sinusoidalPositions,
+} from "./positions.ts";
+export type { RotaryOptions } from "./rotary.ts";
+export { TransformerBlock, type TransformerBlockOptions } from "./transformer_block.ts";

@@ -25,6 +25,7 @@ export { all, any, countNonZero } from "./counting.ts";
 export { crossEntropy, type CrossEntropyOptions } from "./cross_entropy.ts";
 export { cumprod, cumsum, type CumulativeOptions } from "./cumulative.ts";
 export { dequantize } from "./dequantize.ts";
+export { dropout, type DropoutOptions } from "./dropout.ts";
 export { einsum } from "./einsum.ts";
 export { embedding, type WidenedDType } from "./embedding.ts";
 export { exp, exp2, expm1, log, log10, log1p, log2 } from "./exponential.ts";

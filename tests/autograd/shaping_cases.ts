@@ -128,6 +128,7 @@ export const shapingCases: GradientCase[] = [
   chosen("with a row and a column", mask, [3], [2, 1]),
   chosen("with a scalar", mask, [], [2, 3]),
   chosen("with a broadcast condition", [[true], [false]], [2, 3], [1, 3]),
+  unary("dropout", (x) => ops.dropout(x, 0.4, { seed: 5 }), () => d([3, 4])),
   unary("clamp", (x) => ops.clamp(x, -0.5, 0.5), () => d([3, 4])),
   { ...unary("clamp", (x) => ops.clamp(x, -Infinity, 0.5)), what: "from above alone" },
   inPlace("mulInPlace", (x, y) => ops.mulInPlace(x, y)),

@@ -161,6 +161,13 @@ export const cases: Case[] = [
     inPlace: [0],
   },
   {
+    name: "dropout",
+    make: () => [f([2, 3])],
+    run: ([x], out) => ops.dropout(x as Floats, 0.5, { seed: 3, out: out as Floats }),
+    shape: [2, 3],
+    inPlace: [0],
+  },
+  {
     name: "rmsNorm",
     make: () => [f([2, 3]), f([3])],
     run: ([x, w], out) => rmsNorm(x as Floats, w as Floats, { out: out as Floats }),

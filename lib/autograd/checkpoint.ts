@@ -12,6 +12,7 @@
 import { sameShape } from "../core/shape.ts";
 import { scope } from "../memory/mod.ts";
 import { endedError, Tensor } from "../tensor/mod.ts";
+import { noting, repeating } from "./draws.ts";
 import { backwardTo, reachable } from "./backward.ts";
 import { recorded } from "./mode.ts";
 import { type Call, type Gradients, lastSerial, Leaf, type Node, Passage, Step } from "./node.ts";
@@ -24,6 +25,8 @@ withoutGradient(OPERATION);
 /** A function, and where the gradients of what it uses go. */
 interface Replay {
   readonly fn: (...inputs: Tensor[]) => Tensor;
+  /** What it drew. */
+  readonly draws: number[];
   /** The nodes of its arguments; undefined for those that want no gradient. */
   readonly nodes: readonly (Node | undefined)[];
   /** All nodes outside of it that it used. */
@@ -35,7 +38,8 @@ interface Replay {
  * when they are computed. Gradients reach the arguments and every leaf that the function
  * uses; they have the same bits as without this.
  *
- * Both runs must compute the same: random operations take a seed, and what the function
+ * Both runs must compute the same: random operations take a seed (the layers of `./nn` make
+ * the same choices again by themselves), and what the function
  * takes from around itself must be there, unchanged, until the gradients were computed. What
  * it makes and does not return is disposed of.
  *
@@ -65,12 +69,17 @@ export function checkpoint<A extends Tensor[], R extends Tensor>(
   const nodes = inputs.map(nodeOf);
   const before = lastSerial();
   const held = inputs.map((input) => new Saved(input));
+  const draws: number[] = [];
   let isRecorded = false;
   try {
     return scope(() => {
-      const result = call(fn, viewsOf(inputs, nodes));
+      const result = noting(draws, () => call(fn, viewsOf(inputs, nodes)));
       checkUnchanged(held);
-      isRecorded = record(result, { fn: fn as unknown as Replay["fn"], nodes, before }, held);
+      isRecorded = record(
+        result,
+        { fn: fn as unknown as Replay["fn"], draws, nodes, before },
+        held,
+      );
       return result;
     });
   } finally {
@@ -124,7 +133,7 @@ function call<A extends Tensor[], R extends Tensor>(fn: (...inputs: A) => R, vie
  */
 function record(
   result: Tensor,
-  { fn, nodes, before }: Pick<Replay, "fn" | "nodes"> & { before: number },
+  { fn, draws, nodes, before }: Pick<Replay, "fn" | "draws" | "nodes"> & { before: number },
   held: readonly Saved[],
 ): boolean {
   const root = nodeOf(result);
@@ -137,7 +146,7 @@ function record(
     { operation: OPERATION, saves, backward: replay },
     [...outside].map((node) => node.retain()),
     [...held, ...tensors.map((tensor) => new Saved(tensor))],
-    { fn, nodes: nodes.map((node) => outside.has(node!) ? node : undefined), outside },
+    { fn, draws, nodes: nodes.map((node) => outside.has(node!) ? node : undefined), outside },
   );
   setNode(result, step);
   return true;
@@ -172,11 +181,11 @@ function tensorOf(leaf: Leaf): Tensor {
 function replay(
   gradient: Tensor,
   inputs: readonly Tensor[],
-  { extra: { fn, nodes, outside } }: Call<Replay>,
+  { extra: { fn, draws, nodes, outside } }: Call<Replay>,
 ): Gradients {
   const before = lastSerial();
   const result = scope(() =>
-    recorded(() => call(fn, viewsOf(inputs.slice(0, nodes.length), nodes)))
+    recorded(() => repeating(draws, () => call(fn, viewsOf(inputs.slice(0, nodes.length), nodes))))
   );
   const root = nodeOf(result);
   if (root === undefined || isOld(root, before)) throw differentError();

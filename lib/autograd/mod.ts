@@ -3,6 +3,7 @@
  * operation; each says in its own file how it is differentiated.
  */
 export { checkpoint } from "./checkpoint.ts";
+export { draw } from "./draws.ts";
 export { grad, type ScalarFunction, valueAndGrad, type ValueAndGradients } from "./grad.ts";
 export { isRecording, noGrad, recorded, unrecorded } from "./mode.ts";
 export type { Call, Differentiable, Gradients } from "./node.ts";

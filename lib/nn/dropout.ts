@@ -1,6 +1,7 @@
 /**
  * Elements left out at random while a model is trained.
  */
+import { draw } from "../autograd/mod.ts";
 import { dropout } from "../ops/mod.ts";
 import { Tensor } from "../tensor/mod.ts";
 import { Module } from "./module.ts";
@@ -66,7 +67,7 @@ export class Dropout<D extends LayerDType = "float32"> extends Module {
   forward(x: Tensor<D>, options: ForwardOptions<D> = {}): Tensor<D> {
     const { out } = options;
     return this.pass([x], () => {
-      if (this.isActive) return dropout<D>(x, this.rate, { seed: this.#next(), out });
+      if (this.isActive) return dropout<D>(x, this.rate, { seed: draw(() => this.#next()), out });
       return out === undefined ? x.clone() : out.copyFrom(x);
     });
   }

@@ -15,7 +15,7 @@ import {
   sum,
   tanh,
 } from "../../lib/ops/mod.ts";
-import { checkpoint, noGrad } from "../../lib/autograd/mod.ts";
+import { checkpoint, draw, noGrad } from "../../lib/autograd/mod.ts";
 import { pool, scope } from "../../lib/memory/mod.ts";
 import { Tensor } from "../../lib/tensor/mod.ts";
 
@@ -107,6 +107,21 @@ Deno.test("random numbers of a seed are the same in the second run", () => {
     gradientsOf([x], () => checkpoint(drop, x)),
     gradientsOf([x], () => plain(drop, x)),
   );
+});
+
+Deno.test("what a function draws is drawn again in its second run, also where runs are nested", () => {
+  const run = (way: Way) => {
+    let state = 0;
+    const noise = (x: Vector) => mul(x, Tensor.randn([64], { seed: draw(() => ++state) }));
+    using x = leaf([64], 9);
+    const gradients = gradientsOf([x], () => {
+      const y = way((x: Vector) => noise(way(noise, way(noise, noise(x)))), x);
+      return add(way(noise, y), noise(x));
+    });
+    return { gradients, state };
+  };
+  assertEquals(run(checkpoint), run(plain));
+  assertEquals(run(plain).state, 6);
 });
 
 Deno.test("gradients reach leaves that the function alone uses, whatever its arguments", () => {

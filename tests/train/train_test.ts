@@ -4,8 +4,10 @@
  */
 import { assert, assertEquals, assertRejects } from "@std/assert";
 import "../support/native.ts";
+import { checkpoint } from "../../lib/autograd/mod.ts";
 import { pool, scope } from "../../lib/memory/mod.ts";
 import { linear, mean, mul, square, sub, sum } from "../../lib/ops/mod.ts";
+import { Dropout, Linear } from "../../lib/nn/mod.ts";
 import { AdamW, clipGradNorm, cosineSchedule, SGD } from "../../lib/optim/mod.ts";
 import { Tensor } from "../../lib/tensor/mod.ts";
 import { lossCurve, train, type TrainOptions, type TrainProgress } from "../../lib/train/mod.ts";
@@ -134,6 +136,25 @@ Deno.test("each batch has a seed of its own, which the training's seed decides",
   assertEquals([seeds.length, new Set(seeds).size], [8, 8]);
   assertEquals(await seedsOf(1), seeds);
   assert((await seedsOf(2)).every((seed) => !seeds.includes(seed)));
+});
+
+Deno.test("layers with dropout train with the same bits inside of checkpoints", async () => {
+  const weightOf = async (isCheckpointed: boolean) => {
+    using layer = new Linear(8, 8, { seed: 1 });
+    using drop = new Dropout(0.5, { seed: 2 });
+    using x = Tensor.randn([4, 8], { seed: 3 });
+    const parameters = layer.parameters();
+    using optimizer = new AdamW(parameters);
+    const block = (x: Tensor<"float32">) => drop.forward(layer.forward(x));
+    const loss = () => {
+      let y = x;
+      for (let i = 0; i < 3; i++) y = isCheckpointed ? checkpoint(block, y) : block(y);
+      return mean(square(y));
+    };
+    const { history } = await train({ parameters, optimizer, data: [0], loss, steps: 4 });
+    return [layer.weight.toArray(), history];
+  };
+  assertEquals(await weightOf(true), await weightOf(false));
 });
 
 Deno.test("progress tells the loss, the rate, the speed and the memory", async () => {

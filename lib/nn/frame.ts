@@ -9,6 +9,9 @@ import type { DType } from "../core/dtype.ts";
 import type { Shape } from "../core/shape.ts";
 import type { Tensor, Workspace } from "../tensor/mod.ts";
 
+/** What lies in a workspace, and so is not disposed of with the pass. */
+const placed = new WeakSet<Tensor>();
+
 /** The places of one pass. */
 export class Frame {
   readonly #workspace: Workspace | undefined;
@@ -40,17 +43,19 @@ export class Frame {
    * @returns A borrowed tensor; nothing where operations are to make their own.
    */
   room<D extends DType>(name: string, shape: Shape, dtype: D): Tensor<D> | undefined {
-    return this.#workspace?.get(this.#prefix + name, shape, dtype);
+    const place = this.#workspace?.get(this.#prefix + name, shape, dtype);
+    if (place !== undefined) placed.add(place);
+    return place;
   }
 
   /**
-   * Gives such a result into the care of the frame, until the pass ends.
+   * Gives a result on the way into the care of the frame, until the pass ends.
    *
-   * @param result What an operation gave that was called with `room`.
+   * @param result What an operation gave, whether it was called with `room` or not.
    * @returns The same tensor.
    */
   own<T extends Tensor>(result: T): T {
-    if (this.#workspace === undefined) this.#owned.push(result);
+    if (!placed.has(result)) this.#owned.push(result);
     return result;
   }
 

@@ -238,18 +238,18 @@ export abstract class Module implements Disposable {
     if (this.#disposed) {
       throw new DisposedError(`${this.#name}: forward was called after disposal`);
     }
+    const isRecorded = isRecording() && (this.#training || inputs.some((input) => wants(input)));
     const outer = running;
-    const { root, depth } = running = outer === undefined
-      ? { root: this, depth: 0 }
-      : { root: outer.root, depth: outer.depth + 1 };
+    const root = outer?.root ?? this;
+    const depth = outer === undefined ? 0 : outer.depth + 1;
+    const frame = isRecorded ? new Frame() : root.#frame(depth);
+    running = { root, depth };
     try {
-      if (isRecording() && (this.#training || inputs.some((input) => wants(input)))) {
-        return recordedPass(run);
-      }
-      return unrecorded(run, root.#frame(depth));
+      return isRecorded ? run(frame) : unrecorded(run, frame);
     } catch (error) {
       throw placedError(error, () => root.#pathOf(this));
     } finally {
+      frame.end();
       running = outer;
     }
   }
@@ -301,15 +301,6 @@ export abstract class Module implements Disposable {
       }
     }
     return Array.from(found, ([module, path]) => [path, module]);
-  }
-}
-
-function recordedPass<R>(run: (frame: Frame) => R): R {
-  const frame = new Frame();
-  try {
-    return run(frame);
-  } finally {
-    frame.end();
   }
 }
 

@@ -241,6 +241,24 @@ Deno.test(
 );
 
 Deno.test(
+  "elements are left out in training also where nothing is recorded, and nothing leaks",
+  withoutLeaks(() => {
+    using block = new TransformerBlock({ dim: 8, heads: 2, dropout: 0.5, seed: 1 });
+    using x = Tensor.randn([2, 3, 8], { seed: 1 });
+    const run = () => noGrad(() => block.forward(x));
+    using first = run();
+    const { outstanding } = pool.stats();
+    using second = run();
+    assertEquals(pool.stats().outstanding, outstanding + 1);
+    assertNotEquals(first.toArray(), second.toArray());
+    block.eval();
+    using third = block.forward(x);
+    using fourth = block.forward(x);
+    assertEquals(third.toArray(), fourth.toArray());
+  }),
+);
+
+Deno.test(
   "the results of a block in training and in inference have the same bits",
   withoutLeaks(() => {
     using block = new TransformerBlock({ dim: 8, heads: 2, rotary: true, activation: "swiglu" });

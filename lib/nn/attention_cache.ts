@@ -106,4 +106,11 @@ export class AttentionCache<D extends LayerDType = "float32"> implements Disposa
   [Symbol.dispose](): void {
     this.dispose();
   }
+
+  /** What `console.log` shows. */
+  [Symbol.for("Deno.customInspect")](): string {
+    if (this.disposed) return "AttentionCache (disposed)";
+    const { dtype, shape } = this.keys;
+    return `AttentionCache of ${this.#length} tokens in ${dtype} ${formatShape(shape)}, twice`;
+  }
 }

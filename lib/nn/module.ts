@@ -13,6 +13,7 @@ import { isRecording, unrecorded, wants } from "../autograd/mod.ts";
 import { isFloating } from "../core/dtype.ts";
 import { DisposedError, OutOfMemoryError } from "../core/errors.ts";
 import { formatShape, sameShape } from "../core/shape.ts";
+import { formatBytes } from "../core/sizes.ts";
 import { keep } from "../memory/mod.ts";
 import { cast, type Floating } from "../ops/mod.ts";
 import { type Tensor, Workspace } from "../tensor/mod.ts";
@@ -186,6 +187,16 @@ export abstract class Module implements Disposable {
   /** What `using` calls: the same as `dispose`. */
   [Symbol.dispose](): void {
     this.dispose();
+  }
+
+  /** What `console.log` shows. */
+  [Symbol.for("Deno.customInspect")](): string {
+    if (this.#disposed) return `${this.#name} (disposed)`;
+    const parameters = Object.values(this.parameters());
+    const elements = parameters.reduce((sum, { size }) => sum + size, 0);
+    const bytes = parameters.reduce((sum, { byteLength }) => sum + byteLength, 0);
+    return `${this.#name} of ${elements} trained numbers in ${parameters.length} tensors, ` +
+      `${formatBytes(bytes)}${this.#training ? ", in training" : ""}`;
   }
 
   /**

@@ -187,6 +187,7 @@ Deno.test(
     assertThrows(() => layer.forward(x, { cache }), Error, "gradients do not go through a cache");
     layer.eval();
     assertThrows(() => layer.forward(x, { cache, context: x }), RangeError, "leave context out");
+    assertEquals(Deno.inspect(cache), "AttentionCache of 0 tokens in float32 [4, 2, 2], twice");
     using mask = Tensor.zeros([3, 3]);
     assertThrows(() => layer.forward(x, { cache, mask }), RangeError, "mask [3, 3]");
     assertEquals(cache.length, 0);

@@ -7,7 +7,7 @@ import { noGrad } from "../../lib/autograd/mod.ts";
 import { DisposedError } from "../../lib/core/errors.ts";
 import { pool, scope } from "../../lib/memory/mod.ts";
 import { Embedding, LayerNorm, Linear, MLP, Module } from "../../lib/nn/mod.ts";
-import { sum } from "../../lib/ops/mod.ts";
+import { add, sum } from "../../lib/ops/mod.ts";
 import { Tensor } from "../../lib/tensor/mod.ts";
 
 type Floats = Tensor<"float32">;
@@ -151,6 +151,54 @@ Deno.test(
 );
 
 Deno.test(
+  "a module within another of its class has places of its own",
+  withoutLeaks(() => {
+    class Nest extends Module {
+      readonly first: Linear;
+      readonly inner: Nest | undefined;
+
+      constructor(depth: number) {
+        super();
+        this.first = new Linear(4, 4, { seed: depth });
+        if (depth > 0) this.inner = new Nest(depth - 1);
+      }
+
+      forward(x: Floats, options: { out?: Floats } = {}): Floats {
+        return this.pass([x], (frame) => {
+          const place = (name: string) => ({ out: frame.room(name, x.shape, "float32") });
+          const y = frame.own(this.first.forward(x, place("first")));
+          const z = this.inner === undefined ? y : frame.own(this.inner.forward(y, place("inner")));
+          return add(y, z, options);
+        });
+      }
+    }
+    using nest = new Nest(3);
+    using x = Tensor.randn([2, 4], { seed: 1 });
+    using trained = nest.forward(x);
+    using inferred = nest.eval().forward(x);
+    assertEquals(inferred.toArray(), trained.toArray());
+  }),
+);
+
+Deno.test(
+  "a place in the workspace is the same tensor in each pass, and ends with training",
+  withoutLeaks(() => {
+    class Probe extends Module {
+      forward(): Floats {
+        return this.pass([], (frame) => {
+          const place = frame.room("probe", [2], "float32");
+          return frame.own(place ?? Tensor.zeros([2]));
+        });
+      }
+    }
+    using probe = new Probe().eval();
+    const first = probe.forward();
+    assert(probe.forward() === first && !first.disposed);
+    assert(probe.train().forward().disposed && first.disposed);
+  }),
+);
+
+Deno.test(
   "training gives all memory back but the gradients, in a scope too",
   withoutLeaks(() => {
     using net = new Net(1);
@@ -202,6 +250,30 @@ Deno.test(
     net.dispose();
     assertEquals([net.disposed, net.norm.disposed, net.norm.weight.disposed], [true, true, true]);
     assertThrows(() => net.forward(x), DisposedError, "Net: forward was called after disposal");
+  }),
+);
+
+Deno.test(
+  "console.log shows how much a module holds, and whether it is trained",
+  withoutLeaks(() => {
+    const layer = new Linear(4, 2);
+    const shown = "Linear of 10 trained numbers in 2 tensors, 40 B";
+    assertEquals(Deno.inspect(layer), `${shown}, in training`);
+    assertEquals(Deno.inspect(layer.eval()), shown);
+    layer.dispose();
+    assertEquals(Deno.inspect(layer), "Linear (disposed)");
+  }),
+);
+
+Deno.test(
+  "a module that is passed what is no tensor leaves the next pass alone",
+  withoutLeaks(() => {
+    using net = new Net(1);
+    using layer = new Linear(4, 2);
+    using x = Tensor.ones([2, 3]);
+    assertThrows(() => net.forward(undefined as unknown as Floats), TypeError);
+    const error = assertThrows(() => layer.forward(x), RangeError);
+    assert(error.message.startsWith("linear: "), error.message);
   }),
 );
 

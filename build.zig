@@ -8,6 +8,8 @@
 //!     `csrc/isa/<name>` on the include path, so that `<vec.h>` means its own;
 //!   - `csrc/kernels/real/*.c` and `csrc/dispatch/real_table.c` likewise, and once
 //!     more for each variant of float64, whose `<vec.h>` has vectors of doubles;
+//!   - `csrc/kernels/shared/*.c` and `csrc/dispatch/shared_table.c` likewise, but
+//!     not for those that share another's;
 //!   - `csrc/kernels/dot/*.c` and `csrc/dispatch/dot_table.c` likewise, but not for
 //!     float64; some variants have nothing else.
 //!
@@ -59,19 +61,27 @@ const Variant = struct {
     name: []const u8,
     /// The folder of `csrc/isa` whose headers stand in for those it has no own form of.
     parent: ?[]const u8 = null,
-    /// Which kernels it has: all, those of `csrc/kernels/real` with doubles, or those of
-    /// `csrc/kernels/dot`.
-    kernels: enum { all, real, dot } = .all,
+    /// Which kernels it has: all, all but those of `csrc/kernels/shared`, those of
+    /// `csrc/kernels/real` with doubles, or those of `csrc/kernels/dot`.
+    kernels: enum { all, own, real, dot } = .all,
     model: ?*const Target.Cpu.Model = null,
+    /// Whether few bytes count for more than speed.
+    small: bool = false,
     add: Target.Cpu.Feature.Set = .empty,
     sub: Target.Cpu.Feature.Set = .empty,
 };
 
 const x86 = Target.x86;
 const x86_variants = [_]Variant{
-    .{ .name = "generic" },
+    // For processors of before 2013 alone.
+    .{ .name = "generic", .small = true },
     .{ .name = "avx2", .model = &x86.cpu.x86_64_v3 },
-    .{ .name = "avx512", .model = &x86.cpu.x86_64_v4, .sub = x86.featureSet(&.{.prefer_256_bit}) },
+    .{
+        .name = "avx512",
+        .kernels = .own,
+        .model = &x86.cpu.x86_64_v4,
+        .sub = x86.featureSet(&.{.prefer_256_bit}),
+    },
     .{
         .name = "avx512vnni",
         .parent = "avx512",
@@ -88,7 +98,7 @@ const x86_variants = [_]Variant{
         .add = x86.featureSet(&.{ .avx512vnni, .avx512bf16 }),
         .sub = x86.featureSet(&.{.prefer_256_bit}),
     },
-    .{ .name = "float64", .kernels = .real },
+    .{ .name = "float64", .kernels = .real, .small = true },
     .{ .name = "float64_avx2", .parent = "float64", .model = &x86.cpu.x86_64_v3, .kernels = .real },
 };
 const arm_variants = [_]Variant{
@@ -129,6 +139,8 @@ const Sources = struct {
     common: []const []const u8,
     /// Of float32, and of whatever needs no dtype.
     kernels: []const []const u8,
+    /// The same, of which some instruction sets have none of their own.
+    shared_kernels: []const []const u8,
     /// Of float32 and of float64.
     real_kernels: []const []const u8,
     /// On dot products of 8-bit integers and of bfloat16.
@@ -137,12 +149,14 @@ const Sources = struct {
     header_hash: u64,
 
     const table = "csrc/dispatch/kernel_table.c";
+    const shared_table = "csrc/dispatch/shared_table.c";
     const real_table = "csrc/dispatch/real_table.c";
     const dot_table = "csrc/dispatch/dot_table.c";
 
     fn find(b: *Build) Sources {
         var common: std.ArrayList([]const u8) = .empty;
         var kernels: std.ArrayList([]const u8) = .empty;
+        var shared_kernels: std.ArrayList([]const u8) = .empty;
         var real_kernels: std.ArrayList([]const u8) = .empty;
         var dot_kernels: std.ArrayList([]const u8) = .empty;
         var tests: std.ArrayList([]const u8) = .empty;
@@ -150,15 +164,18 @@ const Sources = struct {
             list(b, &common, b.fmt("csrc/{s}", .{folder}), "");
         }
         list(b, &kernels, "csrc/kernels", "");
+        list(b, &shared_kernels, "csrc/kernels/shared", "");
         list(b, &real_kernels, "csrc/kernels/real", "");
         list(b, &dot_kernels, "csrc/kernels/dot", "");
         list(b, &tests, "tests/csrc", "test_");
         move(b, table, &common, &kernels);
+        move(b, shared_table, &common, &shared_kernels);
         move(b, real_table, &common, &real_kernels);
         move(b, dot_table, &common, &dot_kernels);
         return .{
             .common = common.items,
             .kernels = kernels.items,
+            .shared_kernels = shared_kernels.items,
             .real_kernels = real_kernels.items,
             .dot_kernels = dot_kernels.items,
             .tests = tests.items,
@@ -250,13 +267,16 @@ fn variantLibrary(b: *Build, variant: Variant, sources: Sources, mode: Mode) *Bu
     }
     query.cpu_features_add.addFeatureSet(variant.add);
     query.cpu_features_sub.addFeatureSet(variant.sub);
-    const m = mode.module(b, b.resolveTargetQuery(query));
+    var own = mode;
+    if (variant.small and mode.optimize == .fast) own.optimize = .small;
+    const m = own.module(b, b.resolveTargetQuery(query));
     m.addIncludePath(b.path(b.fmt("csrc/isa/{s}", .{variant.name})));
     if (variant.parent) |parent| m.addIncludePath(b.path(b.fmt("csrc/isa/{s}", .{parent})));
     const isa = b.fmt("-DQN_ISA={s}", .{variant.name});
     if (variant.kernels != .dot) m.addCSourceFiles(.{ .files = sources.real_kernels, .flags = &(flags ++ .{isa}) });
     if (variant.kernels != .real) m.addCSourceFiles(.{ .files = sources.dot_kernels, .flags = &(flags ++ .{isa}) });
-    if (variant.kernels == .all) m.addCSourceFiles(.{ .files = sources.kernels, .flags = &(flags ++ .{isa}) });
+    if (variant.kernels == .all or variant.kernels == .own) m.addCSourceFiles(.{ .files = sources.kernels, .flags = &(flags ++ .{isa}) });
+    if (variant.kernels == .all) m.addCSourceFiles(.{ .files = sources.shared_kernels, .flags = &(flags ++ .{isa}) });
     return b.addLibrary(.{ .name = b.fmt("kernels_{s}", .{variant.name}), .linkage = .static, .root_module = m });
 }
 

@@ -161,7 +161,7 @@ static void run_binary(const struct task *task, char *y, const char *const *inpu
                        size_t cols) {
   const struct axis *row = &task->axes[task->walked];
   const struct axis *col = row + 1;
-  qn_kernels->binary(y, input[0], input[1], rows, cols, row->stride[0], col->stride[0],
+  qn_shared_kernels->binary(y, input[0], input[1], rows, cols, row->stride[0], col->stride[0],
                      row->stride[1], col->stride[1], task->scalar, task->op, task->dtype);
 }
 
@@ -249,7 +249,7 @@ static void run_where(const struct task *task, char *y, const char *const *input
     strides[k][0] = row[0].stride[k];
     strides[k][1] = row[1].stride[k];
   }
-  qn_kernels->where(y, input[0], input[1], input[2], rows, cols, strides, task->y_item);
+  qn_shared_kernels->where(y, input[0], input[1], input[2], rows, cols, strides, task->y_item);
 }
 
 int32_t qn_where(void *y, const void *condition, const void *a, const void *b,

@@ -21,7 +21,7 @@
 #include "base/sizes.h"
 #include "base/threads.h"
 #include "dispatch/dispatch.h"
-#include "kernels/folds.h"
+#include "kernels/shared/folds.h"
 
 enum {
   MAX_RANK = 16,
@@ -125,10 +125,10 @@ static void fold_piece(const struct task *task, const struct qn_folds *folds, co
     const size_t count = qn_min_size(run.size - col, end - at);
     const size_t offset = offset_of(&task->reduced, at / run.size) + col * run.stride;
     const struct qn_folds *to = at == begin ? folds : &others;
-    qn_kernels->fold(to, x + offset * task->x_item, outputs, count, task->output.stride,
+    qn_shared_kernels->fold(to, x + offset * task->x_item, outputs, count, task->output.stride,
                      run.stride, at, &task->reduction);
     if (at > begin) {
-      qn_kernels->fold_merge(folds, to, outputs, at - begin, count, &task->reduction);
+      qn_shared_kernels->fold_merge(folds, to, outputs, at - begin, count, &task->reduction);
     }
     at += count;
   }
@@ -142,7 +142,7 @@ static void fold_all(const struct task *task, const struct qn_folds *folds, cons
   for (size_t at = task->piece; at < task->count; at += task->piece) {
     const size_t end = qn_min_size(at + task->piece, task->count);
     fold_piece(task, &others, x, outputs, at, end);
-    qn_kernels->fold_merge(folds, &others, outputs, at, end - at, &task->reduction);
+    qn_shared_kernels->fold_merge(folds, &others, outputs, at, end - at, &task->reduction);
   }
 }
 
@@ -168,7 +168,7 @@ static void reduce_outputs(void *context, size_t begin, size_t end, uint32_t wor
     const char *x = find_outputs(task, begin, &outputs);
     outputs = qn_min_size(qn_min_size(outputs, end - begin), most);
     fold_all(task, &folds, x, outputs);
-    qn_kernels->fold_finish(task->y + begin * task->y_item, &folds, outputs, task->count,
+    qn_shared_kernels->fold_finish(task->y + begin * task->y_item, &folds, outputs, task->count,
                             &task->reduction);
     begin += outputs;
   }
@@ -211,10 +211,10 @@ static void reduce_pieces(const struct task *task) {
     for (size_t piece = 1; piece < task->pieces; piece += 1) {
       const struct qn_folds others = piece_folds(&shared, piece);
       const size_t begin = piece * task->piece;
-      qn_kernels->fold_merge(&folds, &others, shared.outputs, begin,
+      qn_shared_kernels->fold_merge(&folds, &others, shared.outputs, begin,
                              qn_min_size(task->piece, task->count - begin), &task->reduction);
     }
-    qn_kernels->fold_finish(task->y + output * task->y_item, &folds, shared.outputs, task->count,
+    qn_shared_kernels->fold_finish(task->y + output * task->y_item, &folds, shared.outputs, task->count,
                             &task->reduction);
   }
 }
@@ -266,7 +266,7 @@ static void finish_empty(const struct task *task) {
     int64_t whole = (int64_t)(value == 1.0), index = 0;
     double one = value;
     const struct qn_folds folds = {&one, &extra, &whole, &index};
-    qn_kernels->fold_finish(task->y + at * task->y_item, &folds, 1, 0, &task->reduction);
+    qn_shared_kernels->fold_finish(task->y + at * task->y_item, &folds, 1, 0, &task->reduction);
   }
 }
 

@@ -8,7 +8,7 @@
 #include "api/check.h"
 #include "base/threads.h"
 #include "dispatch/dispatch.h"
-#include "kernels/sort.h"
+#include "kernels/shared/sort.h"
 #include "memory/pool.h"
 
 struct sort {
@@ -35,7 +35,7 @@ static void sort_rows(void *context, size_t begin, size_t end, uint32_t worker) 
   const size_t at = begin * task->cols;
   char *values = task->values == NULL ? NULL : task->values + at * task->item_bytes;
   int32_t *indices = task->indices == NULL ? NULL : task->indices + at;
-  qn_kernels->sort(values, indices, scratch, task->x + at * task->item_bytes, end - begin,
+  qn_shared_kernels->sort(values, indices, scratch, task->x + at * task->item_bytes, end - begin,
                    task->cols, task->descending, task->dtype);
   qn_pool_free(scratch);
 }

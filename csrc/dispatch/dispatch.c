@@ -8,38 +8,44 @@
 #include "base/cpu.h"
 
 /* Of float64 there are fewer variants: it is for reference, not for speed. Those with
- * VNNI, or BF16 too, differ in dot products alone. */
+ * VNNI, or BF16 too, differ in dot products alone; all of AVX-512 share kernels of AVX2. */
 struct isa {
   const char *name;
   const struct qn_kernels *kernels;
+  const struct qn_shared_kernels *shared;
   const struct qn_dot_kernels *dots;
   const struct qn_real_kernels *float32;
   const struct qn_real_kernels *float64;
 };
 
 extern const struct qn_kernels qn_kernels__generic;
+extern const struct qn_shared_kernels qn_shared_kernels__generic;
 extern const struct qn_dot_kernels qn_dot_kernels__generic;
 extern const struct qn_real_kernels qn_real_kernels__generic, qn_real_kernels__float64;
 
-static const struct isa generic = {"generic", &qn_kernels__generic, &qn_dot_kernels__generic,
-                                   &qn_real_kernels__generic, &qn_real_kernels__float64};
+static const struct isa generic = {"generic", &qn_kernels__generic, &qn_shared_kernels__generic,
+                                   &qn_dot_kernels__generic, &qn_real_kernels__generic,
+                                   &qn_real_kernels__float64};
 
 /* Worst first; build.zig has the same list. */
 #if defined(__x86_64__)
 extern const struct qn_kernels qn_kernels__avx2, qn_kernels__avx512;
+extern const struct qn_shared_kernels qn_shared_kernels__avx2;
 extern const struct qn_dot_kernels qn_dot_kernels__avx2, qn_dot_kernels__avx512,
     qn_dot_kernels__avx512vnni, qn_dot_kernels__avx512bf16;
 extern const struct qn_real_kernels qn_real_kernels__avx2, qn_real_kernels__avx512,
     qn_real_kernels__float64_avx2;
 
-static const struct isa avx2 = {"avx2", &qn_kernels__avx2, &qn_dot_kernels__avx2,
-                                &qn_real_kernels__avx2, &qn_real_kernels__float64_avx2};
-static const struct isa avx512 = {"avx512", &qn_kernels__avx512, &qn_dot_kernels__avx512,
-                                  &qn_real_kernels__avx512, &qn_real_kernels__float64_avx2};
-static const struct isa avx512vnni = {"avx512vnni", &qn_kernels__avx512,
+static const struct isa avx2 = {"avx2", &qn_kernels__avx2, &qn_shared_kernels__avx2,
+                                &qn_dot_kernels__avx2, &qn_real_kernels__avx2,
+                                &qn_real_kernels__float64_avx2};
+static const struct isa avx512 = {"avx512", &qn_kernels__avx512, &qn_shared_kernels__avx2,
+                                  &qn_dot_kernels__avx512, &qn_real_kernels__avx512,
+                                  &qn_real_kernels__float64_avx2};
+static const struct isa avx512vnni = {"avx512vnni", &qn_kernels__avx512, &qn_shared_kernels__avx2,
                                       &qn_dot_kernels__avx512vnni, &qn_real_kernels__avx512,
                                       &qn_real_kernels__float64_avx2};
-static const struct isa avx512bf16 = {"avx512bf16", &qn_kernels__avx512,
+static const struct isa avx512bf16 = {"avx512bf16", &qn_kernels__avx512, &qn_shared_kernels__avx2,
                                       &qn_dot_kernels__avx512bf16, &qn_real_kernels__avx512,
                                       &qn_real_kernels__float64_avx2};
 static const struct isa *const isas[] = {&generic, &avx2, &avx512, &avx512vnni, &avx512bf16};
@@ -50,11 +56,13 @@ static bool cpu_has(struct qn_cpu cpu, uint32_t index) {
 }
 #elif defined(__aarch64__)
 extern const struct qn_kernels qn_kernels__neon;
+extern const struct qn_shared_kernels qn_shared_kernels__neon;
 extern const struct qn_dot_kernels qn_dot_kernels__neon;
 extern const struct qn_real_kernels qn_real_kernels__neon;
 
-static const struct isa neon = {"neon", &qn_kernels__neon, &qn_dot_kernels__neon,
-                                &qn_real_kernels__neon, &qn_real_kernels__float64};
+static const struct isa neon = {"neon", &qn_kernels__neon, &qn_shared_kernels__neon,
+                                &qn_dot_kernels__neon, &qn_real_kernels__neon,
+                                &qn_real_kernels__float64};
 static const struct isa *const isas[] = {&generic, &neon};
 
 static bool cpu_has(struct qn_cpu cpu, uint32_t index) { return index == 0 || cpu.neon_dot; }
@@ -71,12 +79,14 @@ static bool cpu_has(struct qn_cpu cpu, uint32_t index) {
 
 const struct qn_kernels *qn_kernels = &qn_kernels__generic;
 const struct qn_dot_kernels *qn_dot_kernels = &qn_dot_kernels__generic;
+const struct qn_shared_kernels *qn_shared_kernels = &qn_shared_kernels__generic;
 static uint32_t selected = 0;
 
 static void use(uint32_t index) {
   selected = index;
   qn_kernels = isas[index]->kernels;
   qn_dot_kernels = isas[index]->dots;
+  qn_shared_kernels = isas[index]->shared;
 }
 
 static uint32_t best(void) {

@@ -1,10 +1,10 @@
 /*
  * dispatch/dispatch.h: the tables of kernels, and the choice of an instruction set.
  *
- * A kernel is called as `qn_kernels->name(arguments)`, and one that exists for float32
- * and float64 as `qn_real_kernels(dtype)->name(arguments)`, and one on dot
- * products of short numbers as `qn_dot_kernels->name(arguments)`. The tables are never
- * null: they are set to the best when the library is loaded, and change
+ * A kernel is called as `qn_kernels->name(arguments)`, one that exists for float32 and
+ * float64 as `qn_real_kernels(dtype)->name(arguments)`, one on dot products of short
+ * numbers as `qn_dot_kernels->name(arguments)`, and one that instruction sets share as
+ * `qn_shared_kernels->name(arguments)`. The tables are never null: they are set to the best when the library is loaded, and change
  * only when an instruction set is selected, which must not happen while
  * another thread runs a kernel.
  */
@@ -39,8 +39,15 @@ struct qn_dot_kernels {
 #undef QN_KERNEL
 };
 
+struct qn_shared_kernels {
+#define QN_KERNEL(type, name, arguments) type(*name) arguments;
+#include "dispatch/shared_kernels.inc"
+#undef QN_KERNEL
+};
+
 extern const struct qn_kernels *qn_kernels;
 extern const struct qn_dot_kernels *qn_dot_kernels;
+extern const struct qn_shared_kernels *qn_shared_kernels;
 
 /* The kernels of QN_F32 or QN_F64; null for any other dtype. */
 const struct qn_real_kernels *qn_real_kernels(int32_t dtype);

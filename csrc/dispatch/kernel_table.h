@@ -19,6 +19,7 @@
 #include "dispatch/kernels.inc"
 #include "dispatch/real_kernels.inc"
 #include "dispatch/dot_kernels.inc"
+#include "dispatch/shared_kernels.inc"
 #undef QN_KERNEL
 
 #endif

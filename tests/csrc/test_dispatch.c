@@ -59,6 +59,9 @@ static void tables_are_complete_and_work(void) {
 #define QN_KERNEL(type, name, arguments) CHECK(qn_dot_kernels->name != NULL);
 #include "dispatch/dot_kernels.inc"
 #undef QN_KERNEL
+#define QN_KERNEL(type, name, arguments) CHECK(qn_shared_kernels->name != NULL);
+#include "dispatch/shared_kernels.inc"
+#undef QN_KERNEL
     struct guarded buffer = guarded_alloc(37 * sizeof(float));
     float *y = buffer.data;
     qn_kernels->fill((char *)y, 37 * sizeof(float), 0x3f8000003f800000);
@@ -69,10 +72,12 @@ static void tables_are_complete_and_work(void) {
 
 /* Two instruction sets that share a kernel would mean that the linker merged
  * them, or that a variant was compiled from the wrong folder. Only AVX-512 with VNNI, or
- * with BF16 too, has all but its dot products from AVX-512 without. */
+ * with BF16 too, has all but its dot products from AVX-512 without, which has some kernels
+ * from AVX2. */
 static void instruction_sets_have_their_own_kernels(void) {
   const struct qn_kernels *seen[16];
   const struct qn_dot_kernels *dots[16];
+  const struct qn_shared_kernels *shared[16];
   const char *names[16];
   uint32_t count = 0;
   for (uint32_t i = 0; i < qn_isa_count(); i += 1) {
@@ -85,9 +90,12 @@ static void instruction_sets_have_their_own_kernels(void) {
       const bool shares = strncmp(name, "avx512", 6) == 0 && strncmp(names[k], "avx512", 6) == 0;
       CHECK((seen[k] == qn_kernels) == shares);
       CHECK((seen[k]->fill == qn_kernels->fill) == shares);
+      const bool are_avx = strncmp(name, "avx", 3) == 0 && strncmp(names[k], "avx", 3) == 0;
+      CHECK((shared[k] == qn_shared_kernels) == are_avx);
     }
     seen[count] = qn_kernels;
     dots[count] = qn_dot_kernels;
+    shared[count] = qn_shared_kernels;
     names[count] = name;
     count += 1;
   }

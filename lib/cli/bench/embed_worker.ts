@@ -12,25 +12,29 @@
  * @module
  */
 
-const started = performance.now();
-const { Embedder } = await import("../../runtime/mod.ts");
-const { setThreads } = await import("../../ffi/mod.ts");
-const [model, threads, precision] = Deno.args;
-setThreads(Number(threads));
-using embedder = await Embedder.load(model, { precision: precision as "exact" | "fast" });
-await embedder.embed(["The mill stood by the river."]);
-const firstNs = (performance.now() - started) * 1e6;
+if (import.meta.main) await serve();
 
-const { splitLines } = await import("../lines.ts");
-const { VERSION } = await import("../version.ts");
-console.log(JSON.stringify({ version: VERSION, firstNs }));
+async function serve(): Promise<void> {
+  const started = performance.now();
+  const { Embedder } = await import("../../runtime/mod.ts");
+  const { setThreads } = await import("../../ffi/mod.ts");
+  const [model, threads, precision] = Deno.args;
+  setThreads(Number(threads));
+  using embedder = await Embedder.load(model, { precision: precision as "exact" | "fast" });
+  await embedder.embed(["The mill stood by the river."]);
+  const firstNs = (performance.now() - started) * 1e6;
 
-const lines = Deno.stdin.readable.pipeThrough(new TextDecoderStream()).pipeThrough(splitLines());
-for await (const line of lines) {
-  const { texts, repeat } = JSON.parse(line);
-  const began = performance.now();
-  let vectors = await embedder.embed(texts);
-  for (let i = 1; i < repeat; i++) vectors = await embedder.embed(texts);
-  const ns = (performance.now() - began) * 1e6 / repeat;
-  console.log(JSON.stringify({ ns, sample: Array.from(vectors.row(0)) }));
+  const { splitLines } = await import("../lines.ts");
+  const { VERSION } = await import("../version.ts");
+  console.log(JSON.stringify({ version: VERSION, firstNs }));
+
+  const lines = Deno.stdin.readable.pipeThrough(new TextDecoderStream()).pipeThrough(splitLines());
+  for await (const line of lines) {
+    const { texts, repeat } = JSON.parse(line);
+    const began = performance.now();
+    let vectors = await embedder.embed(texts);
+    for (let i = 1; i < repeat; i++) vectors = await embedder.embed(texts);
+    const ns = (performance.now() - began) * 1e6 / repeat;
+    console.log(JSON.stringify({ ns, sample: Array.from(vectors.row(0)) }));
+  }
 }

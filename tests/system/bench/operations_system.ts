@@ -1,5 +1,6 @@
 import { assertEquals } from "@std/assert";
 import * as ops from "../../../lib/ops/mod.ts";
+import { unaryFunctions } from "../../ops/unary_functions.ts";
 
 const BENCH = new URL("../../../bench/operations_bench.ts", import.meta.url);
 
@@ -8,6 +9,8 @@ Deno.test("bench/operations_bench.ts measures every operation", async () => {
   const code = source.replace(/^import \{[^}]*\} from .*$/gm, "").replace(/\/\*.*?\*\//gs, "");
   const names = Object.entries(ops).filter(([, value]) => typeof value === "function")
     .map(([name]) => name);
-  const missing = names.filter((name) => !new RegExp(`\\b${name}\\b(?=[(,\\s}])`).test(code));
+  const isMeasured = (name: string) => new RegExp(`\\b${name}\\b(?=[(,\\s}])`).test(code);
+  assertEquals(code.includes("unaryFunctions"), true);
+  const missing = names.filter((name) => !(name in unaryFunctions) && !isMeasured(name));
   assertEquals(missing, []);
 });

@@ -1,5 +1,5 @@
 /*
- * kernels/folds.h: what is known of elements that were folded into one, and how the
+ * kernels/shared/folds.h: what is known of elements that were folded into one, and how the
  * operations of qn_reduce_op share the few ways of folding.
  *
  * Reductions run in three steps: parts of the elements of a result are folded, each
@@ -17,8 +17,8 @@
  *
  * A fold is one place of four arrays, of which the others do not matter.
  */
-#ifndef QN_KERNELS_FOLDS_H
-#define QN_KERNELS_FOLDS_H
+#ifndef QN_KERNELS_SHARED_FOLDS_H
+#define QN_KERNELS_SHARED_FOLDS_H
 
 #include <stddef.h>
 #include <stdint.h>

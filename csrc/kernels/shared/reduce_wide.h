@@ -1,15 +1,15 @@
 /*
- * kernels/reduce_wide.h: folds of float64 and int64 elements; kernels/folds.h says of
+ * kernels/shared/reduce_wide.h: folds of float64 and int64 elements; kernels/folds.h says of
  * what.
  *
  * An element is taken by a step, which is written once, for a column; the compiler makes
  * vectors of neighbouring columns.
  */
-#ifndef QN_KERNELS_REDUCE_WIDE_H
-#define QN_KERNELS_REDUCE_WIDE_H
+#ifndef QN_KERNELS_SHARED_REDUCE_WIDE_H
+#define QN_KERNELS_SHARED_REDUCE_WIDE_H
 
 #include "fold_math.h"
-#include "kernels/folds.h"
+#include "kernels/shared/folds.h"
 
 typedef double (*real_term)(double x);
 

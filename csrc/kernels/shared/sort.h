@@ -1,8 +1,8 @@
 /*
- * kernels/sort.h: the scratch that the kernel of sorting needs.
+ * kernels/shared/sort.h: the scratch that the kernel of sorting needs.
  */
-#ifndef QN_KERNELS_SORT_H
-#define QN_KERNELS_SORT_H
+#ifndef QN_KERNELS_SHARED_SORT_H
+#define QN_KERNELS_SHARED_SORT_H
 
 #include <stddef.h>
 

@@ -1,12 +1,12 @@
 /*
- * kernels/fold_math.h: one element, or one fold, joins a fold of float64 or int64, for the
+ * kernels/shared/fold_math.h: one element, or one fold, joins a fold of float64 or int64, for the
  * kernels that make folds and merge them. Include <vec.h> first.
  *
  * Sums of float64 carry what rounding took from them (Knuth, "Seminumerical Algorithms",
  * 4.2.2), so their error does not grow with the number of elements.
  */
-#ifndef QN_KERNELS_FOLD_MATH_H
-#define QN_KERNELS_FOLD_MATH_H
+#ifndef QN_KERNELS_SHARED_FOLD_MATH_H
+#define QN_KERNELS_SHARED_FOLD_MATH_H
 
 #include <math.h>
 #include <stdbool.h>

@@ -1,10 +1,10 @@
 /*
- * kernels/where.c: each element from one of two inputs, as a condition has it.
+ * kernels/shared/where.c: each element from one of two inputs, as a condition has it.
  *
- * Contract: dispatch/kernels.inc. Any byte but 0 is true. Items keep their bits.
+ * Contract: dispatch/shared_kernels.inc. Any byte but 0 is true. Items keep their bits.
  */
 #include "dispatch/kernel_table.h"
-#include "kernels/broadcast.h"
+#include "kernels/shared/broadcast.h"
 #include <vec.h>
 
 /* Vectors of items by their bytes. */

@@ -1,7 +1,7 @@
 /*
- * kernels/binary.c: two elements make one: arithmetic, comparisons, logic.
+ * kernels/shared/binary.c: two elements make one: arithmetic, comparisons, logic.
  *
- * Contract: dispatch/kernels.inc. An operation is written once, as an expression
+ * Contract: dispatch/shared_kernels.inc. An operation is written once, as an expression
  * on vectors of any element type; `operation` and the dtype are constants where it
  * is inlined, so that each pair becomes a loop of its own. Each result is rounded
  * once; that of ADD_SCALED in float32 too, where the processor has a fused
@@ -11,7 +11,7 @@
 
 #include "base/dtype.h"
 #include "dispatch/kernel_table.h"
-#include "kernels/broadcast.h"
+#include "kernels/shared/broadcast.h"
 #include <vec.h>
 #include "isa/vec_pow.h"
 

@@ -1,5 +1,5 @@
 /*
- * kernels/broadcast.h: elementwise kernels with inputs of any strides.
+ * kernels/shared/broadcast.h: elementwise kernels with inputs of any strides.
  *
  * y[rows, cols] is dense. An input steps through memory along both axes by strides
  * of its own; a stride of 0 repeats an element. Here rows are made out of that
@@ -13,8 +13,8 @@
  *   in tiles   long rows, an input not dense along them: a few rows of some columns
  *              at a time, so that each of its lines of memory is read once
  */
-#ifndef QN_KERNELS_BROADCAST_H
-#define QN_KERNELS_BROADCAST_H
+#ifndef QN_KERNELS_SHARED_BROADCAST_H
+#define QN_KERNELS_SHARED_BROADCAST_H
 
 #include <stdbool.h>
 #include <string.h>

@@ -1,7 +1,7 @@
 /*
- * kernels/sort.c: rows in order, stable, and where their elements were.
+ * kernels/shared/sort.c: rows in order, stable, and where their elements were.
  *
- * Contract: dispatch/kernels.inc. Each element becomes a record: a key, an unsigned integer
+ * Contract: dispatch/shared_kernels.inc. Each element becomes a record: a key, an unsigned integer
  * that is smaller the sooner the element comes, and its index where that is asked for.
  *
  *   key of 4 bytes           items of 1, 2 and 4 bytes
@@ -21,7 +21,7 @@
 #include "dispatch/kernel_table.h"
 #include <vec.h>
 
-#include "kernels/sort.h"
+#include "kernels/shared/sort.h"
 #include "quern.h"
 
 enum { RUN = 16, DIGITS = 256, SHORT_PER_DIGIT = 16 };

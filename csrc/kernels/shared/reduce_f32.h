@@ -1,5 +1,5 @@
 /*
- * kernels/reduce_f32.h: folds of float32 elements; kernels/folds.h says of what.
+ * kernels/shared/reduce_f32.h: folds of float32 elements; kernels/folds.h says of what.
  *
  * Rows are elements that lie side by side; columns are folded QN_LANES at a time, row
  * by row. Either way a float32 adds up at most QN_FOLD_ROWS terms, and a float64 those
@@ -11,15 +11,15 @@
  * noticed afterwards: `is_sound` is false for such a sum, and the caller folds again in
  * float64.
  */
-#ifndef QN_KERNELS_REDUCE_F32_H
-#define QN_KERNELS_REDUCE_F32_H
+#ifndef QN_KERNELS_SHARED_REDUCE_F32_H
+#define QN_KERNELS_SHARED_REDUCE_F32_H
 
 #include <stdbool.h>
 
 #include "isa/vec_double.h"
-#include "kernels/folds.h"
-#include "row_math.h"
-#include "norm_math.h"
+#include "kernels/shared/folds.h"
+#include "kernels/row_math.h"
+#include "kernels/norm_math.h"
 
 typedef qn_vf (*term_function)(qn_vf x);
 

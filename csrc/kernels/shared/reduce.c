@@ -1,7 +1,7 @@
 /*
- * kernels/reduce.c: folds many elements into one, for every reduction.
+ * kernels/shared/reduce.c: folds many elements into one, for every reduction.
  *
- * Contract: dispatch/kernels.inc; what a fold is: kernels/folds.h. Elements come as
+ * Contract: dispatch/shared_kernels.inc; what a fold is: kernels/folds.h. Elements come as
  * rows (those of a result lie side by side), as columns (those of neighbouring results
  * do), or scattered, and all become one of two:
  *

@@ -1,7 +1,7 @@
 /*
- * kernels/fold_merge.c: makes one fold of two, and results of folds.
+ * kernels/shared/fold_merge.c: makes one fold of two, and results of folds.
  *
- * Contract: dispatch/kernels.inc; what a fold is: kernels/folds.h. Of two folds, the first
+ * Contract: dispatch/shared_kernels.inc; what a fold is: kernels/folds.h. Of two folds, the first
  * is of elements that come before those of the second, so that the first of equals wins. A
  * result is rounded to its dtype once, here.
  */
@@ -9,7 +9,7 @@
 #include <vec.h>
 
 #include "fold_math.h"
-#include "kernels/folds.h"
+#include "kernels/shared/folds.h"
 
 /* ---- Merging ------------------------------------------------------------------ */
 

@@ -64,7 +64,7 @@ const PARENTS: Record<string, string> = {
   float64_avx2: "float64",
 };
 
-const TABLES = ["kernel", "real", "dot"].map((name) => `csrc/dispatch/${name}_table.c`);
+const TABLES = ["kernel", "real", "dot", "shared"].map((name) => `csrc/dispatch/${name}_table.c`);
 
 /** One file to compile, and what to make of it. */
 interface Unit {

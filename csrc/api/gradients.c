@@ -69,6 +69,7 @@ int32_t qn_softmax_gradient(void *dx, const void *g, const void *y, uint32_t row
                             double scale, int32_t dtype) {
   struct softmax_gradient task = {.base = {.dx = dx, .g = g, .x = y, .cols = cols}, .scale = scale};
   QN_TRY(check_gradient(&task.base, rows, dtype));
+  if (cols == 0) return QN_OK;
   qn_parallel_rows(rows, qn_grain_rows(cols), softmax_rows, &task);
   return QN_OK;
 }

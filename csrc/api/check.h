@@ -115,6 +115,17 @@ static inline qn_status qn_check_indices(const int32_t *indices, size_t count, u
   return QN_OK;
 }
 
+/* An array whose every index is in 0 .. limit - 1, or is `ignored`. */
+static inline qn_status qn_check_targets(const int32_t *targets, uint32_t count, uint32_t limit,
+                                         int32_t ignored) {
+  QN_TRY(qn_check_words(targets, count, 1, 1));
+  for (uint32_t i = 0; i < count; i += 1) {
+    if (targets[i] == ignored) continue;
+    if (targets[i] < 0 || (uint32_t)targets[i] >= limit) return QN_BAD_INDEX;
+  }
+  return QN_OK;
+}
+
 /* Rows of `cols` elements that are worth one task of a thread. */
 static inline size_t qn_grain_rows(size_t cols) {
   return cols == 0 || cols >= QN_GRAIN_ELEMENTS ? 1 : QN_GRAIN_ELEMENTS / cols;

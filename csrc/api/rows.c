@@ -43,11 +43,7 @@ int32_t qn_cross_entropy(void *loss, const void *logits, const int32_t *targets,
   if (cols == 0) return QN_BAD_SIZE;
   QN_TRY(qn_check_reals(&task.real, loss, rows, 1, 1));
   QN_TRY(qn_check_reals(&task.real, logits, rows, cols, 1));
-  QN_TRY(qn_check_words(targets, rows, 1, 1));
-  for (uint32_t row = 0; row < rows; row += 1) {
-    const int32_t target = targets[row];
-    if (target != ignored && (target < 0 || (uint32_t)target >= cols)) return QN_BAD_INDEX;
-  }
+  QN_TRY(qn_check_targets(targets, rows, cols, ignored));
   qn_parallel_rows(rows, qn_grain_rows((size_t)cols * 4), cross_entropy_rows, &task);
   return QN_OK;
 }

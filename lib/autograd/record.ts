@@ -145,15 +145,18 @@ export function checkTraced(operation: string, name: string, tensor: Tensor): vo
   const memory = countedMemory(tensor);
   const { writes } = memory;
   if (writes < 0 || trace.writes < 0 || writes === trace.writes) return;
+  const { writer } = memoryNotes(memory);
   throw new Error(
-    `${operation}: ${name}, a Tensor ${tensor.dtype} ${
-      formatShape(tensor.shape)
-    }, was written by ` +
-      `${
-        memoryNotes(memory).writer
-      } in a way that its gradient cannot follow: inside of noGrad, or through another ` +
-      `tensor that shows its memory`,
+    `${operation}: ${name}, ${
+      nameOf(tensor)
+    }, was written by ${writer} in a way that its gradient ` +
+      `cannot follow: inside of noGrad, or through another tensor that shows its memory`,
   );
+}
+
+/** What errors call a tensor. */
+function nameOf({ dtype, shape }: Tensor): string {
+  return `a Tensor ${dtype} ${formatShape(shape)}`;
 }
 
 /**
@@ -233,11 +236,11 @@ export function record<T extends Tensor, E = undefined>(
 
 function sharedError(operation: string, y: Tensor): Error {
   return new Error(
-    `${operation}: wrote what has a gradient into a Tensor ${y.dtype} ${
-      formatShape(y.shape)
-    } whose ` +
-      `memory another tensor shows, which gradients cannot follow; let it make a new tensor, and ` +
-      `put parts together with concatenate or stack`,
+    `${operation}: wrote what has a gradient into ${
+      nameOf(y)
+    } whose memory another tensor shows, ` +
+      `which gradients cannot follow; let it make a new tensor, and put parts together with ` +
+      `concatenate or stack`,
   );
 }
 

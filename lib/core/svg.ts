@@ -3,7 +3,7 @@
  */
 
 /** The look of texts, of lines of a grid, and of a line that counts. */
-export const SVG_STYLE = `
+const SVG_STYLE = `
   text { font: 11px system-ui, sans-serif; fill: #24292f; }
   .heading { font-weight: 600; }
   .faint { fill: #57606a; }

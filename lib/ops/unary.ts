@@ -20,9 +20,6 @@ import {
   withDense,
 } from "./operands.ts";
 
-/** How a function of one element is differentiated. */
-export type UnaryGradient = Differentiable;
-
 /**
  * Declares how a function of one element is differentiated.
  *
@@ -35,7 +32,7 @@ export function unaryGradient(
   operation: string,
   value: "x" | typeof RESULT,
   of: (g: Tensor<Floating>, value: Tensor<Floating>) => Tensor<Floating>,
-): UnaryGradient {
+): Differentiable {
   return differentiable({
     operation,
     saves: [value],
@@ -60,7 +57,7 @@ export function unary<D extends Floating>(
   operation: string,
   op: UnaryOp,
   options: ResultOption<D>,
-  gradient?: UnaryGradient,
+  gradient?: Differentiable,
 ): Tensor<D> {
   checkFloating(operation, "x", x);
   const { shape, dtype } = x;
@@ -80,7 +77,7 @@ export function unary<D extends Floating>(
 }
 
 /** Apart, since a closure that captures costs each call of the function around it. */
-function recordUnary<T extends Tensor>(y: T, gradient: UnaryGradient, x: Tensor): T {
+function recordUnary<T extends Tensor>(y: T, gradient: Differentiable, x: Tensor): T {
   const saved = gradient.saves.map((name) => name === RESULT ? y : x);
   return record(y, gradient, [x], { saved });
 }

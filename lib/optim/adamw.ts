@@ -6,8 +6,8 @@ import { colsOf, rowsOf } from "../core/shape.ts";
 import { check, dtypeCodes, native } from "../ffi/mod.ts";
 import type { Tensor } from "../tensor/mod.ts";
 import {
+  checkBetas,
   checkSetting,
-  checkShare,
   Optimizer,
   type OptimizerOptions,
   type ParameterGroup,
@@ -47,8 +47,7 @@ export interface AdamWOptions extends OptimizerOptions {
  * ```
  */
 export class AdamW extends Optimizer {
-  readonly #beta1: number;
-  readonly #beta2: number;
+  readonly #betas: readonly [number, number];
   readonly #epsilon: number;
 
   /**
@@ -63,9 +62,7 @@ export class AdamW extends Optimizer {
     options: AdamWOptions = {},
   ) {
     super("AdamW", parameters, options.learningRate ?? 1e-3, options.weightDecay ?? 0.01);
-    const [beta1, beta2] = options.betas ?? [0.9, 0.999];
-    this.#beta1 = checkShare("AdamW", "the first beta", beta1);
-    this.#beta2 = checkShare("AdamW", "the second beta", beta2);
+    this.#betas = checkBetas("AdamW", options.betas ?? [0.9, 0.999]);
     this.#epsilon = checkSetting("AdamW", "epsilon", options.epsilon ?? 1e-8);
   }
 
@@ -78,6 +75,7 @@ export class AdamW extends Optimizer {
   /** Steps one parameter. */
   protected override update(slot: Slot, gradient: Tensor, rate: number): void {
     const { parameter, weightDecay } = slot;
+    const [beta1, beta2] = this.#betas;
     const [mean, square] = [remembered(slot, "mean"), remembered(slot, "square")];
     const status = native().symbols.qn_adamw(
       parameter.address,
@@ -87,10 +85,10 @@ export class AdamW extends Optimizer {
       rowsOf(parameter.shape),
       colsOf(parameter.shape),
       1 - rate * weightDecay,
-      this.#beta1,
-      this.#beta2,
-      rate / (1 - this.#beta1 ** this.steps),
-      1 / Math.sqrt(1 - this.#beta2 ** this.steps),
+      beta1,
+      beta2,
+      rate / (1 - beta1 ** this.steps),
+      1 / Math.sqrt(1 - beta2 ** this.steps),
       this.#epsilon,
       dtypeCodes[parameter.dtype],
     );

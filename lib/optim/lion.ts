@@ -6,7 +6,7 @@ import { colsOf, rowsOf } from "../core/shape.ts";
 import { check, dtypeCodes, native } from "../ffi/mod.ts";
 import type { Tensor } from "../tensor/mod.ts";
 import {
-  checkShare,
+  checkBetas,
   Optimizer,
   type OptimizerOptions,
   type ParameterGroup,
@@ -39,8 +39,7 @@ export interface LionOptions extends OptimizerOptions {
  * ```
  */
 export class Lion extends Optimizer {
-  readonly #beta1: number;
-  readonly #beta2: number;
+  readonly #betas: readonly [number, number];
 
   /**
    * Takes parameters.
@@ -54,9 +53,7 @@ export class Lion extends Optimizer {
     options: LionOptions = {},
   ) {
     super("Lion", parameters, options.learningRate ?? 1e-4, options.weightDecay ?? 0);
-    const [beta1, beta2] = options.betas ?? [0.9, 0.99];
-    this.#beta1 = checkShare("Lion", "the first beta", beta1);
-    this.#beta2 = checkShare("Lion", "the second beta", beta2);
+    this.#betas = checkBetas("Lion", options.betas ?? [0.9, 0.99]);
   }
 
   /** Rents what is remembered of a parameter. */
@@ -67,6 +64,7 @@ export class Lion extends Optimizer {
   /** Steps one parameter. */
   protected override update(slot: Slot, gradient: Tensor, rate: number): void {
     const { parameter, weightDecay } = slot;
+    const [beta1, beta2] = this.#betas;
     const status = native().symbols.qn_lion(
       parameter.address,
       remembered(slot, "mean").address,
@@ -74,8 +72,8 @@ export class Lion extends Optimizer {
       rowsOf(parameter.shape),
       colsOf(parameter.shape),
       1 - rate * weightDecay,
-      this.#beta1,
-      this.#beta2,
+      beta1,
+      beta2,
       rate,
       dtypeCodes[parameter.dtype],
     );

@@ -231,6 +231,23 @@ export function checkShare(optimizer: string, name: string, value: number): numb
 }
 
 /**
+ * Checks how much of two averages stays.
+ *
+ * @param optimizer Named in the error.
+ * @param betas The two shares.
+ * @returns The shares.
+ * @throws {RangeError} When one is not from 0 to below 1.
+ */
+export function checkBetas(
+  optimizer: string,
+  [first, second]: readonly [number, number],
+): readonly [number, number] {
+  checkShare(optimizer, "the first beta", first);
+  checkShare(optimizer, "the second beta", second);
+  return [first, second];
+}
+
+/**
  * Zeros in the shape and dtype of a parameter, of no scope.
  *
  * @param slot The parameter's.

@@ -146,7 +146,7 @@ export class VectorStore implements Disposable {
    * console.log(store.size, store.metadata.get("model"));
    * ```
    */
-  // deno-lint-ignore require-await -- the file system may be asked without waiting one day
+  // deno-lint-ignore require-await -- what loads from files gives a promise, also of its errors
   static async load(path: string): Promise<VectorStore> {
     using file = openTensors(path);
     const { metadata } = file;

@@ -13,7 +13,7 @@ import { threads } from "../../ffi/mod.ts";
 import { formatTable, markdownTable } from "../output.ts";
 import type { EmbedCase } from "./embed_cases.ts";
 import { type EmbedContender, type RunningContender, startContender } from "./embed_contenders.ts";
-import { median } from "./rows.ts";
+import { median, type Timing, timingOf } from "./rows.ts";
 
 /** How it is measured. */
 export interface EmbedPlan {
@@ -25,15 +25,11 @@ export interface EmbedPlan {
 }
 
 /** One contender at one case. Times are for all texts of the case. */
-export interface EmbedRow {
+export interface EmbedRow extends Timing {
   readonly name: string;
   readonly contender: string;
   readonly shape: string;
   readonly threads: number;
-  readonly iterations: number;
-  readonly medianNs: number;
-  readonly minNs: number;
-  readonly itemsPerSecond: number;
   /** How many times as long as the first contender it takes: the median over the rounds. */
   readonly ratio: number;
 }
@@ -126,16 +122,12 @@ function rowsOf(
 ): EmbedRow[] {
   return contenders.map((one, index) => {
     const ns = times[index];
-    const medianNs = median(ns);
     return {
       name,
       contender: one.name,
       shape,
       threads: threads(),
-      iterations: ns.length,
-      medianNs,
-      minNs: Math.min(...ns),
-      itemsPerSecond: items * 1e9 / medianNs,
+      ...timingOf(ns, items),
       ratio: median(ns.map((time, round) => time / times[0][round])),
     };
   });

@@ -6,18 +6,22 @@
 
 import { formatTable, markdownTable } from "../output.ts";
 
-/**
- * One measured thing. Times are for one operation: a generated token, a whole prompt, a block
- * taken and given back.
- */
-export interface BenchRow {
-  readonly name: string;
-  readonly shape: string;
-  readonly threads: number;
+/** How long operations took, and how many items were done in a second. */
+export interface Timing {
   readonly iterations: number;
   readonly medianNs: number;
   readonly minNs: number;
   readonly itemsPerSecond: number;
+}
+
+/**
+ * One measured thing. Times are for one operation: a generated token, a whole prompt, a block
+ * taken and given back.
+ */
+export interface BenchRow extends Timing {
+  readonly name: string;
+  readonly shape: string;
+  readonly threads: number;
   /** `null`, like the next ones, for peers whose inside is not seen. */
   readonly nativeAllocationsPerOp: number | null;
   readonly heapBytesPerOp: number | null;
@@ -40,19 +44,26 @@ export interface Samples {
 
 /** Makes a row of samples. */
 export function rowOf({ ns, itemsPerOp, ...rest }: Samples): BenchRow {
-  const medianNs = median(ns);
   const { name, shape, threads } = rest;
   return {
     name,
     shape,
     threads,
+    ...timingOf(ns, itemsPerOp),
+    nativeAllocationsPerOp: rest.nativeAllocationsPerOp,
+    heapBytesPerOp: rest.heapBytesPerOp,
+    garbageCollections: rest.garbageCollections,
+  };
+}
+
+/** What samples of one operation come to, in nanoseconds, each of so many items. */
+export function timingOf(ns: readonly number[], itemsPerOp: number): Timing {
+  const medianNs = median(ns);
+  return {
     iterations: ns.length,
     medianNs,
     minNs: Math.min(...ns),
     itemsPerSecond: itemsPerOp * 1e9 / medianNs,
-    nativeAllocationsPerOp: rest.nativeAllocationsPerOp,
-    heapBytesPerOp: rest.heapBytesPerOp,
-    garbageCollections: rest.garbageCollections,
   };
 }
 

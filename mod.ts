@@ -68,6 +68,7 @@ export { type LineUse, type OperationUse, type Profile, profile } from "./lib/me
 export * from "./lib/ops/mod.ts";
 export {
   type BackwardOptions,
+  type NamedTensors,
   type Nested,
   type NestedNumbers,
   openTensors,

@@ -30,7 +30,8 @@ export {
 export { Linear, type LinearForwardOptions, type LinearLayerOptions } from "./linear.ts";
 export { binaryCrossEntropy, type LossOptions, meanSquaredError } from "./losses.ts";
 export { MLP, type MLPActivation, type MLPOptions } from "./mlp.ts";
-export { type LoadOptions, Module, type TensorsByName } from "./module.ts";
+export type { NamedTensors } from "../tensor/mod.ts";
+export { type LoadOptions, Module } from "./module.ts";
 export { LayerNorm, type LayerNormLayerOptions, type NormLayerOptions, RMSNorm } from "./norms.ts";
 export type { ForwardOptions, LayerDType, LayerOptions } from "./options.ts";
 export {

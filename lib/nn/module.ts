@@ -16,11 +16,8 @@ import { formatShape, sameShape } from "../core/shape.ts";
 import { formatBytes } from "../core/sizes.ts";
 import { keep } from "../memory/mod.ts";
 import { cast, type Floating } from "../ops/mod.ts";
-import { type Tensor, Workspace } from "../tensor/mod.ts";
+import { type NamedTensors, type Tensor, Workspace } from "../tensor/mod.ts";
 import { Frame } from "./frame.ts";
-
-/** Tensors by name. */
-export type TensorsByName = Readonly<Record<string, Tensor>>;
 
 /** Options of {@linkcode Module.load}. */
 export interface LoadOptions {
@@ -144,7 +141,7 @@ export abstract class Module implements Disposable {
    * @throws {RangeError} When a tensor is missing, unknown or of another shape.
    * @throws {TypeError} When a dtype cannot be converted.
    */
-  load(state: TensorsByName, options: LoadOptions = {}): void {
+  load(state: NamedTensors, options: LoadOptions = {}): void {
     const { strict = true } = options;
     const own = this.state();
     if (strict) checkNames(this.#name, own, state);
@@ -331,7 +328,7 @@ function placedError(error: unknown, pathOf: () => string): unknown {
   return wrapped;
 }
 
-function checkNames(module: string, own: TensorsByName, state: TensorsByName): void {
+function checkNames(module: string, own: NamedTensors, state: NamedTensors): void {
   const missing = Object.keys(own).filter((name) => !(name in state));
   const unknown = Object.keys(state).filter((name) => !(name in own));
   if (missing.length + unknown.length === 0) return;

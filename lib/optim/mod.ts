@@ -6,14 +6,7 @@ export { AdamW, type AdamWOptions } from "./adamw.ts";
 export { clipGradNorm } from "./clip.ts";
 export { Lion, type LionOptions } from "./lion.ts";
 export { MovingAverage } from "./moving_average.ts";
-export type {
-  NamedTensors,
-  Optimizer,
-  OptimizerOptions,
-  ParameterGroup,
-  Parameters,
-  Slot,
-} from "./optimizer.ts";
+export type { Optimizer, OptimizerOptions, ParameterGroup, Parameters, Slot } from "./optimizer.ts";
 export {
   cosineSchedule,
   type DecayOptions,
@@ -23,3 +16,4 @@ export {
   type Schedule,
 } from "./schedules.ts";
 export { SGD, type SGDOptions } from "./sgd.ts";
+export type { NamedTensors } from "../tensor/mod.ts";

@@ -5,8 +5,8 @@
 import { unrecorded } from "../autograd/mod.ts";
 import { keep } from "../memory/mod.ts";
 import { addScaledInPlace, scaleInPlace } from "../ops/mod.ts";
-import type { Tensor } from "../tensor/mod.ts";
-import { checkShare, namedEntries, type NamedTensors, type Parameters } from "./optimizer.ts";
+import type { NamedTensors, Tensor } from "../tensor/mod.ts";
+import { checkShare, namedEntries, type Parameters } from "./optimizer.ts";
 
 interface Averaged {
   readonly parameter: Tensor<"float32">;

@@ -8,10 +8,7 @@
 import { unrecorded } from "../autograd/mod.ts";
 import { formatShape, sameShape } from "../core/shape.ts";
 import { keep } from "../memory/mod.ts";
-import { noteWrite, Tensor } from "../tensor/mod.ts";
-
-/** Tensors by name, as layers and files have them. */
-export type NamedTensors = Readonly<Record<string, Tensor>>;
+import { type NamedTensors, noteWrite, Tensor } from "../tensor/mod.ts";
 
 /** What can be optimised: tensors by name, or a list, whose names are their positions. */
 export type Parameters = NamedTensors | Iterable<Tensor>;

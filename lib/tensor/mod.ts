@@ -5,7 +5,7 @@ export { checkWritable, copyBytes, copyElements } from "./copy.ts";
 export { checkValue, itemOf, type RandomOptions, writeFill } from "./fill.ts";
 export { resolveIndex } from "./layout.ts";
 export { endedError } from "./lifetime.ts";
-export { saveTensors } from "./save_tensors.ts";
+export { type NamedTensors, saveTensors } from "./save_tensors.ts";
 export type { SequenceDType } from "./make.ts";
 export { checkPlain as checkPlainDType, type SliceOptions } from "./part.ts";
 export type { SharedTensor, ShareOptions } from "./share.ts";

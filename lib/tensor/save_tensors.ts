@@ -11,6 +11,9 @@ import { type SaveOptions, writeSafetensorsFile } from "./write_safetensors.ts";
 
 const OPERATION = "saveTensors";
 
+/** Tensors by name, as layers and files have them. */
+export type NamedTensors = Readonly<Record<string, Tensor>>;
+
 /**
  * Saves tensors as a safetensors file. The tensors may be disposed of while it is
  * written; their elements must not be written to.
@@ -36,7 +39,7 @@ const OPERATION = "saveTensors";
  */
 export async function saveTensors(
   path: string,
-  tensors: Iterable<readonly [string, Tensor]> | Readonly<Record<string, Tensor>>,
+  tensors: Iterable<readonly [string, Tensor]> | NamedTensors,
   options: SaveOptions = {},
 ): Promise<void> {
   options.signal?.throwIfAborted();
@@ -52,7 +55,7 @@ export async function saveTensors(
 }
 
 function isIterable(
-  tensors: Iterable<readonly [string, Tensor]> | Readonly<Record<string, Tensor>>,
+  tensors: Iterable<readonly [string, Tensor]> | NamedTensors,
 ): tensors is Iterable<readonly [string, Tensor]> {
   return Symbol.iterator in tensors;
 }

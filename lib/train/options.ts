@@ -3,8 +3,8 @@
  */
 import type { Progress } from "../core/progress.ts";
 import { checkSetting } from "../optim/optimizer.ts";
-import type { NamedTensors, Optimizer, Schedule } from "../optim/mod.ts";
-import type { Tensor } from "../tensor/mod.ts";
+import type { Optimizer, Schedule } from "../optim/mod.ts";
+import type { NamedTensors, Tensor } from "../tensor/mod.ts";
 import type { Batches } from "./batches.ts";
 import { checkNames, type LossPoint } from "./snapshot.ts";
 

@@ -13,8 +13,14 @@ import { createHash } from "node:crypto";
 import { formatShape, sameShape } from "../core/shape.ts";
 import { noGrad } from "../autograd/mod.ts";
 import { scope } from "../memory/mod.ts";
-import type { NamedTensors, Optimizer } from "../optim/mod.ts";
-import { firstElements, openTensors, Tensor, type TensorFile } from "../tensor/mod.ts";
+import type { Optimizer } from "../optim/mod.ts";
+import {
+  firstElements,
+  type NamedTensors,
+  openTensors,
+  Tensor,
+  type TensorFile,
+} from "../tensor/mod.ts";
 import type { Place } from "./batches.ts";
 
 const PREFIX = "training/";

@@ -234,13 +234,21 @@ export const kinds: Readonly<Record<string, Kind>> = {
   Embedding: { disposable: true, constructible: true, methods: { forward: operation(1) } },
   LayerNorm: { disposable: true, constructible: true, methods: { forward: operation(1) } },
   Linear: { disposable: true, constructible: true, methods: { forward: operation(1) } },
+  LoraAdapters: {
+    disposable: true,
+    constructible: true,
+    statics: { open: { kind: "LoraAdapters", ownership: "new", asynchronous: true } },
+  },
+  LoraLayer: { disposable: true, constructible: true, methods: { forward: operation(1) } },
   MLP: { disposable: true, constructible: true, methods: { forward: operation(1) } },
   Module: {
     disposable: true,
     constructible: true,
     methods: {
       eval: { kind: "Module", ownership: "same" },
+      freeze: { kind: "Module", ownership: "same" },
       train: { kind: "Module", ownership: "same" },
+      unfreeze: { kind: "Module", ownership: "same" },
     },
   },
   RMSNorm: { disposable: true, constructible: true, methods: { forward: operation(1) } },

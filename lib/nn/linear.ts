@@ -4,6 +4,7 @@
 import { type Activation, linear } from "../ops/mod.ts";
 import type { Tensor } from "../tensor/mod.ts";
 import { type Initializer, kaimingUniform, uniform } from "./initializers.ts";
+import type { LoraLayer } from "./lora_layer.ts";
 import { Module } from "./module.ts";
 import {
   checkSize,
@@ -28,7 +29,7 @@ export interface LinearForwardOptions<D extends LayerDType = "float32"> extends 
 }
 
 /**
- * `x · weightᵀ + bias`, over the last axis.
+ * `x · weightᵀ + bias`, over the last axis; and what an adapter adds, where one is attached.
  *
  * @example
  * ```ts
@@ -46,6 +47,8 @@ export class Linear<D extends LayerDType = "float32"> extends Module {
   readonly weight: Tensor<D>;
   /** `[outputs]`, if there is one. */
   readonly bias: Tensor<D> | undefined;
+  /** Adds to the product, if anything does; `LoraAdapters` sets it. */
+  adapter: LoraLayer<D> | undefined;
 
   /**
    * A new layer.
@@ -78,7 +81,13 @@ export class Linear<D extends LayerDType = "float32"> extends Module {
    * @throws {RangeError} When the last axis has another size.
    */
   forward(x: Tensor<D>, options: LinearForwardOptions<D> = {}): Tensor<D> {
-    const { weight, bias } = this;
-    return this.pass([x], () => linear(x, weight, { ...options, bias }));
+    const { weight, bias, adapter } = this;
+    return this.pass([x], (frame) => {
+      if (adapter === undefined) return linear(x, weight, { ...options, bias });
+      const shape = x.shape.with(-1, weight.shape[0]);
+      const place = { out: frame.room("Linear.adapted", shape, x.dtype) };
+      const residual = frame.own(adapter.forward(x, place));
+      return linear(x, weight, { ...options, bias, residual });
+    });
   }
 }

@@ -28,6 +28,8 @@ export {
   zeros,
 } from "./initializers.ts";
 export { Linear, type LinearForwardOptions, type LinearLayerOptions } from "./linear.ts";
+export { LoraAdapters, type LoraOptions } from "./lora.ts";
+export { LoraLayer, type LoraLayerOptions } from "./lora_layer.ts";
 export { binaryCrossEntropy, type LossOptions, meanSquaredError } from "./losses.ts";
 export { MLP, type MLPActivation, type MLPOptions } from "./mlp.ts";
 export type { NamedTensors } from "../tensor/mod.ts";

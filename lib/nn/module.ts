@@ -93,17 +93,64 @@ export abstract class Module implements Disposable {
   }
 
   /**
-   * The parameters of this module and its parts, which require gradients. One that is
-   * found twice has its first name.
+   * The parameters of this module and its parts that are trained, those that require
+   * gradients: all but what `freeze` left as it is. One that is found twice has its first
+   * name.
    *
    * @returns Borrowed tensors by name, with dots, such as `blocks.0.mlp.up.weight`.
    */
   parameters(): Record<string, Tensor> {
     const found: Record<string, Tensor> = {};
     for (const [path, module] of this.#all()) {
-      for (const [name, tensor] of module.#parameters) found[join(path, name)] = tensor;
+      for (const [name, tensor] of module.#parameters) {
+        if (tensor.requiresGrad) found[join(path, name)] = tensor;
+      }
     }
     return found;
+  }
+
+  /**
+   * This module and its parts, each once.
+   *
+   * @returns The modules by path, such as `blocks.0.mlp.up`; the path of this one is empty.
+   */
+  modules(): Map<string, Module> {
+    return new Map(this.#all());
+  }
+
+  /**
+   * Leaves the parameters of this module and its parts as they are: no gradient of them is
+   * computed or kept, and `parameters` lacks them. They stay in the state.
+   *
+   * @returns The module.
+   *
+   * @example
+   * ```ts
+   * import { MLP } from "@quern/quern/nn";
+   *
+   * using mlp = new MLP({ dim: 4, seed: 1 });
+   * mlp.freeze().down.unfreeze();
+   * console.log(Object.keys(mlp.parameters())); // ["down.weight", "down.bias"]
+   * ```
+   */
+  freeze(): this {
+    return this.#require(false);
+  }
+
+  /**
+   * Lets the parameters of this module and its parts be trained again.
+   *
+   * @returns The module.
+   */
+  unfreeze(): this {
+    return this.#require(true);
+  }
+
+  #require(gradients: boolean): this {
+    for (const [, module] of this.#all()) {
+      for (const tensor of module.#parameters.values()) tensor.requiresGrad = gradients;
+    }
+    return this;
   }
 
   /**

@@ -15,7 +15,7 @@ import { Embeddings } from "./embeddings.ts";
 import { gather } from "./gather.ts";
 import { loadEmbedderParts } from "./load_embedder.ts";
 import type { LoadModelOptions } from "./load_model.ts";
-import { Pacer } from "./pacer.ts";
+import { Pacer } from "../core/pacer.ts";
 import { normalizeRows, type Pooling, poolSequences } from "./pooling.ts";
 import { Turns } from "./turns.ts";
 

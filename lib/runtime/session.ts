@@ -14,7 +14,7 @@ import { Tensor } from "../tensor/mod.ts";
 import { type ChatMessage, renderChat, type Tokenizer } from "../tokenizers/mod.ts";
 import { Generation, type GenerationDriver } from "./generation.ts";
 import { KvCache } from "./kv_cache.ts";
-import { Pacer } from "./pacer.ts";
+import { Pacer } from "../core/pacer.ts";
 import { Sampler, type SamplerOptions } from "./sampler.ts";
 import { StopMatcher } from "./stop_matcher.ts";
 

@@ -23,7 +23,7 @@ import { openTensors, type Tensor, Workspace } from "../tensor/mod.ts";
 import { type PairTokenizer, tokenizerFromFolder, type TokenSequence } from "../tokenizers/mod.ts";
 import { readObject } from "./embedder_config.ts";
 import type { LoadModelOptions } from "./load_model.ts";
-import { Pacer } from "./pacer.ts";
+import { Pacer } from "../core/pacer.ts";
 import { poolSequences } from "./pooling.ts";
 import { Turns } from "./turns.ts";
 

@@ -20,7 +20,7 @@ import {
   writeSafetensorsFile,
 } from "../tensor/mod.ts";
 import { Embeddings } from "./embeddings.ts";
-import { Pacer } from "./pacer.ts";
+import { Pacer } from "../core/pacer.ts";
 import { TextColumn } from "./text_column.ts";
 import { type VectorDType, VectorRows } from "./vector_rows.ts";
 import { matrixOf, type Metric, rowsOf, type Vectors } from "./vectors.ts";

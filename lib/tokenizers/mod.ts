@@ -1,6 +1,6 @@
 /**
- * Text to token ids and back, from a GGUF file's own vocabulary or a `tokenizer.json`, and chat
- * templates.
+ * Text to token ids and back, from a GGUF file's own vocabulary or a `tokenizer.json`; chat
+ * templates; training of new vocabularies.
  *
  * @example
  * ```ts
@@ -18,11 +18,13 @@
  *
  * @module
  */
+export type { Progress } from "../core/progress.ts";
 export type { GgufArray, GgufValue } from "../formats/mod.ts";
 export { type ChatMessage, type ChatOptions, renderChat } from "./chat_template.ts";
 export { tokenizerFromJson } from "./json_tokenizer.ts";
 export { tokenizerFromGguf } from "./tokenizer.ts";
 export { tokenizerFromFolder } from "./tokenizer_folder.ts";
+export { type BytePairOptions, type BytePairs, trainBytePairs } from "./train_byte_pairs.ts";
 export type { TokenizerFiles } from "./tokenizer_json.ts";
 export type {
   DecodeOptions,
@@ -33,3 +35,4 @@ export type {
   Tokenizer,
   TokenSequence,
 } from "./types.ts";
+export { ggufVocabulary, tokenizerJson, type VocabularyOptions } from "./written_vocabulary.ts";

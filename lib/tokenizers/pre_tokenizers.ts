@@ -63,6 +63,9 @@ const PRE_TOKENIZERS: ReadonlyMap<string, PreTokenizer> = new Map([
   ["qwen2", qwen2],
 ]);
 
+/** The rule that new vocabularies are trained with: GPT-2's, of one expression. */
+export const BYTE_LEVEL_RULE = { name: "gpt-2", expression: GPT2 } as const;
+
 /** The names that `preTokenizerNamed` knows. */
 export const PRE_TOKENIZER_NAMES: readonly string[] = [...PRE_TOKENIZERS.keys()];
 

@@ -8,21 +8,22 @@
 import { SPACE_MARK } from "./encoders.ts";
 import { TokenType, type Vocabulary } from "./gguf_vocabulary.ts";
 
-const BYTE_OF_CHARACTER = byteAlphabet();
-const UTF8 = new TextEncoder();
-
 /**
  * GPT-2's alphabet: bytes that print as themselves in Latin-1 keep their character, the others
- * take the characters from U+0100 on, in order.
+ * take the characters from U+0100 on, in order. The index is the byte.
  */
-function byteAlphabet(): Int16Array {
-  const byteOf = new Int16Array(0x144).fill(-1);
+export const CHARACTER_OF_BYTE: readonly string[] = byteAlphabet();
+
+const BYTE_OF_CHARACTER = new Int16Array(0x144).fill(-1);
+CHARACTER_OF_BYTE.forEach((character, byte) => BYTE_OF_CHARACTER[character.charCodeAt(0)] = byte);
+const UTF8 = new TextEncoder();
+
+function byteAlphabet(): string[] {
   let next = 0x100;
-  for (let byte = 0; byte < 256; byte++) {
+  return Array.from({ length: 256 }, (_, byte) => {
     const prints = (byte >= 0x21 && byte <= 0x7e) || (byte >= 0xa1 && byte !== 0xad);
-    byteOf[prints ? byte : next++] = byte;
-  }
-  return byteOf;
+    return String.fromCharCode(prints ? byte : next++);
+  });
 }
 
 /**

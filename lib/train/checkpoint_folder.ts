@@ -9,7 +9,7 @@
  * digest of its elements is right.
  */
 import { saveTensors } from "../tensor/mod.ts";
-import { Pacer } from "../runtime/pacer.ts";
+import { Pacer } from "../core/pacer.ts";
 import { type Snapshot, verifySnapshot } from "./snapshot.ts";
 
 const NAME = /^step-(\d{8,15})\.safetensors$/;

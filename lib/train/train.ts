@@ -12,7 +12,7 @@ import { Random } from "../core/random.ts";
 import { noGrad } from "../autograd/mod.ts";
 import { pool, scope } from "../memory/mod.ts";
 import { clipGradNorm } from "../optim/mod.ts";
-import { Pacer } from "../runtime/pacer.ts";
+import { Pacer } from "../core/pacer.ts";
 import { Tensor } from "../tensor/mod.ts";
 import { BatchReader, iteratorOf, type Place } from "./batches.ts";
 import { latestCheckpoint, prepareFolder, writeCheckpoint } from "./checkpoint_folder.ts";

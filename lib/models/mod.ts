@@ -26,6 +26,8 @@ export {
   readClassifierHead,
   type ScoreFunction,
 } from "./classifier_head.ts";
+export { Decoder, type DecoderForwardOptions, type DecoderOptions } from "./decoder.ts";
+export { decoderFromGguf, decoderToGguf, type GgufNotes } from "./decoder_gguf.ts";
 export { Encoder, type EncoderConfig, type Sequences } from "./encoder.ts";
 export type { EncoderArchitecture } from "./encoder_weights.ts";
 export { GgufTensors } from "./gguf_tensors.ts";

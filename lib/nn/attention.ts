@@ -5,7 +5,7 @@ import { attention } from "../ops/mod.ts";
 import type { Tensor } from "../tensor/mod.ts";
 import { AttentionCache, type AttentionCacheOptions } from "./attention_cache.ts";
 import type { Frame } from "./frame.ts";
-import { xavierUniform, zeros } from "./initializers.ts";
+import { type Initializer, xavierUniform, zeros } from "./initializers.ts";
 import { Linear } from "./linear.ts";
 import { Module } from "./module.ts";
 import {
@@ -30,6 +30,10 @@ export interface MultiHeadAttentionOptions<D extends LayerDType = "float32">
   contextDim?: number;
   /** Whether products have a bias; true when left out. */
   bias?: boolean;
+  /** The first weights of the products; Xavier's when left out. */
+  weight?: Initializer;
+  /** The first weight of the last product; that of the others when left out. */
+  outputWeight?: Initializer;
   /** Turns queries and keys by their positions; not when left out. */
   rotary?: boolean | RotaryOptions;
   /** Whether a token sees only those up to its own; false when left out. */
@@ -95,10 +99,12 @@ export class MultiHeadAttention<D extends LayerDType = "float32"> extends Module
   readonly value: Linear<D>;
   /** From what was attended to, to rows. */
   readonly output: Linear<D>;
-  readonly #rotary: Rotary<D> | undefined;
+  /** How heads turn by their positions, if they do. */
+  readonly rotary: Readonly<Required<RotaryOptions>> | undefined;
+  readonly #turner: Rotary<D> | undefined;
 
   /**
-   * A new layer, of Xavier's values and biases of 0.
+   * A new layer, whose biases are 0.
    *
    * @param options The sizes, the dtype and the seed.
    * @throws {RangeError} When the numbers of heads do not divide what they must.
@@ -107,6 +113,7 @@ export class MultiHeadAttention<D extends LayerDType = "float32"> extends Module
     super();
     const { dim, heads, keyValueHeads = heads, contextDim = dim, causal = false } = options;
     const { dtype, bias: hasBias = true, rotary = false } = options;
+    const { weight = xavierUniform(), outputWeight = weight } = options;
     for (const [name, size] of Object.entries({ dim, heads, keyValueHeads, contextDim })) {
       checkSize("MultiHeadAttention", name, size);
     }
@@ -116,18 +123,19 @@ export class MultiHeadAttention<D extends LayerDType = "float32"> extends Module
     this.headSize = dim / heads;
     this.causal = causal;
     const seed = seeds(options.seed);
-    const make = (inputs: number, outputs: number) => {
+    const make = (inputs: number, outputs: number, first = weight) => {
       const bias = hasBias && zeros;
-      return new Linear<D>(inputs, outputs, { dtype, seed: seed(), weight: xavierUniform(), bias });
+      return new Linear<D>(inputs, outputs, { dtype, seed: seed(), weight: first, bias });
     };
     const keyDim = keyValueHeads * this.headSize;
     this.query = make(dim, dim);
     this.key = make(contextDim, keyDim);
     this.value = make(contextDim, keyDim);
-    this.output = make(dim, dim);
+    this.output = make(dim, dim, outputWeight);
     if (rotary === false) return;
-    const turns = rotary === true ? {} : rotary;
-    this.#rotary = new Rotary(this.headSize, dtype ?? ("float32" as D), turns);
+    const { base = 10000, layout = "interleaved" } = rotary === true ? {} : rotary;
+    this.rotary = { base, layout };
+    this.#turner = new Rotary(this.headSize, dtype ?? ("float32" as D), this.rotary);
   }
 
   /**
@@ -187,15 +195,15 @@ export class MultiHeadAttention<D extends LayerDType = "float32"> extends Module
     const shape = [...x.shape.slice(0, -1), outputs];
     const rows = frame.own(layer.forward(x, { out: frame.room(`MHA.${name}`, shape, x.dtype) }));
     const heads = rows.reshape([...x.shape.slice(0, -1), outputs / this.headSize, this.headSize]);
-    if (this.#rotary === undefined || start === undefined) return heads;
-    if (!frame.recording) return this.#rotary.turn(heads, start, heads);
+    if (this.#turner === undefined || start === undefined) return heads;
+    if (!frame.recording) return this.#turner.turn(heads, start, heads);
     using straight = heads;
-    return this.#rotary.turn(straight, start);
+    return this.#turner.turn(straight, start);
   }
 
   /** Gives the table of angles back. */
   protected override release(): void {
-    this.#rotary?.dispose();
+    this.#turner?.dispose();
   }
 }
 

@@ -3,6 +3,7 @@
  */
 import { type Activation, geglu, swiglu } from "../ops/mod.ts";
 import type { Tensor } from "../tensor/mod.ts";
+import type { Initializer } from "./initializers.ts";
 import { Linear } from "./linear.ts";
 import { Module } from "./module.ts";
 import {
@@ -29,6 +30,10 @@ export interface MLPOptions<D extends LayerDType = "float32"> extends LayerOptio
   activation?: MLPActivation;
   /** Whether products have a bias; true when left out. */
   bias?: boolean;
+  /** The first weights of the products; those of {@linkcode Linear} when left out. */
+  weight?: Initializer;
+  /** The first weight of the last product; that of the others when left out. */
+  outputWeight?: Initializer;
 }
 
 const activations: Readonly<Record<MLPActivation, Activation>> = {
@@ -75,6 +80,7 @@ export class MLP<D extends LayerDType = "float32"> extends Module {
   constructor(options: MLPOptions<D>) {
     super();
     const { dim, hidden = 4 * dim, activation = "gelu", bias, dtype } = options;
+    const { weight, outputWeight = weight } = options;
     checkSize("MLP", "dim", dim);
     checkSize("MLP", "hidden", hidden);
     if (!Object.hasOwn(activations, activation)) {
@@ -84,9 +90,11 @@ export class MLP<D extends LayerDType = "float32"> extends Module {
     const seed = seeds(options.seed);
     const isGated = activation === "swiglu" || activation === "geglu";
     this.activation = activation;
-    if (isGated) this.gate = new Linear<D>(dim, hidden, { bias, dtype, seed: seed() });
-    this.up = new Linear<D>(dim, hidden, { bias, dtype, seed: seed() });
-    this.down = new Linear<D>(hidden, dim, { bias, dtype, seed: seed() });
+    const make = (inputs: number, outputs: number, first = weight) =>
+      new Linear<D>(inputs, outputs, { bias, dtype, seed: seed(), weight: first });
+    if (isGated) this.gate = make(dim, hidden);
+    this.up = make(dim, hidden);
+    this.down = make(hidden, dim, outputWeight);
   }
 
   /**

@@ -19,7 +19,7 @@ export interface RotaryOptions {
 export class Rotary<D extends LayerDType> implements Disposable {
   readonly #pairs: number;
   readonly #dtype: D;
-  readonly #options: RotaryOptions;
+  readonly #options: Readonly<Required<RotaryOptions>>;
   #table: RopeTable<D> | undefined;
   #key = "";
 
@@ -30,7 +30,7 @@ export class Rotary<D extends LayerDType> implements Disposable {
    * @param dtype That of the heads.
    * @param options The base and the layout.
    */
-  constructor(headSize: number, dtype: D, options: RotaryOptions) {
+  constructor(headSize: number, dtype: D, options: Readonly<Required<RotaryOptions>>) {
     this.#pairs = headSize / 2;
     this.#dtype = dtype;
     this.#options = options;

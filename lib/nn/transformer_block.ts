@@ -71,14 +71,15 @@ export class TransformerBlock<D extends LayerDType = "float32"> extends Module {
   constructor(options: TransformerBlockOptions<D>) {
     super();
     const { dim, hidden, activation, bias, dtype, epsilon, dropout = 0 } = options;
-    const { norm = "pre", normalization = "layer" } = options;
+    const { norm = "pre", normalization = "layer", weight, outputWeight } = options;
     checkKind("norm", norm, ["pre", "post"]);
     checkKind("normalization", normalization, ["layer", "rms"]);
     const seed = seeds(options.seed);
     this.norm = norm;
     if (dropout !== 0) this.dropout = new Dropout<D>(dropout, { seed: seed() });
     this.attention = new MultiHeadAttention<D>({ ...options, seed: seed() });
-    this.mlp = new MLP<D>({ dim, hidden, activation, bias, dtype, seed: seed() });
+    const products = { dim, bias, dtype, weight, outputWeight };
+    this.mlp = new MLP<D>({ ...products, hidden, activation, seed: seed() });
     const make = () =>
       normalization === "layer"
         ? new LayerNorm<D>(dim, { dtype, epsilon, bias })

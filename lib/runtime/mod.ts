@@ -10,6 +10,13 @@ export {
 export { Embeddings } from "./embeddings.ts";
 export type { Generation, GenerationSummary, Piece, StopReason } from "./generation.ts";
 export type { LanguageModel } from "./language_model.ts";
+export {
+  loadDecoder,
+  type LoadDecoderOptions,
+  type LoadedDecoder,
+  saveDecoder,
+  type SaveDecoderOptions,
+} from "./load_decoder.ts";
 export { loadModel, type LoadModelOptions } from "./load_model.ts";
 export type { Pooling } from "./pooling.ts";
 export type { SamplerOptions } from "./sampler.ts";

@@ -1,10 +1,9 @@
 /**
- * Writing a safetensors file whole or not at all: the bytes go to a temporary file beside
- * the target, are flushed to the disk, and are then renamed. Who has the old file mapped
- * keeps the old bytes.
+ * Writing a safetensors file whole or not at all.
  */
 import type { Progress } from "../core/progress.ts";
 import { layoutSafetensors, type SafetensorsEntry } from "../formats/mod.ts";
+import { writeWholeFile } from "../formats/whole_file.ts";
 
 /** How tensors are saved. */
 export interface SaveOptions {
@@ -15,9 +14,6 @@ export interface SaveOptions {
   /** Told how far the work is. */
   onProgress?: (progress: Progress) => void;
 }
-
-/** What is written at a time, so that a signal is heard soon. */
-const PIECE_BYTES = 1 << 24;
 
 /**
  * Writes a safetensors file.
@@ -34,52 +30,12 @@ export async function writeSafetensorsFile(
   piecesOf: (name: string) => Iterable<Uint8Array<ArrayBuffer>>,
   options: SaveOptions,
 ): Promise<void> {
-  options.signal?.throwIfAborted();
   const layout = layoutSafetensors(entries, Object.entries(options.metadata ?? {}));
-  const temporary = `${path}.${crypto.randomUUID()}.tmp`;
-  try {
-    {
-      using file = await Deno.open(temporary, { write: true, createNew: true });
-      const writer = new Writer(file, layout.byteLength, options);
-      await writer.write(layout.header);
-      for (const { name } of layout.tensors) {
-        for (const piece of piecesOf(name)) await writer.write(piece);
-      }
-      await file.sync();
-    }
-    await Deno.rename(temporary, path);
-  } catch (error) {
-    await Deno.remove(temporary).catch(() => {});
-    throw error;
+  function* pieces() {
+    yield layout.header;
+    for (const { name } of layout.tensors) yield* piecesOf(name);
   }
-}
-
-/** Writes bytes to a file, piece by piece. */
-class Writer {
-  readonly #file: Deno.FsFile;
-  readonly #total: number;
-  readonly #options: SaveOptions;
-  #completed = 0;
-
-  constructor(file: Deno.FsFile, total: number, options: SaveOptions) {
-    this.#file = file;
-    this.#total = total;
-    this.#options = options;
-  }
-
-  async write(bytes: Uint8Array<ArrayBuffer>): Promise<void> {
-    const { signal, onProgress } = this.#options;
-    for (let done = 0; done < bytes.length;) {
-      signal?.throwIfAborted();
-      const count = await this.#file.write(bytes.subarray(done, done + PIECE_BYTES));
-      done += count;
-      this.#completed += count;
-      onProgress?.({
-        stage: "saving tensors",
-        completed: this.#completed,
-        total: this.#total,
-        unit: "bytes",
-      });
-    }
-  }
+  const { signal, onProgress } = options;
+  const total = layout.byteLength;
+  await writeWholeFile(path, pieces(), { total, stage: "saving tensors", signal, onProgress });
 }

@@ -8,6 +8,7 @@ export {
   type SelfAttentionForwardOptions,
 } from "./attention.ts";
 export { AttentionCache, type AttentionCacheOptions } from "./attention_cache.ts";
+export { multipleNegativesRanking, type RankingOptions } from "./contrastive.ts";
 export { Dropout, type DropoutLayerOptions } from "./dropout.ts";
 export { Embedding, type EmbeddingOptions } from "./embedding.ts";
 export { Frame } from "./frame.ts";
@@ -36,6 +37,7 @@ export type { NamedTensors } from "../tensor/mod.ts";
 export { type LoadOptions, Module } from "./module.ts";
 export { LayerNorm, type LayerNormLayerOptions, type NormLayerOptions, RMSNorm } from "./norms.ts";
 export type { ForwardOptions, LayerDType, LayerOptions } from "./options.ts";
+export { meanPooling, normalizeRows } from "./pooling.ts";
 export {
   Positions,
   type PositionsForwardOptions,

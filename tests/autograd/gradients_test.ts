@@ -8,10 +8,14 @@ import * as ops from "../../lib/ops/mod.ts";
 import { cases as elementwiseCases, refused, withoutGradient } from "./gradient_cases.ts";
 import { checkFloat32, checkGradients, turned } from "./gradient_check.ts";
 import { layerCases } from "./layer_cases.ts";
+import { lossCases } from "./loss_cases.ts";
 import { reductionCases } from "./reduction_cases.ts";
 import { shapingCases } from "./shaping_cases.ts";
 
-const cases = [...elementwiseCases, ...layerCases, ...reductionCases, ...shapingCases];
+const cases = [
+  ...[...elementwiseCases, ...layerCases, ...lossCases],
+  ...[...reductionCases, ...shapingCases],
+];
 
 for (const each of cases) {
   const name = each.what ? `${each.name}() ${each.what}` : `${each.name}()`;

@@ -30,6 +30,7 @@ const COMMANDS: Readonly<Record<string, () => Promise<{ command: Command }>>> = 
   search: () => import("./commands/search.ts"),
   logits: () => import("./commands/logits.ts"),
   perplexity: () => import("./commands/perplexity.ts"),
+  train: () => import("./commands/train.ts"),
   bench: () => import("./commands/bench.ts"),
 };
 

@@ -43,8 +43,8 @@ export class ProgressDisplay implements Disposable {
     return display;
   }
 
-  /** Takes a report; give it as `onProgress`. */
-  readonly report = (progress: Progress): void => {
+  /** Takes a report, and what else is to be shown; give it as `onProgress`. */
+  readonly report = (progress: Progress, details = ""): void => {
     if (this.#makeBar === undefined) return;
     const total = progress.total ?? progress.completed;
     if (progress.stage !== this.#stage || this.#bar === undefined) {
@@ -54,7 +54,8 @@ export class ProgressDisplay implements Disposable {
       this.#bar.start(total, 0, { stage: progress.stage, amount: "" });
     }
     this.#bar.setTotal(total);
-    this.#bar.update(progress.completed, { stage: progress.stage, amount: amountOf(progress) });
+    const amount = amountOf(progress) + details;
+    this.#bar.update(progress.completed, { stage: progress.stage, amount });
   };
 
   /** Removes the bar, so that other text can be written. */

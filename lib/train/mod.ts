@@ -19,4 +19,7 @@ export type {
   ValidationOptions,
 } from "./options.ts";
 export type { LossPoint } from "./snapshot.ts";
+export type { TextSettings } from "./text_settings.ts";
+export { type TokenBatch, TokenWindows, type TokenWindowsOptions } from "./token_windows.ts";
 export { train } from "./train.ts";
+export { type TextTraining, trainOnText, type TrainOnTextOptions } from "./train_text.ts";

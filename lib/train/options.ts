@@ -28,10 +28,15 @@ export type Loss<B> = (batch: B, context: LossContext) => Tensor;
 export interface ValidationOptions<B> {
   /** All of it is read each time. */
   data: Batches<B>;
-  /** After how many steps, again and again. */
+  /** After how many steps, again and again, and at the end. */
   every: number;
   /** In place of the training's loss. */
   loss?: Loss<B>;
+  /**
+   * Told, and waited for, when a loss is better than all before: whoever wants the best
+   * parameters saves them then.
+   */
+  onBest?: (loss: number, step: number) => void | Promise<void>;
 }
 
 /** Where a training is saved. */

@@ -234,7 +234,8 @@ class Run<B> {
   get #isValidationDue(): boolean {
     const { step, validatedAt } = this.#standing;
     const every = this.#options.validation?.every;
-    return every !== undefined && step > validatedAt && step % every === 0;
+    const isPlace = every !== undefined && (step % every === 0 || step >= this.#options.steps);
+    return isPlace && step > validatedAt;
   }
 
   /** Computes the mean loss of the validation data; not to the end where it is aborted. */
@@ -255,10 +256,12 @@ class Run<B> {
       await iterator.return?.();
     }
     if (count === 0) throw new RangeError("train: the validation data gave no batch");
-    this.#noteValidation(total / count);
+    const isBest = this.#noteValidation(total / count);
+    if (isBest) await this.#options.validation!.onBest?.(total / count, this.#standing.step);
   }
 
-  #noteValidation(loss: number): void {
+  /** Notes a loss; returns whether it is better than all before. */
+  #noteValidation(loss: number): boolean {
     const { step, best, worse } = this.#standing;
     const margin = this.#options.earlyStopping?.margin ?? 0;
     const isBetter = best === null || loss < best - margin;
@@ -271,6 +274,7 @@ class Run<B> {
     this.#validationLoss = loss;
     this.#history[this.#history.length - 1].validationLoss = loss;
     this.#report();
+    return isBetter;
   }
 
   /**

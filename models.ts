@@ -17,5 +17,10 @@
 export type { Progress } from "./lib/core/progress.ts";
 export type { Precision } from "./lib/ops/mod.ts";
 export type { ChatMessage, TokenDecoder, Tokenizer } from "./lib/tokenizers/mod.ts";
-export { Decoder, type DecoderForwardOptions, type DecoderOptions } from "./lib/models/mod.ts";
+export {
+  Decoder,
+  type DecoderForwardOptions,
+  type DecoderOptions,
+  type GgufNotes,
+} from "./lib/models/mod.ts";
 export * from "./lib/runtime/mod.ts";

@@ -142,7 +142,8 @@ async function pullModel({ signal }: Context): Promise<Result> {
 
 async function testExamples({ signal }: Context): Promise<Result> {
   const files = (await listFiles(ROOT)).filter((file) =>
-    /^(?:lib\/.*\.ts|mod\.ts|models\.ts|nn\.ts|optim\.ts|train\.ts|README\.md|docs\/[^/]*\.md)$/.test(file)
+    /^(?:lib\/.*\.ts|mod\.ts|models\.ts|nn\.ts|optim\.ts|train\.ts|README\.md|docs\/[^/]*\.md)$/
+      .test(file)
   );
   // The library stays open for the life of the process: opened by the first example that needs it,
   // it would look like a leak.

@@ -90,7 +90,7 @@ export function decoderFromGguf(
     weight: zeros,
   });
   try {
-    for (const [own, tensor] of Object.entries(decoder.parameters())) {
+    for (const [own, tensor] of storedTensors(decoder)) {
       const from = storedName(own)!;
       // Checks the shape; what it keeps is a view of the file.
       using wide = widened(weights.tensor(from, tensor.shape));
@@ -159,10 +159,15 @@ function sizesOf({ tokens, blocks, norm, contextLength }: Decoder): [string, Ggu
 }
 
 function* tensorsOf(decoder: Decoder): Generator<GgufTensorData> {
-  for (const [name, tensor] of Object.entries(decoder.parameters())) {
+  for (const [name, tensor] of storedTensors(decoder)) {
     const data = new Uint8Array(tensor.data.buffer, tensor.data.byteOffset, tensor.byteLength);
     yield { name: storedName(name)!, type: "F32", shape: tensor.shape, data };
   }
+}
+
+/** All weights, frozen ones too; not the states of random choices, which are integers. */
+function storedTensors(decoder: Decoder): [string, Tensor][] {
+  return Object.entries(decoder.state()).filter(([, { dtype }]) => isFloating(dtype));
 }
 
 function checkStorable(decoder: Decoder): void {
@@ -174,10 +179,12 @@ function checkStorable(decoder: Decoder): void {
     attention.rotary?.layout === "interleaved" ? "" : "heads that do not turn in adjacent pairs",
     decoder.tokens.weight.dtype === "float32" ? "" : decoder.tokens.weight.dtype,
     attention.query.bias === undefined ? "" : "biases",
+    storedTensors(decoder).some(([name]) => name.includes(".adapter."))
+      ? "adapters that are not merged"
+      : "",
   ].filter((obstacle) => obstacle !== "");
   if (obstacles.length === 0) return;
   throw new RangeError(
-    `decoderToGguf: the architecture llama has no place for ${obstacles.join(", ")}; make the ` +
-      `Decoder without these options`,
+    `decoderToGguf: the architecture llama has no place for ${obstacles.join(", ")}`,
   );
 }

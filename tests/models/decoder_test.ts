@@ -11,6 +11,7 @@ import {
   type DecoderOptions,
   decoderToGguf,
 } from "../../lib/models/mod.ts";
+import { LoraAdapters } from "../../lib/nn/mod.ts";
 import { AdamW } from "../../lib/optim/mod.ts";
 import { Tensor } from "../../lib/tensor/mod.ts";
 import { checkLayer, type Doubles } from "../nn/support.ts";
@@ -228,6 +229,20 @@ Deno.test(
       "no place for LayerNorm, learned positions, the activation gelu, heads that do not turn in " +
         "adjacent pairs, biases",
     );
+  }),
+);
+
+Deno.test(
+  "a frozen decoder is written whole, and one with adapters once they are merged",
+  withoutLeaks(() => {
+    using decoder = new Decoder({ ...sizes, tied: false, dropout: 0.1 });
+    const namesOf = () => Array.from(decoderToGguf(decoder).tensors, ({ name }) => name);
+    const names = namesOf();
+    assertEquals([names.length, new Set(names).size], [2 * 9 + 3, names.length]);
+    using adapters = new LoraAdapters(decoder, { rank: 2 });
+    assertThrows(namesOf, RangeError, "no place for adapters that are not merged");
+    adapters.merge();
+    assertEquals(namesOf(), names);
   }),
 );
 

@@ -62,7 +62,7 @@ export function formulaDecoder<D extends LayerDType>(
 }
 
 /** Tokens of which three in four follow from the one before. */
-function text(count: number, vocabulary: number): Int32Array {
+export function formulaText(count: number, vocabulary: number): Int32Array {
   const ids = new Int32Array(count).fill(1);
   for (let i = 1; i < count; i++) {
     const isFree = mixed(2 * i) % 4 === 0;
@@ -100,7 +100,7 @@ function batchOf(text: Int32Array, width: number): TextBatch {
 export function* textBatches({ sizes }: DecoderReference): Generator<TextBatch> {
   const { batch, steps } = trainingSettings;
   const width = sizes.contextLength + 1;
-  const ids = text(steps * batch * width, sizes.vocabularySize);
+  const ids = formulaText(steps * batch * width, sizes.vocabularySize);
   for (let at = 0; at < ids.length; at += batch * width) {
     using each = batchOf(ids.subarray(at, at + batch * width), width);
     yield each;
@@ -110,7 +110,7 @@ export function* textBatches({ sizes }: DecoderReference): Generator<TextBatch> 
 /** The first batch, with three targets that do not count. */
 export function maskedBatch({ sizes }: DecoderReference): TextBatch {
   const width = sizes.contextLength + 1;
-  const ids = text(trainingSettings.batch * width, sizes.vocabularySize);
+  const ids = formulaText(trainingSettings.batch * width, sizes.vocabularySize);
   const batch = batchOf(ids, width);
   for (const token of [3, 4, 5]) batch.targets.data[sizes.contextLength + token] = -100;
   return batch;

@@ -102,7 +102,8 @@ async function trainTheirs(folder: string, python: string, signal: AbortSignal):
   const command = [python, "-B", script, folder, `${threads()}`];
   const outcome = await runProgram(command, { signal });
   if (outcome?.code !== 0) {
-    throw new Error(`${python} failed: ${oneLine((outcome?.stderr ?? "").trim().slice(-300))}`);
+    const said = outcome?.stderr.trim().slice(-300) ?? "there is no such program";
+    throw new Error(`${python} failed: ${oneLine(said)}`);
   }
   using file = openTensors(`${folder}/torch.safetensors`);
   const read = (name: string) => {
@@ -152,9 +153,9 @@ async function run(name: keyof typeof TRAINED, steps: number, python?: string) {
     await Deno.writeTextFile(`${folder}/settings.json`, JSON.stringify(settings));
     await saveTensors(`${folder}/weights.safetensors`, model.state());
     await saveTensors(`${folder}/batches.safetensors`, { batches });
-    writeLog(`PyTorch takes ${steps} steps`);
+    writeLog("PyTorch trains");
     const theirs = await trainTheirs(folder, interpreter, signal);
-    writeLog(`Quern takes ${steps} steps`);
+    writeLog("Quern trains");
     const ours = trainOurs(sizes, model, batches);
     const losses = { ours: [...ours.losses], theirs: [...theirs.losses] };
     return { size: name, steps, threads: threads(), ...compare(ours, theirs), losses };

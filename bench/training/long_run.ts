@@ -4,11 +4,14 @@
  *
  *     deno run -A bench/training/long_run.ts [STEPS]
  *
- * Prints a row for each hundredth of the steps: what is resident, what V8 holds, and what the
- * pool has out and had to ask the system for. `tests/system/train/long_run_system.ts` holds a
- * shorter one to bounds.
+ * Prints a row for each twentieth of the steps, after a collection of garbage: what is resident,
+ * what V8 holds, and what the pool has out and had to ask the system for. The tests in
+ * `tests/system/train/long_run_system.ts` hold a shorter one to bounds.
  */
+import { collectGarbage } from "../../lib/cli/garbage.ts";
 import { nativeAllocations } from "../../lib/cli/generation_run.ts";
+import { formatTable, writeOut } from "../../lib/cli/output.ts";
+import { formatBytes } from "../../lib/core/sizes.ts";
 import { pool } from "../../lib/memory/mod.ts";
 import { Decoder } from "../../lib/models/mod.ts";
 import { AdamW, cosineSchedule } from "../../lib/optim/mod.ts";
@@ -21,9 +24,8 @@ export interface Sample {
   readonly step: number;
   /** Bytes that are resident. */
   readonly resident: number;
-  /** Bytes of JavaScript objects, garbage included, and what V8 reserved for them. */
+  /** Bytes of JavaScript objects. */
   readonly heapUsed: number;
-  readonly heapTotal: number;
   /** Bytes behind array buffers. */
   readonly external: number;
   /** Blocks of the pool that are in use, and their bytes. */
@@ -51,10 +53,12 @@ function makeBatches(count: number): { ids: Tensor<"int32">; targets: Tensor<"in
 }
 
 function sampleOf(step: number): Sample {
-  const { rss, heapUsed, heapTotal, external } = Deno.memoryUsage();
+  // What V8 has not collected yet comes and goes by tens of mebibytes.
+  collectGarbage();
+  const { rss, heapUsed, external } = Deno.memoryUsage();
   const { outstanding, liveBytes } = pool.stats();
   const counts = { outstanding, liveBytes, nativeAllocations: nativeAllocations() };
-  return { step, resident: rss, heapUsed, heapTotal, external, ...counts };
+  return { step, resident: rss, heapUsed, external, ...counts };
 }
 
 /**
@@ -94,13 +98,21 @@ export async function longRun(
   return { samples, losses: history.map(({ loss }) => loss) };
 }
 
+const HEAD = ["step", "loss", "resident", "heap", "buffers", "blocks", "live", "native"];
+
 if (import.meta.main) {
   const steps = Number(Deno.args[0] ?? 10_000);
-  const { samples, losses } = await longRun(steps, Math.max(1, steps / 100));
-  const mib = (bytes: number) => (bytes / 2 ** 20).toFixed(2);
-  for (const each of samples) {
-    const memory = [each.resident, each.heapUsed, each.heapTotal, each.external].map(mib);
-    const counts = [each.outstanding, each.liveBytes, each.nativeAllocations];
-    console.log([each.step, ...memory, ...counts, losses[each.step - 1].toFixed(3)].join(" "));
-  }
+  const { samples, losses } = await longRun(steps, Math.ceil(steps / 20));
+  const rows = samples.map((each) => [
+    `${each.step}`,
+    losses[each.step - 1].toFixed(3),
+    ...[each.resident, each.heapUsed, each.external].map((bytes) => formatBytes(bytes)),
+    `${each.outstanding}`,
+    formatBytes(each.liveBytes),
+    `${each.nativeAllocations}`,
+  ]);
+  writeOut(`${formatTable([HEAD, ...rows], new Set(HEAD.keys()))}\n`);
+  // The first tenth warms up: V8 compiles, and the pool gets its blocks.
+  const growth = samples.at(-1)!.resident - samples[Math.min(1, samples.length - 1)].resident;
+  writeOut(`after the first tenth resident memory grew by ${(growth / 2 ** 20).toFixed(2)} MiB\n`);
 }

@@ -2,7 +2,7 @@
  * The losses of a training as a picture.
  */
 import { SVG_COLOURS, svgLine, svgPicture, svgRound, svgText } from "../core/svg.ts";
-import type { LossPoint } from "./snapshot.ts";
+import type { LossPoint } from "./loss_history.ts";
 
 const [WIDTH, HEIGHT] = [640, 320];
 const [LEFT, RIGHT, TOP, BOTTOM] = [64, 620, 40, 276];

@@ -18,7 +18,7 @@ export type {
   TrainResult,
   ValidationOptions,
 } from "./options.ts";
-export type { LossPoint } from "./snapshot.ts";
+export type { LossPoint } from "./loss_history.ts";
 export type { TextSettings } from "./text_settings.ts";
 export { type TokenBatch, TokenWindows, type TokenWindowsOptions } from "./token_windows.ts";
 export { train } from "./train.ts";

@@ -6,7 +6,8 @@ import { checkSetting } from "../optim/optimizer.ts";
 import type { Optimizer, Schedule } from "../optim/mod.ts";
 import type { NamedTensors, Tensor } from "../tensor/mod.ts";
 import type { Batches } from "./batches.ts";
-import { checkNames, type LossPoint } from "./snapshot.ts";
+import type { LossPoint } from "./loss_history.ts";
+import { checkNames } from "./snapshot.ts";
 
 /** What a loss is computed for. */
 export interface LossContext {

@@ -22,6 +22,7 @@ import {
   type TensorFile,
 } from "../tensor/mod.ts";
 import type { Place } from "./batches.ts";
+import { LossHistory } from "./loss_history.ts";
 
 const PREFIX = "training/";
 const OPTIMIZER = `${PREFIX}optimizer/`;
@@ -31,18 +32,6 @@ const METADATA = "training";
 const VERSION = 1;
 /** How much is hashed before the event loop gets a turn. */
 const PIECE_BYTES = 1 << 22;
-
-/** One step of a training, for a curve. */
-export interface LossPoint {
-  /** How many steps were taken, this one included. */
-  step: number;
-  /** The mean of its batches' losses. */
-  loss: number;
-  /** Its learning rate. */
-  learningRate: number;
-  /** The loss on the validation data after it, where it was computed. */
-  validationLoss?: number;
-}
 
 /** Where a training is, apart from tensors. */
 export interface Standing {
@@ -75,7 +64,7 @@ export interface Restored {
   /** Where the training was. */
   standing: Standing;
   /** The losses up to there. */
-  history: LossPoint[];
+  history: LossHistory;
 }
 
 /** What is written to a file. */
@@ -91,7 +80,7 @@ export interface Snapshot {
  *
  * @param trained The tensors, which must not change until the file was written.
  * @param standing Where the training is.
- * @param losses What `lossTensor` gave.
+ * @param losses What `LossHistory.toTensor` gave.
  * @param pause Awaited now and then.
  * @returns What to write.
  */
@@ -210,8 +199,8 @@ export function restoreSnapshot(path: string, trained: TrainedTensors): Restored
     trained.optimizer.load(Object.fromEntries(optimizer));
     noGrad(() => targets.forEach(([, target], i) => target.copyFrom(sources[i])));
     const { sha256: _, ...standing } = parseMetadata(file);
-    const history = file.has(LOSSES) ? pointsOf(file.open(LOSSES) as Tensor<"float64">) : [];
-    return { standing, history };
+    const losses = file.has(LOSSES) ? file.open(LOSSES) as Tensor<"float64"> : undefined;
+    return { standing, history: LossHistory.from(losses) };
   });
 }
 
@@ -225,29 +214,4 @@ function fitting(file: TensorFile, name: string, target: Tensor): Tensor {
     `train: ${name} is ${source.dtype} ${formatShape(source.shape)} in ${file.name}, expected ` +
       `${target.dtype} ${formatShape(target.shape)}`,
   );
-}
-
-/**
- * Losses as a tensor.
- *
- * @param history The points.
- * @returns One row a point, to be disposed of; undefined without points.
- */
-export function lossTensor(history: readonly LossPoint[]): Tensor<"float64"> | undefined {
-  if (history.length === 0) return undefined;
-  const losses = Tensor.empty([history.length, 4], "float64");
-  const data = firstElements(losses);
-  history.forEach(({ step, loss, learningRate, validationLoss = NaN }, i) => {
-    data.set([step, loss, learningRate, validationLoss], 4 * i);
-  });
-  return losses;
-}
-
-function pointsOf(losses: Tensor<"float64">): LossPoint[] {
-  return (losses.toArray() as number[][]).map(([step, loss, learningRate, validationLoss]) => ({
-    step,
-    loss,
-    learningRate,
-    ...!Number.isNaN(validationLoss) && { validationLoss },
-  }));
 }

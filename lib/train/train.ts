@@ -16,14 +16,9 @@ import { Pacer } from "../core/pacer.ts";
 import { Tensor } from "../tensor/mod.ts";
 import { BatchReader, iteratorOf, type Place } from "./batches.ts";
 import { latestCheckpoint, prepareFolder, writeCheckpoint } from "./checkpoint_folder.ts";
+import { LossHistory } from "./loss_history.ts";
 import { checkOptions, type Loss, type TrainOptions, type TrainResult } from "./options.ts";
-import {
-  type LossPoint,
-  lossTensor,
-  restoreSnapshot,
-  type Standing,
-  takeSnapshot,
-} from "./snapshot.ts";
+import { restoreSnapshot, type Standing, takeSnapshot } from "./snapshot.ts";
 
 /**
  * Trains: reads batches, computes the gradients of their losses, and lets the optimiser step.
@@ -79,11 +74,10 @@ class Run<B> {
   readonly #began = performance.now();
   #first = 0;
   #items = 0;
-  #history: LossPoint[] = [];
+  #history = LossHistory.from();
   #standing: Standing;
   /** The step of the last checkpoint. */
   #saved = -1;
-  #validationLoss: number | undefined;
   #gradientNorm: number | undefined;
 
   constructor(options: TrainOptions<B>) {
@@ -117,7 +111,7 @@ class Run<B> {
     const { step, best } = this.#standing;
     return {
       step,
-      history: this.#history,
+      history: this.#history.points(),
       bestValidationLoss: best ?? undefined,
       stoppedEarly: step < this.#options.steps,
     };
@@ -148,9 +142,6 @@ class Run<B> {
       const restored = restoreSnapshot(path, { parameters, optimizer, state });
       this.#standing = restored.standing;
       this.#history = restored.history;
-      this.#validationLoss = restored.history.findLast(({ validationLoss }) =>
-        validationLoss !== undefined
-      )?.validationLoss;
       await this.#reader.seek(restored.standing.place);
       this.#saved = this.#first = restored.standing.step;
     }
@@ -180,7 +171,7 @@ class Run<B> {
     optimizer.step();
     this.#standing = { ...this.#standing, step: step + 1, place: this.#place() };
     const { learningRate } = optimizer;
-    this.#history.push({ step: step + 1, loss: total / accumulate, learningRate });
+    this.#history.add(step + 1, total / accumulate, learningRate);
     this.#report();
   }
 
@@ -271,8 +262,7 @@ class Run<B> {
       worse: isBetter ? 0 : worse + 1,
       validatedAt: step,
     };
-    this.#validationLoss = loss;
-    this.#history[this.#history.length - 1].validationLoss = loss;
+    this.#history.noteValidation(loss);
     this.#report();
     return isBetter;
   }
@@ -288,7 +278,7 @@ class Run<B> {
     if (checkpoint === undefined || step === this.#saved) return;
     const { folder, every, keep = 2, state = {} } = checkpoint;
     if (!isLast && !(step > 0 && every !== undefined && step % every === 0)) return;
-    using losses = lossTensor(this.#history);
+    using losses = this.#history.toTensor();
     const trained = { parameters, optimizer, state };
     try {
       const pause = () => this.#pacer.pause();
@@ -313,8 +303,8 @@ class Run<B> {
       completed: step,
       total: steps,
       unit: "steps",
-      loss: this.#history.at(-1)?.loss,
-      validationLoss: this.#validationLoss,
+      loss: this.#history.loss,
+      validationLoss: this.#history.validationLoss,
       learningRate: optimizer.learningRate,
       gradientNorm: this.#gradientNorm,
       itemsPerSecond: this.#items / seconds,

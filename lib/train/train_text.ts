@@ -19,7 +19,7 @@ import { ggufVocabulary, tokenizerJson } from "../tokenizers/mod.ts";
 import { latestCheckpoint } from "./checkpoint_folder.ts";
 import { lossCurve } from "./loss_curve.ts";
 import type { LossContext, TrainProgress } from "./options.ts";
-import type { LossPoint } from "./snapshot.ts";
+import type { LossPoint } from "./loss_history.ts";
 import { prepareText, type TextData } from "./text_data.ts";
 import { completeSettings, type TextSettings, writeSettings } from "./text_settings.ts";
 import { type TokenBatch, TokenWindows } from "./token_windows.ts";

@@ -22,5 +22,8 @@ export {
   type DecoderForwardOptions,
   type DecoderOptions,
   type GgufNotes,
+  SentenceEncoder,
+  type SentenceEncoderForwardOptions,
+  type SentenceEncoderOptions,
 } from "./lib/models/mod.ts";
 export * from "./lib/runtime/mod.ts";

@@ -266,6 +266,17 @@ export const kinds: Readonly<Record<string, Kind>> = {
     constructible: true,
     statics: { load: { kind: "Embedder", ownership: "new", asynchronous: true } },
   },
+  SentenceEncoder: {
+    disposable: true,
+    constructible: true,
+    methods: { forward: tensor, hidden: tensor },
+  },
+  TrainableEmbedder: {
+    disposable: true,
+    constructible: true,
+    statics: { load: { kind: "TrainableEmbedder", ownership: "new", asynchronous: true } },
+    methods: { embed: tensor },
+  },
   TensorFile: { disposable: true, methods: { open: tensor, openBytes: tensor } },
   TextClassifier: {
     disposable: true,

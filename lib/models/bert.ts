@@ -33,18 +33,36 @@ const layerNames: LayerNames = {
 export const bert: EncoderArchitecture = (config, weights) => build(config, weights, 0);
 
 /** Makes RoBERTa, whose positions begin behind the one that stands for padding. */
-export const roberta: EncoderArchitecture = (config, weights) => {
-  const padding = config.number("pad_token_id", 1);
-  if (!Number.isInteger(padding) || padding < 0) config.malformed("pad_token_id is no token's id");
-  return build(config, weights, padding + 1);
-};
+export const roberta: EncoderArchitecture = (config, weights) =>
+  build(config, weights, positionBehindPadding(config));
+
+/**
+ * The first position of a token in RoBERTa.
+ *
+ * @param file The file's hyperparameters.
+ * @returns How many positions stand for no token.
+ * @throws {SyntaxError} When the token of padding is none.
+ */
+export function positionBehindPadding(file: Hyperparameters): number {
+  const padding = file.number("pad_token_id", 1);
+  if (!Number.isInteger(padding) || padding < 0) file.malformed("pad_token_id is no token's id");
+  return padding + 1;
+}
+
+/**
+ * What the names of a file's tensors begin with.
+ *
+ * @param weights The file's tensors.
+ * @returns The prefix, empty where there is none.
+ */
+export function bertPrefix(weights: Weights): string {
+  return findPrefix(weights, ["bert.", "roberta.", "camembert."]);
+}
 
 function build(file: Hyperparameters, weights: Weights, firstPosition: number): Encoder {
-  const type = file.text("position_embedding_type") ?? "absolute";
-  if (type !== "absolute") file.unsupported(`positions of type ${type}`);
   const config = readBertConfig(file, firstPosition);
   const { dim, vocabularySize } = config;
-  const prefix = findPrefix(weights, ["bert.", "roberta.", "camembert."]);
+  const prefix = bertPrefix(weights);
   const embeddings = `${prefix}embeddings`;
   const positions = `${embeddings}.position_embeddings.weight`;
   const read = {
@@ -65,6 +83,8 @@ function build(file: Hyperparameters, weights: Weights, firstPosition: number): 
  * @returns What they say.
  */
 export function readBertConfig(file: Hyperparameters, firstPosition: number): EncoderConfig {
+  const type = file.text("position_embedding_type") ?? "absolute";
+  if (type !== "absolute") file.unsupported(`positions of type ${type}`);
   const dim = file.size("hidden_size");
   const heads = file.size("num_attention_heads");
   checkHeads(file, dim, heads);

@@ -34,6 +34,16 @@ export { GgufTensors } from "./gguf_tensors.ts";
 export { Hyperparameters } from "./hyperparameters.ts";
 export { Llama } from "./llama.ts";
 export type { LlamaConfig } from "./llama_config.ts";
+export {
+  SentenceEncoder,
+  type SentenceEncoderForwardOptions,
+  type SentenceEncoderOptions,
+} from "./sentence_encoder.ts";
+export {
+  bertLayerName,
+  readSentenceEncoder,
+  sentenceEncoderTensors,
+} from "./sentence_encoder_files.ts";
 export { type StoredTensors, Weights } from "./weights.ts";
 
 const languageModels: ReadonlyMap<string, GgufArchitecture> = new Map([

@@ -11,6 +11,7 @@ import type { Precision } from "../ops/mod.ts";
 import type { Tokenizer } from "../tokenizers/mod.ts";
 import { keep } from "../memory/mod.ts";
 import { Workspace } from "../tensor/mod.ts";
+import { promptText } from "./embedder_config.ts";
 import { Embeddings } from "./embeddings.ts";
 import { gather } from "./gather.ts";
 import { loadEmbedderParts } from "./load_embedder.ts";
@@ -241,9 +242,8 @@ export class Embedder implements Disposable {
   }
 
   *#batches(texts: readonly string[], promptOrName: string | undefined): Generator<Batch> {
-    const { prompts, defaultPrompt = "", maxTokens } = this.config;
-    const asked = promptOrName ?? defaultPrompt;
-    const prompt = Object.hasOwn(prompts, asked) ? prompts[asked] : asked;
+    const { maxTokens } = this.config;
+    const prompt = promptText(this.config, promptOrName);
     let batch: Batch = { ids: [], offsets: [0] };
     for (const text of texts) {
       const ids = this.tokenizer.encode(prompt + text, { maxTokens });

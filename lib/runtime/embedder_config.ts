@@ -50,6 +50,20 @@ export async function readEmbedderConfig(
   };
 }
 
+/**
+ * What is put before each text.
+ *
+ * @param config The model's prompts.
+ * @param asked A prompt's name, or any text; the model's default when left out.
+ * @returns The text.
+ */
+export function promptText(
+  { prompts, defaultPrompt = "" }: EmbedderConfig,
+  asked: string = defaultPrompt,
+): string {
+  return Object.hasOwn(prompts, asked) ? prompts[asked] : asked;
+}
+
 interface Step {
   readonly kind: string;
   readonly path: string;

@@ -36,6 +36,11 @@ export {
   type RankOptions,
   TextClassifier,
 } from "./text_classifier.ts";
+export {
+  type LoadTrainableEmbedderOptions,
+  TrainableEmbedder,
+  type TrainableEmbedOptions,
+} from "./trainable_embedder.ts";
 export type { VectorDType } from "./vector_rows.ts";
 export {
   type AddOptions,

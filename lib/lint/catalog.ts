@@ -99,6 +99,7 @@ export const functions: Readonly<Record<string, Result>> = {
   less: operation(2),
   lessEqual: operation(2),
   linear: operation(2),
+  loadDecoder: { kind: "LoadedDecoder", ownership: "new", asynchronous: true },
   loadModel: { kind: "LanguageModel", ownership: "new", asynchronous: true },
   log: operation(1),
   log10: operation(1),
@@ -266,6 +267,12 @@ export const kinds: Readonly<Record<string, Kind>> = {
     constructible: true,
     statics: { load: { kind: "Embedder", ownership: "new", asynchronous: true } },
   },
+  Decoder: {
+    disposable: true,
+    constructible: true,
+    methods: { forward: tensor, loss: tensor },
+  },
+  LoadedDecoder: { disposable: false, parts: { decoder: "Decoder" } },
   SentenceEncoder: {
     disposable: true,
     constructible: true,

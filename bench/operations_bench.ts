@@ -59,6 +59,7 @@ import {
   pad,
   pow,
   prod,
+  quantize,
   repeat,
   rmsNorm,
   rmsNormResidual,
@@ -281,6 +282,14 @@ for (const dtype of weightTypes) {
   const widened = Tensor.empty([feedForward, dim]);
   Deno.bench(`dequantize ${feedForward}x${dim} ${dtype}`, { group: "dequantize" }, () => {
     dequantize(weight, { out: widened });
+  });
+}
+
+for (const dtype of ["q8_0", "q4_0", "q4_1"] as const) {
+  const weight = Tensor.randn([feedForward, dim]);
+  const blocks = Tensor.empty([feedForward, dim], dtype);
+  Deno.bench(`quantize ${feedForward}x${dim} ${dtype}`, { group: "quantize" }, () => {
+    quantize(weight, dtype, { out: blocks });
   });
 }
 

@@ -514,6 +514,11 @@ QN_API int32_t qn_scatter_add(void *y, const void *x, const void *indices,
 QN_API int32_t qn_dequantize_f32(float *y, const void *x, uint32_t rows, uint32_t cols,
                                  int32_t dtype);
 
+/* y[rows,cols], of a block dtype, = x[rows,cols], with the bits of ggml's reference; cols is a
+ * multiple of the block. A block that holds NaN or an infinity becomes NaN as a whole. They do
+ * not overlap. */
+QN_API int32_t qn_quantize(void *y, const float *x, uint32_t rows, uint32_t cols, int32_t dtype);
+
 /* y[rows,cols] = x[rows,cols] in another dtype, for all but the block dtypes; they share
  * no memory. To a floating-point dtype: rounded to nearest, ties to even, once. To an integer:
  * towards zero; what is out of range becomes the nearest there is, NaN 0. To bool: 0 for

@@ -9,7 +9,7 @@
  */
 
 /** FNV-1a (64 bit) of the header's bytes; `qn_header_hash()` of a library that fits. */
-export const headerHash = 0x4eac99346317edbcn;
+export const headerHash = 0x52c0a5033f2dc518n;
 
 /**
  * What went wrong. The text of each is in base/status.c.
@@ -1160,6 +1160,24 @@ export const symbols = {
     parameters: [
       "usize", // float *y
       "usize", // const void *x
+      "u32", // uint32_t rows
+      "u32", // uint32_t cols
+      "i32", // int32_t dtype
+    ],
+    result: "i32",
+  },
+
+  /**
+   * y[rows,cols], of a block dtype, = x[rows,cols], with the bits of ggml's reference; cols is a
+   * multiple of the block. A block that holds NaN or an infinity becomes NaN as a whole. They do
+   * not overlap.
+   *
+   * `int32_t qn_quantize(void *y, const float *x, uint32_t rows, uint32_t cols, int32_t dtype)`
+   */
+  qn_quantize: {
+    parameters: [
+      "usize", // void *y
+      "usize", // const float *x
       "u32", // uint32_t rows
       "u32", // uint32_t cols
       "i32", // int32_t dtype

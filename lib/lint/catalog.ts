@@ -127,6 +127,7 @@ export const functions: Readonly<Record<string, Result>> = {
   pad: operation(2),
   pow: operation(2),
   prod: operation(1),
+  quantize: operation(2),
   reciprocal: operation(1),
   relu: operation(1),
   repeat: operation(2),

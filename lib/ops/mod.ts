@@ -58,6 +58,7 @@ export { oneHot, type OneHotOptions } from "./one_hot.ts";
 export type { OutOption, ResultOption } from "./operands.ts";
 export { pad, type Padding, type PadOptions, type PadWidth } from "./pad.ts";
 export { abs, negative, reciprocal, rsqrt, sign, sqrt, square } from "./powers.ts";
+export { quantize, type QuantizedDType } from "./quantize.ts";
 export type { RealDType, ReduceOptions, SummedDType, WholeDType } from "./reduce.ts";
 export {
   rmsNorm,

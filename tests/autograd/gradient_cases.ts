@@ -121,6 +121,7 @@ export const withoutGradient: readonly string[] = [
     "logicalNot",
     "logicalOr",
     "oneHot",
+    "quantize",
     "sample",
   ],
 ];

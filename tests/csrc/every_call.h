@@ -255,6 +255,7 @@ CALL(qn_one_hot, y, ids + 8, 4, 8, QN_F32, QN_I32)
 CALL(qn_gather, y, x, ids + 8, looked_up, 2, 0, 4, QN_I32)
 CALL(qn_scatter_add, y, x, ids + 8, looked_up, 2, 0, QN_F32, QN_I32)
 CALL(qn_dequantize_f32, y, stored, 2, 64, QN_Q8_0)
+CALL(qn_quantize, y, x, 1, 32, QN_Q4_1)
 CALL(qn_cast, y, x, 4, 8, QN_F16, QN_F32)
 CALL(qn_binary, y, x, z, turned, 2, 0, QN_ADD, QN_F32)
 CALL(qn_where, y, x, w, z, spread, 2, 4)
@@ -380,6 +381,7 @@ static const entry table[] = {
     ENTRY_SURE(qn_gather, nothing),
     ENTRY_SURE(qn_scatter_add, nothing),
     ENTRY_SURE(qn_dequantize_f32, nothing),
+    ENTRY_SURE(qn_quantize, nothing),
     ENTRY_SURE(qn_cast, nothing),
     ENTRY_SURE(qn_binary, nothing),
     ENTRY_SURE(qn_where, nothing),

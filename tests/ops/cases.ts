@@ -363,6 +363,13 @@ export const cases: Case[] = [
     dtypes: ["float32", "float16", "bfloat16"],
   },
   {
+    name: "quantize",
+    make: () => [f([2, 64])],
+    run: ([x], out) => ops.quantize(x, "q4_1", { out: out as Tensor<"q4_1"> }),
+    shape: [2, 64],
+    dtype: "q4_1",
+  },
+  {
     name: "rope",
     make: () => [f([2, 3, 8]), f([2, 4]), f([2, 4])],
     run: ([x, cosines, sines], out) =>

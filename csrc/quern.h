@@ -733,10 +733,25 @@ QN_API int32_t qn_linear_f32(float *y, const float *x, const void *weight, uint3
  * there is no batch.
  *
  * A key that a row does not see does not touch it, not even as 0 * NaN. A row that sees no
- * key is 0. QN_BAD_INDEX when lengths are out of range. */
-QN_API int32_t qn_attention(void *y, const void *q, const void *k, const void *v, const void *mask,
-                            const int32_t *lengths, QN_BUFFER const uint64_t *layout,
-                            uint32_t axes, double scale, int32_t dtype);
+ * key is 0. QN_BAD_INDEX when lengths are out of range.
+ *
+ * `statistics` is null or, for QN_F32, [..., tokens, heads, 2]: what the gradient needs. */
+QN_API int32_t qn_attention(void *y, float *statistics, const void *q, const void *k,
+                            const void *v, const void *mask, const int32_t *lengths,
+                            QN_BUFFER const uint64_t *layout, uint32_t axes, double scale,
+                            int32_t dtype);
+
+/* The gradients of q, k and v where g is that of y = qn_attention, of QN_F32 and without a
+ * mask. y, g and dq are dense in the shape of y; dk and dv in that of k, with the whole batch
+ * and key_rows keys a sequence, of which those in use are the first; the others become 0.
+ * Where dq, dk or dv is null, it is not computed. `statistics` are those of the forward call,
+ * and everything else is what that was told. Nothing overlaps. Where there are no queries,
+ * nothing is written. */
+QN_API int32_t qn_attention_gradient_f32(float *dq, float *dk, float *dv, const float *g,
+                                         const float *y, const float *statistics, const float *q,
+                                         const float *k, const float *v, const int32_t *lengths,
+                                         QN_BUFFER const uint64_t *layout, uint32_t axes,
+                                         uint32_t key_rows, double scale);
 
 /* Draws one index from logits[cols]. In this order: tokens in history[count]
  * are made less likely (a positive logit is divided by repeat_penalty, a negative one

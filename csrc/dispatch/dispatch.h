@@ -18,6 +18,7 @@
 #include "quern.h"
 
 struct qn_attention; /* kernels/attention.h */
+struct qn_attention_queries;
 struct qn_folds;
 struct qn_reduction;
 

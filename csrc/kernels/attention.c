@@ -265,15 +265,28 @@ static void join_state(float *state, const float *output, float largest, float s
   *own_largest = top;
 }
 
+/* What gradients need: so that no weight is left of a row that sees no key, its sum is
+ * infinite. */
+static void write_statistics(const struct qn_attention *task, size_t row, float largest,
+                             float sum) {
+  if (task->statistics == NULL) return;
+  float *to = qn_attention_statistics(task, qn_attention_place(task, row));
+  to[0] = largest;
+  to[1] = sum;
+}
+
 /* Writes a row of y from its state: zeros where it sees no key. */
 static void finish_row(const struct qn_attention *task, size_t row, const float *state) {
   const size_t size = task->head_size;
   float *y = result_of(task, row);
+  const float largest = state[qn_attention_head_floats(size)];
   const float sum = state[qn_attention_head_floats(size) + 1];
   if (sum < 0.0f || (sum == 0.0f && !qn_sees_a_key(task, row))) {
     memset(y, 0, size * sizeof *y);
+    write_statistics(task, row, 0.0f, INFINITY);
     return;
   }
+  write_statistics(task, row, largest, sum);
   const qn_vf inverse = qn_vset1(1.0f / sum);
   for (size_t d = 0; d < size; d += QN_LANES) {
     /* The sum with 0 leaves no negative zero, whose sign could tell of others' keys. */

@@ -23,17 +23,20 @@ enum {
   QN_ATTENTION_BLOCK = 512, /* keys: whole panels of kernels/panel.h */
   QN_ATTENTION_ROWS = 6,    /* whose scores exist at one time: the highest tile */
   QN_ATTENTION_MOST_HEAD = 512,
+  QN_ROW_STATISTICS = 2, /* the largest score, as an exponent of two, and the sum of weights */
 };
 
 /* One key-value head of one sequence, in float32 or float64. Strides are in elements; the
  * elements of a head, and the keys of a row of the mask, lie side by side. */
 struct qn_attention {
   void *y;
+  float *statistics; /* null, or where those of the first row stand: QN_ROW_STATISTICS a row */
   const void *q, *k, *v;
   const void *mask; /* null, or of mask_dtype: that of q is added; of BOOL or I32, 0 leaves out */
   size_t y_token, y_head, q_token, q_head, k_token, v_token, mask_token, mask_head;
   size_t tokens, keys; /* of keys, those in use */
-  size_t group;        /* heads that share the keys */
+  size_t heads;        /* of a token */
+  size_t group;        /* of these, those that share the keys */
   size_t head_size;    /* 1 .. QN_ATTENTION_MOST_HEAD */
   size_t window;       /* 0, or the most keys that a row sees */
   int32_t causal;
@@ -51,6 +54,12 @@ static inline struct qn_attention_place qn_attention_place(const struct qn_atten
                                                            size_t row) {
   if (task->group == 1) return (struct qn_attention_place){row, 0};
   return (struct qn_attention_place){row / task->group, row % task->group};
+}
+
+/* Where its statistics stand; there are some. */
+static inline float *qn_attention_statistics(const struct qn_attention *task,
+                                             struct qn_attention_place place) {
+  return task->statistics + (place.token * task->heads + place.head) * QN_ROW_STATISTICS;
 }
 
 /* The keys begin .. end - 1. */

@@ -9,7 +9,7 @@
  */
 
 /** FNV-1a (64 bit) of the header's bytes; `qn_header_hash()` of a library that fits. */
-export const headerHash = 0x52c0a5033f2dc518n;
+export const headerHash = 0x084f100b98fa456dn;
 
 /**
  * What went wrong. The text of each is in base/status.c.
@@ -1841,11 +1841,14 @@ export const symbols = {
    * A key that a row does not see does not touch it, not even as 0 * NaN. A row that sees no
    * key is 0. QN_BAD_INDEX when lengths are out of range.
    *
-   * `int32_t qn_attention(void *y, const void *q, const void *k, const void *v, const void *mask, const int32_t *lengths, QN_BUFFER const uint64_t *layout, uint32_t axes, double scale, int32_t dtype)`
+   * `statistics` is null or, for QN_F32, [..., tokens, heads, 2]: what the gradient needs.
+   *
+   * `int32_t qn_attention(void *y, float *statistics, const void *q, const void *k, const void *v, const void *mask, const int32_t *lengths, QN_BUFFER const uint64_t *layout, uint32_t axes, double scale, int32_t dtype)`
    */
   qn_attention: {
     parameters: [
       "usize", // void *y
+      "usize", // float *statistics
       "usize", // const void *q
       "usize", // const void *k
       "usize", // const void *v
@@ -1855,6 +1858,36 @@ export const symbols = {
       "u32", // uint32_t axes
       "f64", // double scale
       "i32", // int32_t dtype
+    ],
+    result: "i32",
+  },
+
+  /**
+   * The gradients of q, k and v where g is that of y = qn_attention, of QN_F32 and without a
+   * mask. y, g and dq are dense in the shape of y; dk and dv in that of k, with the whole batch
+   * and key_rows keys a sequence, of which those in use are the first; the others become 0.
+   * Where dq, dk or dv is null, it is not computed. `statistics` are those of the forward call,
+   * and everything else is what that was told. Nothing overlaps. Where there are no queries,
+   * nothing is written.
+   *
+   * `int32_t qn_attention_gradient_f32(float *dq, float *dk, float *dv, const float *g, const float *y, const float *statistics, const float *q, const float *k, const float *v, const int32_t *lengths, QN_BUFFER const uint64_t *layout, uint32_t axes, uint32_t key_rows, double scale)`
+   */
+  qn_attention_gradient_f32: {
+    parameters: [
+      "usize", // float *dq
+      "usize", // float *dk
+      "usize", // float *dv
+      "usize", // const float *g
+      "usize", // const float *y
+      "usize", // const float *statistics
+      "usize", // const float *q
+      "usize", // const float *k
+      "usize", // const float *v
+      "usize", // const int32_t *lengths
+      "buffer", // const uint64_t *layout
+      "u32", // uint32_t axes
+      "u32", // uint32_t key_rows
+      "f64", // double scale
     ],
     result: "i32",
   },

@@ -3,10 +3,10 @@
  * Ainslie et al., 2023). Scores are worked through block by block (Milakov and
  * Gimelshein, 2018; Dao et al., 2022), so they are never stored.
  */
-import { differentiable, isTracked, record } from "../autograd/mod.ts";
+import { differentiable, isTracked, record, RESULT } from "../autograd/mod.ts";
 import { type Floating, isHalf } from "../core/dtype.ts";
 import { broadcastShapes, formatShape, sameShape, type Shape } from "../core/shape.ts";
-import { AttentionField, native, Status, Words } from "../ffi/mod.ts";
+import { native, Status } from "../ffi/mod.ts";
 import { Tensor } from "../tensor/mod.ts";
 import { add } from "./arithmetic.ts";
 import {
@@ -14,6 +14,8 @@ import {
   attentionGradients,
   type AttentionOperands,
 } from "./attention_gradient.ts";
+import { attentionKernelGradients } from "./attention_kernel_gradient.ts";
+import { attentionLayout, writeAttentionLayout } from "./attention_layout.ts";
 import { logicalOr } from "./comparison.ts";
 import { withFloat32 } from "./halves.ts";
 import {
@@ -124,45 +126,71 @@ export function attention<D extends Floating>(
   checkApart("attention", out, "v", v);
   checkApart("attention", out, "mask", mask);
   checkApart("attention", out, "lengths", lengths);
-  const axes = writeLayout(q, k, v, shape, options);
+  const axes = writeAttentionLayout(
+    q,
+    k,
+    v,
+    mask,
+    shape,
+    options.causal ?? false,
+    options.window ?? 0,
+    typeof options.keyTokens === "number" ? options.keyTokens : k.shape[k.shape.length - 3],
+    options.segments === undefined ? 0 : options.segments.shape[0] - 1,
+  );
+  const statistics = tracked ? statisticsOf(y, out, k, mask) : undefined;
   const status = native().symbols.qn_attention(
     y.address,
+    statistics === undefined ? 0n : statistics.address,
     q.address,
     k.address,
     v.address,
     mask === undefined ? 0n : mask.address,
     lengths === undefined ? 0n : lengths.address,
-    layout.array,
+    attentionLayout,
     axes,
     scale,
     dtypeCodes[dtype],
   );
   if (status !== Status.OK) {
+    statistics?.dispose();
     const { segments } = options;
     const operands = { q, k, v, mask, keyTokens: segments ? undefined : lengths, segments };
     return refuse("attention", status, y, out, operands, { scale });
   }
-  return tracked ? recordAttention(y, q, k, v, lengths, options, scale) : y;
+  return tracked ? recordAttention(y, q, k, v, lengths, statistics, options, scale) : y;
 }
 
 const names = ["q", "k", "v", "mask"] as const;
 
 const attentionGradient = differentiable<AttentionCall>({
   operation: "attention",
-  saves: [...names, "lengths"],
-  backward(gradient, [q, k, v, mask, lengths], { wants, extra }) {
+  saves: [...names, "lengths", RESULT, "what the softmax divided by"],
+  backward(gradient, [q, k, v, mask, lengths, y, statistics], { wants, extra }) {
     const wanted = names.filter((_, i) => wants[i]);
     const operands = { q, k, v, mask } as AttentionOperands;
-    const found = attentionGradients(
-      gradient as Tensor<Floating>,
-      operands,
-      lengths,
-      wanted,
-      extra,
-    );
+    const g = gradient as Tensor<Floating>;
+    const found = statistics === undefined
+      ? attentionGradients(g, operands, lengths, wanted, extra)
+      : attentionKernelGradients(g, y, statistics, operands, lengths, wanted, extra);
     return names.map((name) => found[name]);
   },
 });
+
+/** Room for what the gradient's kernel reads besides; none where there is no kernel. */
+function statisticsOf(
+  y: Tensor,
+  out: Tensor | undefined,
+  k: Tensor,
+  mask: Tensor | undefined,
+): Tensor | undefined {
+  if (y.dtype !== "float32" || mask !== undefined || y.size === 0 || k.size === 0) return undefined;
+  try {
+    return Tensor.empty([...y.shape.slice(0, -1), 2]);
+  } catch (error) {
+    if (y !== out) y.dispose();
+    throw error;
+  }
+}
 
 function recordAttention<D extends Floating>(
   y: Tensor<D>,
@@ -170,6 +198,7 @@ function recordAttention<D extends Floating>(
   k: Tensor,
   v: Tensor,
   lengths: Tensor | undefined,
+  statistics: Tensor | undefined,
   { mask, causal = false, window = 0, keyTokens, segments }: AttentionOptions<D>,
   scale: number,
 ): Tensor<D> {
@@ -179,10 +208,12 @@ function recordAttention<D extends Floating>(
     window,
     scale,
     keyTokens: typeof keyTokens === "number" ? keyTokens : undefined,
-    hasSegments: segments !== undefined,
+    segments: segments === undefined ? 0 : segments.shape[0] - 1,
   };
-  const saved = [q, k, v, mask, lengths];
-  return record(y, attentionGradient, [q, k, v, mask], { saved, extra });
+  const saved = [q, k, v, mask, lengths, statistics && y, statistics];
+  const recorded = record(y, attentionGradient, [q, k, v, mask], { saved, extra });
+  statistics?.dispose();
+  return recorded;
 }
 
 /** Whether kernels can read rows of the last axis; of a mask, whether that has all keys. */
@@ -325,59 +356,4 @@ function checkLengths(
     `attention: segments ${formatShape(segments.shape)} are two offsets or more, for q ` +
       `${formatShape(shape)} and k ${formatShape(k)} without a batch and of the same length`,
   );
-}
-
-const layout = new Words(AttentionField.BATCH + 5 * 13);
-
-/** Writes the sizes and strides of a call; returns how many axes its batch has. */
-function writeLayout<D extends Floating>(
-  q: Tensor<D>,
-  k: Tensor<D>,
-  v: Tensor<D>,
-  shape: Shape,
-  options: AttentionOptions<D>,
-): number {
-  const { causal, window, keyTokens, segments, mask } = options;
-  const [qRank, kRank, rank] = [q.shape.length, k.shape.length, shape.length];
-  const [qStrides, kStrides, vStrides] = [q.strides, k.strides, v.strides];
-  const keys = typeof keyTokens === "number" ? keyTokens : k.shape[kRank - 3];
-  layout.set(AttentionField.TOKENS, q.shape[qRank - 3]);
-  layout.set(AttentionField.KEYS, keys);
-  layout.set(AttentionField.HEADS, q.shape[qRank - 2]);
-  layout.set(AttentionField.KV_HEADS, k.shape[kRank - 2]);
-  layout.set(AttentionField.HEAD_SIZE, q.shape[qRank - 1]);
-  layout.set(AttentionField.CAUSAL, causal ? 1 : 0);
-  layout.set(AttentionField.WINDOW, window ?? 0);
-  layout.set(AttentionField.SEGMENTS, segments === undefined ? 0 : segments.shape[0] - 1);
-  layout.set(AttentionField.MASK_DTYPE, dtypeCodes[mask?.dtype ?? "float32"]);
-  layout.set(AttentionField.Q_TOKEN, qStrides[qRank - 3]);
-  layout.set(AttentionField.Q_HEAD, qStrides[qRank - 2]);
-  layout.set(AttentionField.K_TOKEN, kStrides[kRank - 3]);
-  layout.set(AttentionField.K_HEAD, kStrides[kRank - 2]);
-  layout.set(AttentionField.V_TOKEN, vStrides[kRank - 3]);
-  layout.set(AttentionField.V_HEAD, vStrides[kRank - 2]);
-  const maskStrides = mask?.strides;
-  layout.set(AttentionField.MASK_TOKEN, strideFromEnd(mask, maskStrides, 2));
-  layout.set(AttentionField.MASK_HEAD, strideFromEnd(mask, maskStrides, 3));
-  for (let axis = 0; axis < rank - 3; axis++) {
-    const field = AttentionField.BATCH + 5 * axis;
-    const fromEnd = rank - axis;
-    layout.set(field, shape[axis]);
-    layout.set(field + 1, strideFromEnd(q, qStrides, fromEnd));
-    layout.set(field + 2, strideFromEnd(k, kStrides, fromEnd));
-    layout.set(field + 3, strideFromEnd(v, vStrides, fromEnd));
-    layout.set(field + 4, strideFromEnd(mask, maskStrides, fromEnd));
-  }
-  return rank - 3;
-}
-
-/** The stride of an axis that may be missing or broadcast: then it is 0. */
-function strideFromEnd(
-  tensor: Tensor | undefined,
-  strides: readonly number[] | undefined,
-  fromEnd: number,
-): number {
-  if (tensor === undefined || strides === undefined) return 0;
-  const axis = strides.length - fromEnd;
-  return axis < 0 || tensor.shape[axis] === 1 ? 0 : strides[axis];
 }

@@ -1,5 +1,6 @@
 /**
- * The gradient of attention. Scores and probabilities are computed again, for one block of
+ * The gradient of attention, composed of other operations, where no kernel computes it: in
+ * float64 and with a mask. Scores and probabilities are computed again, for one block of
  * queries of one sequence at a time and all of its heads at once: with `p` the probabilities
  * and `g` the gradient of the result,
  *
@@ -44,7 +45,8 @@ export interface AttentionCall {
   readonly scale: number;
   /** How many keys are in use in each sequence; a number is for all. */
   readonly keyTokens: number | undefined;
-  readonly hasSegments: boolean;
+  /** How many segments there are; 0 for none. */
+  readonly segments: number;
 }
 
 /** A sequence without a batch: what is read, and where its gradients are added. */
@@ -82,7 +84,7 @@ export function attentionGradients(
     }
     const numbers = lengths === undefined ? [] : [lengths.toArray()].flat(16) as number[];
     const whole = { operands, gradients, g };
-    if (call.hasSegments) {
+    if (call.segments !== 0) {
       for (let i = 0; i + 1 < numbers.length; i++) {
         const [first, last] = [numbers[i], numbers[i + 1]];
         scope(() => addSequence(cut(whole, first, last, first, last), call));

@@ -291,7 +291,8 @@ CALL(qn_rope, y, x, z, w, 4, 2, 8, 4, QN_ROPE_HALVES, QN_F32)
 static const uint64_t attended[] = {4, 4, 2, 1, 8, 1, 0, 2, 0, 16, 8, 8, 0, 8, 0, 0, 0};
 static const int32_t segments[] = {0, 1, 4};
 
-CALL(qn_attention, y, x, z, w, NULL, segments, attended, 0, 1.0, QN_F32)
+CALL(qn_attention, y, NULL, x, z, w, NULL, segments, attended, 0, 1.0, QN_F32)
+CALL(qn_attention_gradient_f32, y, y + 512, y + 1024, x, x, x, x, z, w, segments, attended, 0, 4, 1.0)
 CALL(qn_sample_f32, ids, x, ids + 8, 100, 1, 1.0f, 5, 0.9f, 0.05f, 1.1f, 0.5)
 
 /* Both ways of treating quantised weights, whose scratch differs. */
@@ -417,6 +418,7 @@ static const entry table[] = {
     ENTRY_SURE(qn_rope, nothing),
     ENTRY(qn_linear_f32),
     ENTRY(qn_attention),
+    ENTRY(qn_attention_gradient_f32),
     ENTRY(qn_sample_f32),
     ENTRY(qn_matmul),
     ENTRY_SURE(qn_gemm_pack_bytes, nothing),

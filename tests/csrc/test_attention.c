@@ -3,95 +3,10 @@
  * several layouts. A row's bits must not depend on its neighbours, on other sequences, on
  * what it does not see, or on threads.
  */
-#include "kernel_test.h"
-
-enum { NO_MASK = -1, MOST_HEAD = 512 };
-
-struct problem {
-  uint32_t tokens, keys, heads, kv_heads, head_size;
-  int32_t causal;
-  uint32_t window, batch;
-  int32_t mask;    /* NO_MASK, or its dtype */
-  int32_t lengths; /* whether sequences use fewer keys than there are */
-  int32_t heads_first;
-};
-
-/* The arrays of a problem. The batch lies before the tokens, or the heads. */
-struct arrays {
-  float *y, *q, *k, *v;
-  void *mask; /* [heads or 1, tokens, keys], the same for each sequence */
-  int32_t *lengths;
-  size_t query_floats, key_floats;
-  uint64_t layout[QN_ATTENTION_BATCH + 5];
-};
-
-static void write_layout(struct arrays *a, const struct problem *p) {
-  const uint64_t q_token = p->heads_first ? p->head_size : (uint64_t)p->heads * p->head_size;
-  const uint64_t k_token = p->heads_first ? p->head_size : (uint64_t)p->kv_heads * p->head_size;
-  const uint64_t q_head = p->heads_first ? (uint64_t)p->tokens * p->head_size : p->head_size;
-  const uint64_t k_head = p->heads_first ? (uint64_t)p->keys * p->head_size : p->head_size;
-  const uint64_t values[] = {
-      p->tokens, p->keys, p->heads, p->kv_heads, p->head_size, (uint64_t)p->causal, p->window, 0,
-      p->mask == NO_MASK ? QN_F32 : (uint64_t)p->mask,
-      q_token, q_head, k_token, k_head, k_token, k_head, p->keys, (uint64_t)p->tokens * p->keys,
-      p->batch, a->query_floats, a->key_floats, a->key_floats, 0};
-  memcpy(a->layout, values, sizeof values);
-}
-
-static void fill_mask(struct arrays *a, const struct problem *p) {
-  const size_t count = (size_t)p->heads * p->tokens * p->keys;
-  if (p->mask == NO_MASK) return;
-  a->mask = guarded_bytes(count * (p->mask == QN_BOOL ? 1 : 4));
-  for (size_t i = 0; i < count; i += 1) {
-    const bool kept = test_random(&test_seed) % 3 != 0;
-    if (p->mask == QN_BOOL) ((uint8_t *)a->mask)[i] = kept;
-    if (p->mask == QN_I32) ((int32_t *)a->mask)[i] = kept ? -5 : 0;
-    if (p->mask == QN_F32) {
-      ((float *)a->mask)[i] = kept ? test_random_float(&test_seed, -2, 2) : -INFINITY;
-    }
-  }
-}
-
-static struct arrays make_arrays(const struct problem *p, float width) {
-  struct arrays a = {0};
-  a.query_floats = (size_t)p->tokens * p->heads * p->head_size;
-  a.key_floats = (size_t)p->keys * p->kv_heads * p->head_size;
-  a.q = random_floats(p->batch * a.query_floats, -width, width);
-  a.k = random_floats(p->batch * a.key_floats, -1, 1);
-  a.v = random_floats(p->batch * a.key_floats, -2, 2);
-  a.y = guarded_floats(p->batch * a.query_floats);
-  fill_mask(&a, p);
-  if (p->lengths) {
-    a.lengths = guarded_bytes(p->batch * sizeof(int32_t));
-    for (uint32_t b = 0; b < p->batch; b += 1) {
-      a.lengths[b] = (int32_t)(test_random(&test_seed) % (p->keys + 1));
-    }
-  }
-  write_layout(&a, p);
-  return a;
-}
+#include "attention_problem.h"
 
 static int32_t attend(float *y, const struct arrays *a) {
-  return qn_attention(y, a->q, a->k, a->v, a->mask, a->lengths, a->layout, 1, 0.25, QN_F32);
-}
-
-/* Whether the query of a token sees a key, by the definition. */
-static bool sees(const struct arrays *a, const struct problem *p, size_t b, size_t head,
-                 size_t token, size_t key) {
-  const int64_t used = a->lengths != NULL ? a->lengths[b] : (int64_t)p->keys;
-  const int64_t own = (int64_t)token + (used > p->tokens ? used - p->tokens : 0);
-  const int64_t j = (int64_t)key;
-  const int64_t window = p->window;
-  if (j >= used || (p->causal && j > own)) return false;
-  if (window != 0) {
-    const int64_t first = p->causal ? own - window + 1 : own - window / 2;
-    if (j < first || j >= first + window) return false;
-  }
-  const size_t at = (head * p->tokens + token) * p->keys + key;
-  if (p->mask == QN_BOOL) return ((const uint8_t *)a->mask)[at] != 0;
-  if (p->mask == QN_I32) return ((const int32_t *)a->mask)[at] != 0;
-  if (p->mask == QN_F32) return ((const float *)a->mask)[at] != -INFINITY;
-  return true;
+  return qn_attention(y, NULL, a->q, a->k, a->v, a->mask, a->lengths, a->layout, 1, 0.25, QN_F32);
 }
 
 /* One row in float64: zeros where it sees no key. */
@@ -258,7 +173,7 @@ static void test_segments(void) {
     packed.layout[QN_ATTENTION_SEGMENTS] = COUNT_OF(offsets) - 1;
     for (size_t t = 0; t < COUNT_OF(test_thread_counts); t += 1) {
       CHECK_EQ(qn_threads_set(test_thread_counts[t]), QN_OK);
-      CHECK_EQ(qn_attention(a.y, a.q, a.k, a.v, a.mask, offsets, packed.layout, 0, 0.25, QN_F32),
+      CHECK_EQ(qn_attention(a.y, NULL, a.q, a.k, a.v, a.mask, offsets, packed.layout, 0, 0.25, QN_F32),
                QN_OK);
       CHECK(same_bits(a.y, alone, a.query_floats));
     }
@@ -299,7 +214,7 @@ static void test_weights(void) {
   a.v[1] = 1.0f;
   for (float t = -124.0f; t <= 0.0f; t += 0.0371f) {
     a.k[1] = t;
-    CHECK_EQ(qn_attention(a.y, a.q, a.k, a.v, NULL, NULL, a.layout, 1, 0x1.62e430p-1, QN_F32),
+    CHECK_EQ(qn_attention(a.y, NULL, a.q, a.k, a.v, NULL, NULL, a.layout, 1, 0x1.62e430p-1, QN_F32),
              QN_OK);
     const double weight = exp2((double)t);
     CHECK(is_close(a.y[0], weight / (1.0 + weight), 4.5 * 0x1p-24));
@@ -327,7 +242,7 @@ static void test_float64(void) {
     double *y = guarded_bytes(count * sizeof *y), *first = guarded_bytes(count * sizeof *y);
     for (size_t t = 0; t < COUNT_OF(test_thread_counts); t += 1) {
       CHECK_EQ(qn_threads_set(test_thread_counts[t]), QN_OK);
-      CHECK_EQ(qn_attention(y, q, k, v, mask, a.lengths, a.layout, 1, 0.25, QN_F64), QN_OK);
+      CHECK_EQ(qn_attention(y, NULL, q, k, v, mask, a.lengths, a.layout, 1, 0.25, QN_F64), QN_OK);
       if (t == 0) memcpy(first, y, count * sizeof *y);
       CHECK(memcmp(first, y, count * sizeof *y) == 0);
     }
@@ -347,7 +262,7 @@ static void test_float64(void) {
 static int32_t call_with(const float *q, const int32_t *lengths, const uint64_t *layout,
                          uint32_t axes, float scale) {
   static float x[256], y[256];
-  return qn_attention(y, q == NULL ? x : q, x, x, NULL, lengths, layout, axes, scale, QN_F32);
+  return qn_attention(y, NULL, q == NULL ? x : q, x, x, NULL, lengths, layout, axes, scale, QN_F32);
 }
 
 static int32_t call_changed(uint32_t field, uint64_t value) {
@@ -387,17 +302,17 @@ static void test_bad_arguments(void) {
   CHECK_EQ(call_with(NULL, falling, packed, 0, 1.0f), QN_BAD_INDEX);
   CHECK_EQ(call_with(NULL, short_, packed, 0, 1.0f), QN_BAD_INDEX);
   CHECK_EQ(call_with(NULL, NULL, packed, 0, 1.0f), QN_NULL_POINTER);
-  CHECK_EQ(qn_attention(x, NULL, x, x, NULL, NULL, layout, 1, 1.0, QN_F32), QN_NULL_POINTER);
-  CHECK_EQ(qn_attention(x, x, x, NULL, NULL, NULL, layout, 1, 1.0, QN_F32), QN_NULL_POINTER);
+  CHECK_EQ(qn_attention(x, NULL, NULL, x, x, NULL, NULL, layout, 1, 1.0, QN_F32), QN_NULL_POINTER);
+  CHECK_EQ(qn_attention(x, NULL, x, x, NULL, NULL, NULL, layout, 1, 1.0, QN_F32), QN_NULL_POINTER);
   uint64_t masked[COUNT_OF(layout)];
   memcpy(masked, layout, sizeof masked);
   masked[QN_ATTENTION_MASK_DTYPE] = QN_F64;
-  CHECK_EQ(qn_attention(x, x, x, x, x, NULL, masked, 1, 1.0, QN_F32), QN_BAD_DTYPE);
+  CHECK_EQ(qn_attention(x, NULL, x, x, x, x, NULL, masked, 1, 1.0, QN_F32), QN_BAD_DTYPE);
   masked[QN_ATTENTION_MASK_DTYPE] = QN_F32;
-  CHECK_EQ(qn_attention(x, x, x, x, x, NULL, masked, 1, 1.0, QN_F64), QN_BAD_DTYPE);
-  CHECK_EQ(qn_attention(x, x, x, x, NULL, NULL, layout, 1, 1.0, QN_I32), QN_BAD_DTYPE);
-  CHECK_EQ(qn_attention(x, x, x, x, NULL, NULL, layout, 1, 1e300, QN_F32), QN_BAD_ARGUMENT);
-  CHECK_EQ(qn_attention(x, (char *)x + 4, x, x, NULL, NULL, layout, 1, 1.0, QN_F64),
+  CHECK_EQ(qn_attention(x, NULL, x, x, x, x, NULL, masked, 1, 1.0, QN_F64), QN_BAD_DTYPE);
+  CHECK_EQ(qn_attention(x, NULL, x, x, x, NULL, NULL, layout, 1, 1.0, QN_I32), QN_BAD_DTYPE);
+  CHECK_EQ(qn_attention(x, NULL, x, x, x, NULL, NULL, layout, 1, 1e300, QN_F32), QN_BAD_ARGUMENT);
+  CHECK_EQ(qn_attention(x, NULL, (char *)x + 4, x, x, NULL, NULL, layout, 1, 1.0, QN_F64),
            QN_BAD_ALIGNMENT);
 }
 

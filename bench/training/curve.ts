@@ -9,7 +9,7 @@
  */
 import { fileURLToPath } from "node:url";
 import { preparePython } from "../../lib/cli/bench/peer_files.ts";
-import { TRAINED, type TrainedSizes } from "../../lib/cli/bench/trained_sizes.ts";
+import { trainedDecoder } from "../../lib/cli/bench/train_cases.ts";
 import { exitStatusOf, oneLine, UsageError } from "../../lib/cli/errors.ts";
 import { listenForInterrupt } from "../../lib/cli/interrupt.ts";
 import { optionLines } from "../../lib/cli/command.ts";
@@ -25,6 +25,22 @@ import { formulaText } from "../../tests/support/formula_decoder.ts";
 
 const SETTINGS = { learningRate: 1e-3, betas: [0.9, 0.99] as [number, number], weightDecay: 0.1 };
 const PACKAGES = ["numpy==2.4.6", "torch==2.15.0"];
+
+/** A decoder, and how many sequences a batch has. */
+interface TrainedSizes {
+  readonly decoder: ReturnType<typeof trainedDecoder>;
+  readonly batch: number;
+}
+
+const SMALL = [4, 128, 4, 64];
+const LARGE = [6, 384, 6, 256];
+/** Those of `quern bench train`. */
+const TRAINED = {
+  small: { decoder: trainedDecoder("gpt", SMALL), batch: 12 },
+  large: { decoder: trainedDecoder("gpt", LARGE), batch: 8 },
+  "small-llama": { decoder: trainedDecoder("llama", SMALL), batch: 12 },
+  "large-llama": { decoder: trainedDecoder("llama", LARGE), batch: 8 },
+} as const satisfies Record<string, TrainedSizes>;
 
 const OPTIONS: OptionTable = {
   size: { type: "text", value: "NAME", help: `${Object.keys(TRAINED).join(", ")} (small)` },

@@ -12,6 +12,7 @@ import { matmulFamily } from "./matmul_cases.ts";
 import type { OperationFamily } from "./operation_family.ts";
 import { reduceFamily } from "./reduce_cases.ts";
 import { normFamily, softmaxFamily } from "./row_cases.ts";
+import { trainFamily } from "./train_cases.ts";
 
 /** All of them. */
 export const FAMILIES: Readonly<Record<string, OperationFamily>> = {
@@ -23,4 +24,5 @@ export const FAMILIES: Readonly<Record<string, OperationFamily>> = {
   copy: copyFamily,
   attention: attentionFamily,
   block: blockFamily,
+  train: trainFamily,
 };

@@ -62,6 +62,8 @@ export interface OperationRow extends BenchRow {
 
 /** How long counting what one case allocates may take. */
 const COUNTED_MS = 200;
+/** How often an operation runs at most until the pool has what it needs. */
+const SETTLING = 4;
 
 /** Measures cases; the rows are in their order. */
 export async function measureOperations(
@@ -83,9 +85,19 @@ export async function measureOperations(
   return cases.map((one, index) => countRow(one, times[index]));
 }
 
+/** Lets an operation get back what the pool gave to others meanwhile. */
+function settle(loop: Loop): void {
+  for (let turn = 0; turn < SETTLING; turn++) {
+    const before = nativeAllocations();
+    loop(1);
+    if (nativeAllocations() === before) return;
+  }
+}
+
 function countRow(one: OperationCase, ns: readonly number[]): OperationRow {
   const { name, shape, flops, items = 1, bytes, loop } = one;
   const operations = countedOperations(Math.min(...ns), 1, COUNTED_MS);
+  settle(loop);
   const allocated = nativeAllocations();
   const heap = countHeap(loop, operations);
   const row = rowOf({

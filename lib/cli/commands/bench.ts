@@ -62,7 +62,8 @@ export const command: Command = {
       min: 1,
       max: 1 << 24,
       help:
-        "tokens to generate, or of the prompt (128); texts (1000); elements of a block or a tensor",
+        "tokens to generate, or of the prompt (128); texts (1000); elements of a block or a tensor; " +
+        "channels of what is trained",
     },
     shape: {
       type: "text",
@@ -119,6 +120,7 @@ export const command: Command = {
     "quern bench pool --size 4096 --workers 2",
     "quern bench embed --texts sentences.txt --peer --onnx model.onnx",
     "quern bench matmul --shape 128x3072x768 --threads 1",
+    "quern bench train --shape 4x128x4x64x12",
   ],
   run,
 };

@@ -130,6 +130,32 @@ Deno.test("bench block runs whole transformer blocks without native allocations"
   assertMatch(refused.stderr, /48 channels are not 5 equal heads/);
 });
 
+Deno.test("bench train runs whole steps of training without native allocations", async () => {
+  const options = ["--shape", "2x24x3x7x2", "--iters", "2", "--threads", "1", "--json"];
+  const { code, stdout, stderr } = await quern(["bench", "train", ...options]);
+  assertEquals(code, 0, stderr);
+  const rows: Record<string, unknown>[] = JSON.parse(stdout);
+  assertEquals(rows.map(({ name, shape }) => [name, shape]), [
+    ["gpt", "2x24x3x7x2"],
+    ["llama", "2x24x3x7x2"],
+  ]);
+  // Tokens and norms; of a GPT positions and twelve squares a block, of a Llama four and a gate.
+  const shared = (65 + 2 * 2 + 1) * 24;
+  const weights = [shared + 7 * 24 + 2 * 12 * 24 ** 2, shared + 2 * (4 * 24 + 3 * 64) * 24];
+  for (const [i, row] of rows.entries()) {
+    for (const field of NUMBERS) assert(Number(row[field]) > 0, `${row.name}: ${field}`);
+    const tokens = 7 * 2;
+    const flops = tokens * (6 * weights[i] + 12 * 2 * 24 * 7);
+    assertAlmostEquals(Number(row.gflops), flops / Number(row.medianNs), 1e-9);
+    assertAlmostEquals(Number(row.itemsPerSecond), tokens * 1e9 / Number(row.medianNs), 1e-6);
+    assert(Number(row.heapBytesPerOp) > 0);
+    assertEquals(row.nativeAllocationsPerOp, 0);
+  }
+  const refused = await quern(["bench", "train", "--shape", "2x24x8x7x2"]);
+  assertEquals([refused.code, refused.stdout], [2, ""]);
+  assertMatch(refused.stderr, /24 channels are not 8 equal heads of an even size/);
+});
+
 Deno.test("bench pool takes no options of models, and models none of the pool", async () => {
   const model = await quern(["bench", "pool", "--model", "smollm2"]);
   assertEquals([model.code, model.stdout], [2, ""]);

@@ -38,6 +38,8 @@ export interface TextDataOptions {
   onProgress?: (progress: Progress) => void;
 }
 
+/** Separates texts; the one special token of the vocabulary. */
+const END_OF_TEXT = "<|endoftext|>";
 /** Validation of more takes time and tells hardly more. */
 const MOST_VALIDATION_CHARACTERS = 200_000;
 /** About how much is encoded before the event loop gets a turn. */
@@ -54,7 +56,8 @@ export async function prepareText(text: string, options: TextDataOptions): Promi
   const { vocabularySize, validationShare, signal, onProgress } = options;
   const cut = placeOfCut(text, validationShare);
   const [seen, kept] = [text.slice(0, cut), text.slice(cut)];
-  const vocabulary = await trainBytePairs(piecesOf(seen), { vocabularySize, signal, onProgress });
+  const texts = textsOf(seen);
+  const vocabulary = await trainBytePairs(texts, { vocabularySize, signal, onProgress });
   const tokenizer = tokenizerFromGguf(ggufVocabulary(vocabulary));
   return {
     vocabulary,
@@ -73,6 +76,11 @@ function placeOfCut(text: string, share: number): number {
   if (line > 0 && line - cut <= length / 10) return line;
   // Not between the halves of a character.
   return text.slice(cut, cut + 1).isWellFormed() ? cut : cut + 1;
+}
+
+/** What is learnt of a text: without the token that ends texts, whose letters are no words. */
+function* textsOf(text: string): Generator<string, void, void> {
+  for (const piece of piecesOf(text)) yield* piece.split(END_OF_TEXT);
 }
 
 /**

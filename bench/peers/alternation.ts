@@ -56,6 +56,8 @@ export interface Samples {
   readonly seconds: readonly number[];
   /** Processor seconds that it took while it waited for a turn: the median. */
   readonly idle: number;
+  /** The most bytes that the process had in memory so far, where the system tells. */
+  readonly peak?: number;
 }
 
 /** A contender that has the case ready. */
@@ -66,6 +68,7 @@ interface Entry {
   readonly id: string;
   readonly seconds: number[];
   readonly idle: number[];
+  peak?: number;
 }
 
 /** The answers of a contender, as `worker.mjs` describes them. */
@@ -76,6 +79,7 @@ interface Answer {
   readonly seconds?: number;
   readonly cpu?: number;
   readonly idle?: number;
+  readonly peak?: number | null;
 }
 
 /** Processor seconds that others may take in a turn; the system counts in hundredths. */
@@ -108,11 +112,12 @@ export async function measureCase(
     plan.onRound();
   }
   for (const { from, id } of entries) await ask(from, { release: id });
-  const samples = entries.map(({ name, isOurs, seconds, idle }) => ({
+  const samples = entries.map(({ name, isOurs, seconds, idle, peak }) => ({
     name,
     isOurs,
     seconds,
     idle: median(idle),
+    peak,
   }));
   return { samples, skipped, disturbed };
 }
@@ -126,13 +131,15 @@ async function takeTurn(entry: Entry, plan: Plan): Promise<number> {
   const { warmup, window, signal } = plan;
   for (let disturbed = 0;; disturbed++) {
     const before = await busySeconds();
-    const { seconds, cpu, idle } = await ask(entry.from, { run: entry.id, warmup, window });
+    const request = { run: entry.id, warmup, window };
+    const { seconds, cpu, idle, peak } = await ask(entry.from, request);
     const others = await busySeconds() - before - cpu!;
     // Where it is not known what others take, the difference is not a number.
     const isDisturbed = others > MOST_OF_OTHERS;
     if (!isDisturbed || disturbed === MOST_ATTEMPTS - 1) {
       entry.seconds.push(seconds!);
       entry.idle.push(idle!);
+      entry.peak = peak ?? undefined;
       return isDisturbed ? MOST_ATTEMPTS : disturbed;
     }
     await delay(RECOVERY_MS, signal);
@@ -160,7 +167,7 @@ export function busyOf(stat: string): number {
 
 async function prepareAll(
   one: BenchCase,
-  model: ModelRequest,
+  model: ModelRequest | undefined,
   running: readonly Running[],
   signal: AbortSignal,
 ): Promise<{ entries: Entry[]; skipped: string[] }> {

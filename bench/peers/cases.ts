@@ -14,7 +14,15 @@ import { matmulFamily } from "../../lib/cli/bench/matmul_cases.ts";
 import { normFamily } from "../../lib/cli/bench/row_cases.ts";
 
 /** Operations that are measured alike and shown in one table. */
-export type Family = "gemm" | "layer_norm" | "softmax" | "gelu" | "add" | "attention" | "block";
+export type Family =
+  | "gemm"
+  | "layer_norm"
+  | "softmax"
+  | "gelu"
+  | "add"
+  | "attention"
+  | "block"
+  | "train";
 
 /** One operation at one shape. */
 export interface BenchCase {
@@ -23,7 +31,8 @@ export interface BenchCase {
   readonly label: string;
   /**
    * gemm: rows, columns, inner size. attention: heads, tokens, head size. block: tokens,
-   * channels, heads. The others: the shape of the operand, whose last axis is worked on.
+   * channels, heads. train: layers, channels, heads, tokens, batch, vocabulary. The others: the
+   * shape of the operand, whose last axis is worked on.
    */
   readonly shape: readonly number[];
   /** gemm: whether W is [inner, columns] ("NN") or as a linear layer holds it ("NT"). */
@@ -42,12 +51,14 @@ export interface FamilyNote {
   readonly unit: Unit;
   /** What one operation is, and how the contenders differ in it. */
   readonly note: string;
+  /** Whether each case has processes of its own, whose peak of memory is told. */
+  readonly isAlone?: boolean;
 }
 
 /**
  * The families in the order of the tables. Operands: gemm A, W; layer_norm x, weight − 1,
  * bias; softmax and gelu x; add x, y; attention q, k, v as [tokens, heads, head size];
- * block as `lib/cli/bench/block_cases.ts` makes them.
+ * block as `lib/cli/bench/block_cases.ts` makes them; train as `training_step.ts` does.
  */
 export const FAMILIES: readonly FamilyNote[] = [{
   family: "gemm",
@@ -93,6 +104,16 @@ export const FAMILIES: readonly FamilyNote[] = [{
   unit: "ms",
   note: "One forward pass, GELU by tanh, no mask. torch runs eagerly; the model of onnxruntime " +
     "has one node for each layer normalisation, linear layer, attention and GELU.",
+}, {
+  family: "train",
+  title: "Training steps",
+  unit: "ms",
+  note:
+    "A GPT with learned positions, GELU by erf, a tied head and no biases: loss, gradients and " +
+    "a step of AdamW. torch runs eagerly, with the faster of AdamW fused and not. Each case has a " +
+    "process of its own; its peak is the most memory that was resident (`VmHWM`), with " +
+    "everything that the process loads.",
+  isAlone: true,
 }];
 
 const MILLION = 2 ** 20;
@@ -114,6 +135,11 @@ export const CASES: readonly BenchCase[] = [
     family: "block",
     label: `d=${dim} h=${heads} T=${tokens}`,
     shape: [tokens, dim, heads],
+  })),
+  ...[[4, 128, 4, 64, 12, 65], [6, 384, 6, 256, 8, 65]].map((shape): BenchCase => ({
+    family: "train",
+    label: `${shape[0]} layers of ${shape[1]}, ${shape[4]}×${shape[3]} tokens`,
+    shape,
   })),
 ];
 

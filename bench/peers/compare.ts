@@ -22,7 +22,7 @@ import { ProgressDisplay } from "../../lib/cli/progress.ts";
 import { delay } from "../../lib/core/delay.ts";
 import { runProgram } from "../../lib/ffi/process.ts";
 import { measureCase, type Measured, type Plan } from "./alternation.ts";
-import { type BenchCase, caseId, chooseCases } from "./cases.ts";
+import { type BenchCase, caseId, chooseCases, familyOf } from "./cases.ts";
 import { PEERS, QUERN, startContenders, type Started } from "./contenders.ts";
 import { plotOf } from "./plot.ts";
 import {
@@ -113,21 +113,32 @@ async function measure(wish: Wish, signal: AbortSignal, take: Take): Promise<voi
   try {
     for (const threads of wish.threads) {
       const { python } = wish;
-      await using started = await startContenders(wish.peers, { threads, python, signal });
-      for (const { name, reason } of started.missing) writeLog(`without ${name}: ${reason}`);
       const onRound = progressOf(display, wish, threads);
       const plan = planOf(wish, threads, { folder, signal, onRound });
-      for (const one of wish.cases) {
-        const measured = await measureCase(one, started.running, plan);
-        const result = summarise(one, threads, today(), measured.samples);
-        display.clear();
-        logCase(one, measured, result);
-        await take({ machine: machineOf(started), cases: [result] });
+      for (const cases of sharingProcesses(wish.cases)) {
+        await using started = await startContenders(wish.peers, { threads, python, signal });
+        for (const { name, reason } of started.missing) writeLog(`without ${name}: ${reason}`);
+        for (const one of cases) {
+          const measured = await measureCase(one, started.running, plan);
+          const result = summarise(one, threads, today(), measured.samples);
+          display.clear();
+          logCase(one, measured, result);
+          await take({ machine: machineOf(started), cases: [result] });
+        }
       }
     }
   } finally {
     await Deno.remove(folder, { recursive: true });
   }
+}
+
+/** Cases that may share processes: all but those whose peak of memory counts. */
+function sharingProcesses(cases: readonly BenchCase[]): (readonly BenchCase[])[] {
+  const { shared = [], alone = [] } = Object.groupBy(
+    cases,
+    ({ family }) => familyOf(family).isAlone ? "alone" : "shared",
+  );
+  return [...shared.length === 0 ? [] : [shared], ...alone.map((one) => [one])];
 }
 
 function planOf(
@@ -176,9 +187,11 @@ function lineOf({ id, threads, ours, peers }: CaseResult): string {
   const own = Object.entries(ours).map(([variant, { seconds }]) =>
     `${QUERN}${variant && ` ${variant}`} ${threeDigits(seconds * 1e6)} us`
   );
-  const others = Object.entries(peers).map(([name, { ratios = {} }]) =>
-    `${name} ${Object.values(ratios).map(threeDigits).join("|")}`
-  );
+  const peak = ours[""]?.peak;
+  const others = Object.entries(peers).map(([name, timing]) => {
+    const memory = peak && timing.peak ? `, memory ${threeDigits(timing.peak / peak)}` : "";
+    return `${name} ${Object.values(timing.ratios ?? {}).map(threeDigits).join("|")}${memory}`;
+  });
   return `${id}, ${countOf(threads)}: ${[...own, ...others].join(", ")}`;
 }
 

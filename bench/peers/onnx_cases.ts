@@ -37,7 +37,7 @@ interface FilledGraph extends OnnxGraph {
 
 const EPSILON = { float: 1e-5 };
 
-const GRAPHS: Readonly<Record<Family, (one: BenchCase) => FilledGraph>> = {
+const GRAPHS: Readonly<Partial<Record<Family, (one: BenchCase) => FilledGraph>>> = {
   gemm({ shape: [rows, cols, inner], layout }) {
     const isTurned = layout === "NT";
     const weight = filled("W", isTurned ? [cols, inner] : [inner, cols], 2);
@@ -154,9 +154,16 @@ function filled(name: string, shape: readonly number[], seed: number, scale = 1)
   return { name, shape, values };
 }
 
-/** Writes the model of a case to a file; returns what the contender is told. */
-export async function writeModel(one: BenchCase, path: string): Promise<ModelRequest> {
-  const graph = GRAPHS[one.family](one);
+/**
+ * Writes the model of a case to a file; returns what the contender is told, or nothing where a
+ * case is no model.
+ */
+export async function writeModel(
+  one: BenchCase,
+  path: string,
+): Promise<ModelRequest | undefined> {
+  const graph = GRAPHS[one.family]?.(one);
+  if (graph === undefined) return undefined;
   await Deno.writeFile(path, encodeModel(graph));
   return { path, inputs: graph.inputs, output: graph.output };
 }

@@ -21,6 +21,7 @@ import {
   Tensor,
 } from "../../mod.ts";
 import type { BenchCase, Family } from "./cases.ts";
+import { prepareTraining } from "./training_step.ts";
 import { fill, type Prepared, serve } from "./worker.mjs";
 
 type Floats = Tensor<"float32">;
@@ -45,7 +46,7 @@ class Tensors implements Disposable {
   }
 }
 
-const FAMILIES: Readonly<Record<Family, Prepare>> = {
+const FAMILIES: Readonly<Record<Exclude<Family, "train">, Prepare>> = {
   gemm({ shape: [rows, cols, inner], layout }, { make, keep }, variant) {
     const a = make([rows, inner], 1);
     const b = layout === "NT" ? make([cols, inner], 2) : make([inner, cols], 2);
@@ -98,8 +99,10 @@ const FAMILIES: Readonly<Record<Family, Prepare>> = {
 };
 
 function prepare(request: { case: BenchCase; variant: string }): Prepared {
+  const { family, shape } = request.case;
+  if (family === "train") return prepareTraining(shape);
   const tensors = new Tensors();
-  const [run, out] = FAMILIES[request.case.family](request.case, tensors, request.variant);
+  const [run, out] = FAMILIES[family](request.case, tensors, request.variant);
   return { run, result: () => out.data, close: () => tensors[Symbol.dispose]() };
 }
 

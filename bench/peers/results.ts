@@ -8,7 +8,7 @@
 
 import { median } from "../../lib/cli/bench/rows.ts";
 import type { Samples } from "./alternation.ts";
-import { type BenchCase, caseId, CASES } from "./cases.ts";
+import { type BenchCase, caseId, CASES, familyOf } from "./cases.ts";
 import { isAlike, QUERN } from "./contenders.ts";
 
 /** Where it was measured, and with what. */
@@ -28,6 +28,8 @@ export interface Timing {
    * there is one): the median of the ratios within a round. Above 1 Quern is ahead.
    */
   readonly ratios?: Readonly<Record<string, number>>;
+  /** The most bytes in memory, of cases that have processes of their own. */
+  readonly peak?: number;
 }
 
 /** One case with one number of threads. */
@@ -59,7 +61,11 @@ export function summarise(
 ): CaseResult {
   const ours = samples.filter(({ isOurs }) => isOurs);
   const variant = (name: string) => name.slice(QUERN.length + 1);
-  const timing = ({ seconds }: Samples) => ({ seconds: digits(median(seconds)) });
+  const { isAlone } = familyOf(one.family);
+  const timing = ({ seconds, peak }: Samples) => ({
+    seconds: digits(median(seconds)),
+    ...isAlone && peak !== undefined && { peak },
+  });
   const ratios = (peer: Samples) =>
     ours.filter(({ name }) => isAlike(variant(name), peer.name)).map(({ name, seconds }) => [
       variant(name),

@@ -29,8 +29,36 @@ export function tablesOf({ cases }: Results): Table[] {
     const threads = threadsOf(cases);
     const runsOf = (one: BenchCase) =>
       threads.map((count) => cases.find((run) => run.id === caseId(one) && run.threads === count));
-    return variantsOf(measured[0]).map((variant) => tableOf(family, variant, measured, runsOf));
+    const tables = variantsOf(measured[0]).map((variant) =>
+      tableOf(family, variant, measured, runsOf)
+    );
+    return family.isAlone ? [...tables, memoryTableOf(family, measured, runsOf)] : tables;
   });
+}
+
+/** The peaks of a family whose cases have processes of their own, and the peers' by them. */
+function memoryTableOf(
+  { title, note }: FamilyNote,
+  measured: readonly BenchCase[],
+  runsOf: (one: BenchCase) => Runs,
+): Table {
+  const own = (run?: CaseResult) => run?.ours[""]?.peak;
+  const peers = PEERS.filter((name) =>
+    measured.some((one) => runsOf(one).some((run) => run?.peers[name]?.peak !== undefined))
+  );
+  const rows = measured.map((one) => {
+    const runs = runsOf(one);
+    const ratio = (name: string) => (run?: CaseResult) => {
+      const [peak, least] = [run?.peers[name]?.peak, own(run)];
+      return peak === undefined || least === undefined ? undefined : peak / least;
+    };
+    const megabytes = (run?: CaseResult) => {
+      const peak = own(run);
+      return peak === undefined ? undefined : peak / 1e6;
+    };
+    return [one.label, cell(runs, megabytes), ...peers.map((name) => cell(runs, ratio(name)))];
+  });
+  return { title: `${title}, peak memory`, note, rows: [["", `${QUERN}, MB`, ...peers], ...rows] };
 }
 
 /** The numbers of threads with which anything was measured. */

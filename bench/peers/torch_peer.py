@@ -1,12 +1,13 @@
 """PyTorch as a contender of `deno task bench:peers`: python torch_peer.py THREADS.
 
-Eager, without gradients. Products go into a tensor that is there; other results are new
+Eager, and without gradients but in training. Products go into a tensor that is there; other results are new
 ones, whose memory the allocator keeps for the next call: writing into tensors makes none of
 them faster, and layer normalisation slower.
 """
 
 import os
 import sys
+import time
 
 os.environ["OMP_NUM_THREADS"] = sys.argv[1]
 os.environ["MKL_NUM_THREADS"] = sys.argv[1]
@@ -100,6 +101,90 @@ def block(_, shape):
     return returning(run)
 
 
+def gpt(shape):
+    """The model of training_step.ts: its weights, in the same order, and its loss."""
+    layers, dim, heads, tokens, _, vocabulary = shape
+    seeds = iter(range(1, 1000))
+
+    def weight(*sizes):
+        return tensor(sizes, next(seeds), 0.02 * 3**0.5)
+
+    table, positions = weight(vocabulary, dim), weight(tokens, dim)
+    blocks = []
+    for _ in range(layers):
+        qkv = torch.cat([weight(dim, dim) for _ in range(3)])
+        output, up, down = weight(dim, dim), weight(4 * dim, dim), weight(dim, 4 * dim)
+        blocks.append([torch.ones(dim), qkv, output, torch.ones(dim), up, down])
+    last = torch.ones(dim)
+    parameters = [table, positions, *(each for block in blocks for each in block), last]
+    for parameter in parameters:
+        parameter.requires_grad_()
+
+    def attend(x, qkv, output):
+        batch, length, _ = x.shape
+        parts = F.linear(x, qkv).split(dim, 2)
+        q, k, v = (part.view(batch, length, heads, dim // heads).transpose(1, 2) for part in parts)
+        mixed = F.scaled_dot_product_attention(q, k, v, is_causal=True)
+        return F.linear(mixed.transpose(1, 2).reshape(batch, length, dim), output)
+
+    def loss(ids, targets):
+        x = F.embedding(ids, table) + positions[: ids.shape[1]]
+        for norm1, qkv, output, norm2, up, down in blocks:
+            x = x + attend(F.layer_norm(x, (dim,), norm1), qkv, output)
+            hidden = F.gelu(F.linear(F.layer_norm(x, (dim,), norm2), up))
+            x = x + F.linear(hidden, down)
+        logits = F.linear(F.layer_norm(x, (dim,), last), table)
+        return F.cross_entropy(logits.view(-1, vocabulary), targets.view(-1))
+
+    return parameters, loss
+
+
+def training(shape, fused):
+    """A step, which gives its loss; `fused` is AdamW's."""
+    _, _, _, tokens, batch, vocabulary = shape
+
+    def some_ids(seed):
+        values = fill((batch, tokens), seed).astype("float64")
+        return torch.from_numpy(((values + 1) / 2 * vocabulary).astype("int64"))
+
+    ids, targets = some_ids(1001), some_ids(1002)
+    parameters, loss_of = gpt(shape)
+    settings = {"lr": 1e-3, "betas": (0.9, 0.99), "weight_decay": 0.1, "fused": fused}
+    optimizer = torch.optim.AdamW(parameters, **settings)
+
+    def step():
+        optimizer.zero_grad(set_to_none=True)
+        with torch.enable_grad():
+            loss = loss_of(ids, targets)
+        loss.backward()
+        optimizer.step()
+        return loss
+
+    return step
+
+
+def seconds_of(step):
+    def once():
+        started = time.perf_counter()
+        step()
+        return time.perf_counter() - started
+
+    return min([once() for _ in range(6)][2:])
+
+
+def train(_, shape):
+    faster = min((False, True), key=lambda fused: seconds_of(training(shape, fused)))
+    step = training(shape, faster)
+    for _ in range(2):
+        step()
+    last = []
+
+    def run():
+        last[:] = [step().detach()]
+
+    return Prepared(run, lambda: last[0].item())
+
+
 FAMILIES = {
     "gemm": gemm,
     "layer_norm": layer_norm,
@@ -108,6 +193,7 @@ FAMILIES = {
     "add": add,
     "attention": attention,
     "block": block,
+    "train": train,
 }
 
 

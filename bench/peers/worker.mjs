@@ -7,7 +7,7 @@
  *
  *     out                                   { version }, once it has started
  *     { prepare: ID, case, … }              { sample } of the result, or { unsupported: true }
- *     { run: ID, warmup, window }           { seconds, operations, cpu, idle }
+ *     { run: ID, warmup, window }           { seconds, operations, cpu, idle, peak }
  *     { release: ID }                       {}
  *     whatever failed                       { error }
  *
@@ -15,11 +15,13 @@
  * the caches, then for `window` seconds that are timed. `seconds` is that of one operation,
  * `cpu` the processor time of all that was asked for, and `idle` what the process used
  * between its last answer and this request: what a thread that waits by spinning takes from
- * the contender whose turn it was.
+ * the contender whose turn it was. `peak` is the most bytes that the process had in memory so
+ * far, where the system tells.
  *
  * @module
  */
 
+import { readFileSync } from "node:fs";
 import { createInterface } from "node:readline";
 import process from "node:process";
 
@@ -91,7 +93,7 @@ export async function serve(version, prepare) {
       const operations = Math.max(1, Math.ceil(request.window / seconds));
       const taken = await repeat(prepared, operations) / operations;
       cases.set(request.run, { prepared, seconds: taken });
-      return { seconds: taken, operations, cpu: cpuSeconds() - started, idle };
+      return { seconds: taken, operations, cpu: cpuSeconds() - started, idle, peak: peakBytes() };
     },
     async release(request) {
       await cases.get(request.release)?.prepared.close();
@@ -134,6 +136,13 @@ async function repeat({ run }, operations) {
 function cpuSeconds() {
   const { user, system } = process.cpuUsage();
   return (user + system) / 1e6;
+}
+
+/** @returns {number | undefined} */
+function peakBytes() {
+  if (process.platform !== "linux") return undefined;
+  const status = readFileSync("/proc/self/status", "utf8");
+  return Number(/^VmHWM:\s*(\d+) kB$/m.exec(status)?.[1]) * 1024;
 }
 
 function answer(value) {

@@ -54,6 +54,14 @@ def _estimate(run):
         operations *= 4
 
 
+def _peak_bytes():
+    if sys.platform != "linux":
+        return None
+    with open("/proc/self/status") as status:
+        lines = (line.split() for line in status)
+        return next(int(line[1]) * 1024 for line in lines if line[0] == "VmHWM:")
+
+
 class _Server:
     def __init__(self, prepare):
         self.make = prepare
@@ -82,6 +90,7 @@ class _Server:
             "operations": operations,
             "cpu": time.process_time() - started,
             "idle": started - self.used,
+            "peak": _peak_bytes(),
         }
 
     def release(self, request):

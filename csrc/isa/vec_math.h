@@ -129,20 +129,34 @@ QN_INLINE qn_vf qn_verf(qn_vf x) {
   return qn_vcopysign(qn_vselect(magnitude < 0.93f, near, far), x);
 }
 
-/* x Phi(x), where Phi(x) = (1 + erf(x / sqrt 2)) / 2 is the normal distribution
- * (Hendrycks and Gimpel, "Gaussian error linear units", 2016): NaN at -infinity, as
- * the formula has it, and precise to the smallest results.
+/* 1 - Phi(t), the tail of the normal distribution, for 0 <= t <= 15, and e = exp(-t^2 / 2).
  *
- * With t = |x| the tail is Q(t) = exp(-t^2 / 2) P(t) / D(t), with a relative error of
- * 4.1e-8 (1 + t^2) up to t = 14.4, from where on the result is 0: that of the
- * exponential grows as fast. All coefficients are positive, so nothing cancels. */
-QN_INLINE qn_vf qn_vgelu_erf(qn_vf x) {
+ * The tail is e P(t) / D(t), with a relative error of 4.1e-8 (1 + t^2) up to t = 14.4, from where
+ * on it is 0: that of the exponential grows as fast. All coefficients are positive, so nothing
+ * cancels. */
+QN_INLINE qn_vf qn_vnormal_tail(qn_vf t, qn_vf *e) {
   static const float p[] = {0.5f, 0x1.5b0370p-2f, 0x1.b3ec56p-4f, 0x1.ca6d70p-7f};
   static const float d[] = {1.0f, 0x1.79c3c4p+0f, 0x1.c7d166p-1f, 0x1.10bd88p-2f, 0x1.1f6200p-5f};
-  qn_vf t = qn_vmin(qn_vset1(15.0f), qn_vabs(x));
-  qn_vf e = qn_vexp2_bounded(t * t * -0x1.715476p-1f);
-  qn_vf tail = e * (QN_POLYNOMIAL(t, p) / QN_POLYNOMIAL(t, d));
+  *e = qn_vexp2_bounded(t * t * -0x1.715476p-1f);
+  return *e * (QN_POLYNOMIAL(t, p) / QN_POLYNOMIAL(t, d));
+}
+
+/* x Phi(x), where Phi(x) = (1 + erf(x / sqrt 2)) / 2 is the normal distribution
+ * (Hendrycks and Gimpel, "Gaussian error linear units", 2016): NaN at -infinity, as
+ * the formula has it, and precise to the smallest results. */
+QN_INLINE qn_vf qn_vgelu_erf(qn_vf x) {
+  qn_vf e;
+  qn_vf tail = qn_vnormal_tail(qn_vmin(qn_vset1(15.0f), qn_vabs(x)), &e);
   return x * qn_vselect(x < 0.0f, tail, 1.0f - tail);
+}
+
+/* Its slope, Phi(x) + x phi(x) with the density phi of the normal distribution: 0 and 1 at the
+ * infinities, and precise to a few units in the last place of 1. */
+QN_INLINE qn_vf qn_vgelu_erf_slope(qn_vf x) {
+  x = qn_vmin(qn_vset1(15.0f), qn_vmax(qn_vset1(-15.0f), x));
+  qn_vf e;
+  qn_vf tail = qn_vnormal_tail(qn_vabs(x), &e);
+  return qn_vfma(x * e, qn_vset1(0x1.988454p-2f), qn_vselect(x < 0.0f, tail, 1.0f - tail));
 }
 
 /* x / (1 + exp(-2 u)) with u = sqrt(2 / pi) (x + 0.044715 x^3), which is the form with

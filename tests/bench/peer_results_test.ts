@@ -70,6 +70,19 @@ Deno.test("summarise() keeps an operation's only variant under the empty name", 
   assertEquals(peers, { numpy: { seconds: 3.333e-6, ratios: { "": 3.333 } } });
 });
 
+Deno.test("summarise() keeps the peaks of cases that have processes of their own", () => {
+  const samples = [
+    { ...samplesOf("Quern", [1], true), peak: 5e6 },
+    { ...samplesOf("torch", [2]), peak: 20e6 },
+    samplesOf("numpy", [3]),
+  ];
+  const training = CASES.find(({ family }) => family === "train")!;
+  const { ours, peers } = summarise(training, 1, "2026-01-02", samples);
+  assertEquals([ours[""].peak, peers.torch.peak, peers.numpy.peak], [5e6, 20e6, undefined]);
+  const softmax = CASES.find(({ family }) => family === "softmax")!;
+  assertEquals(summarise(softmax, 1, "2026-01-02", samples).ours[""].peak, undefined);
+});
+
 Deno.test("mergeResults() replaces a case's line and keeps the others, in the list's order", () => {
   const old: Results = {
     machine: { ...machine, versions: { Quern: "1", torch: "2" } },
@@ -136,6 +149,18 @@ Deno.test("tablesOf() gives each variant a table with both numbers of threads an
     ["8×768×768", "0.00944 / –", "4.00 / –", "", "4.00 / –"],
   ]);
   assertEquals([matmul.title, others], ["Matrix products, `matmul`", []]);
+});
+
+Deno.test("tablesOf() shows peaks of memory in a table of their own, the peers' by Quern's", () => {
+  const training = CASES.find(({ family }) => family === "train")!;
+  const result = summarise(training, 2, "2026-01-02", [
+    { ...samplesOf("Quern", [1], true), peak: 5e6 },
+    { ...samplesOf("torch", [2]), peak: 20e6 },
+  ]);
+  const [times, peaks] = tablesOf({ machine, cases: [result] });
+  assertEquals(times.rows[1], [training.label, "1000", "2.00", "2.00"]);
+  assertEquals(peaks.title, "Training steps, peak memory");
+  assertEquals(peaks.rows, [["", "Quern, MB", "torch"], [training.label, "5.00", "4.00"]]);
 });
 
 Deno.test("replaceSection() replaces what is between the marks and nothing else", () => {

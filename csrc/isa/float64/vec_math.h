@@ -51,6 +51,12 @@ QN_INLINE qn_vf qn_vgelu_erf(qn_vf x) {
   return x * 0.5 * qn_veach(x * -0.70710678118654752440, erfc);
 }
 
+QN_INLINE qn_vf qn_vgelu_erf_slope(qn_vf x) {
+  x = qn_vmin(qn_vset1(40.0), qn_vmax(qn_vset1(-40.0), x));
+  qn_vf below = 0.5 + 0.5 * qn_verf(x * 0.70710678118654752440);
+  return qn_vfma(x * qn_vexp(x * x * -0.5), qn_vset1(0.39894228040143267794), below);
+}
+
 /* As vec_math.h has it for floats, with u = sqrt(2 / pi) (x + 0.044715 x^3). */
 QN_INLINE qn_vf qn_vgelu_tanh(qn_vf x) {
   qn_vf u = 0.79788456080286535588 * (x + 0.044715 * x * x * x);

@@ -38,14 +38,6 @@ QN_INLINE qn_vf silu_slope(qn_vf x) {
   return qn_vfma(x * s, 1.0f - s, s);
 }
 
-/* Phi(x) + x phi(x), with the normal distribution and its density. */
-QN_INLINE qn_vf gelu_erf_slope(qn_vf x) {
-  x = bounded(x, 40.0f);
-  const qn_vf below = 0.5f + (qn_real)0.5 * qn_verf(x * (qn_real)0.70710678118654752440);
-  const qn_vf density = qn_vexp(x * x * (qn_real)-0.5) * (qn_real)0.39894228040143267794;
-  return qn_vfma(x, density, below);
-}
-
 /* (1 + t + x (1 - t^2) u') / 2 with t = tanh(u), u = k (x + c x^3). */
 QN_INLINE qn_vf gelu_tanh_slope(qn_vf x) {
   const qn_real k = (qn_real)0.79788456080286535588, c = (qn_real)0.044715;
@@ -60,7 +52,7 @@ void QN_VARIANT(unary_gradient)(void *dx, const void *g, const void *x, size_t c
                                 int32_t op) {
   switch (op) {
     case QN_SILU: multiply(dx, g, x, count, silu_slope); return;
-    case QN_GELU_ERF: multiply(dx, g, x, count, gelu_erf_slope); return;
+    case QN_GELU_ERF: multiply(dx, g, x, count, qn_vgelu_erf_slope); return;
     default: multiply(dx, g, x, count, gelu_tanh_slope); return;
   }
 }

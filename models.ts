@@ -21,6 +21,7 @@ export {
   Decoder,
   type DecoderForwardOptions,
   type DecoderOptions,
+  type GgmlType,
   type GgufNotes,
   SentenceEncoder,
   type SentenceEncoderForwardOptions,

@@ -31,6 +31,7 @@ const COMMANDS: Readonly<Record<string, () => Promise<{ command: Command }>>> = 
   logits: () => import("./commands/logits.ts"),
   perplexity: () => import("./commands/perplexity.ts"),
   train: () => import("./commands/train.ts"),
+  quantize: () => import("./commands/quantize.ts"),
   bench: () => import("./commands/bench.ts"),
 };
 

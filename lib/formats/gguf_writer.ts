@@ -13,6 +13,7 @@ import { isAlignment } from "./gguf.ts";
 import {
   ALIGNMENT_KEY,
   DEFAULT_ALIGNMENT,
+  type GgufTensor,
   type GgufValue,
   MAX_DIMENSIONS,
   TENSOR_TYPES_BY_NAME,
@@ -21,23 +22,27 @@ import {
 } from "./gguf_types.ts";
 
 /** A tensor to be written. */
-export interface GgufTensorData {
+export interface GgufEntry {
   /** The tensor's name, for example `blk.0.attn_q.weight`. */
   name: string;
   /** The type of its elements, for example `F32` or `Q4_1`. */
   type: string;
   /** Row-major. */
   shape: readonly number[];
+}
+
+/** A tensor to be written, with its elements. */
+export interface GgufTensorData extends GgufEntry {
   /** The elements as the type stores them; exactly as many bytes as type and shape need. */
   data: Uint8Array;
 }
 
-/** What {@linkcode writeGguf} writes. */
-export interface GgufContent {
+/** What a file is made of. */
+export interface GgufContent<T extends GgufEntry = GgufTensorData> {
   /** Keys and values, written in this order. */
   metadata: Iterable<readonly [string, GgufValue]>;
   /** Tensors, written in this order. */
-  tensors: Iterable<GgufTensorData>;
+  tensors: Iterable<T>;
   /**
    * The types of values, as {@linkcode parseGguf} reports them, for example `float32` or
    * `string[]`. A value without one gets the type that its content suggests: see
@@ -46,6 +51,49 @@ export interface GgufContent {
   types?: ReadonlyMap<string, string>;
   /** Every tensor begins at a multiple of this; a power of two, at least 8. Default 32. */
   alignment?: number;
+}
+
+/** A file that is laid out: its header, and where each tensor's bytes belong. */
+export interface GgufLayout {
+  /** The file's first bytes, up to the first tensor. */
+  header: Uint8Array<ArrayBuffer>;
+  /** The tensors in the file's order. Behind each, zeros fill up to the next, or to the end. */
+  tensors: GgufTensor[];
+  /** The size of the whole file. */
+  byteLength: number;
+}
+
+/**
+ * Lays a GGUF file out, for a caller that writes the tensors' bytes itself.
+ *
+ * @example
+ * ```ts
+ * import { layoutGguf } from "@quern/quern/formats";
+ *
+ * const tensors = [{ name: "x", type: "Q8_0", shape: [2, 32] }];
+ * const { header, tensors: [x], byteLength } = layoutGguf({ metadata: [], tensors });
+ * console.log(header.length === x.offset, x.byteLength, byteLength - x.offset); // true 68 96
+ * ```
+ *
+ * @param content As for {@linkcode writeGguf}, without the tensors' elements.
+ * @throws {TypeError} As `writeGguf` does.
+ * @throws {RangeError} As `writeGguf` does.
+ */
+export function layoutGguf(content: GgufContent<GgufEntry>): GgufLayout {
+  const metadata = withAlignment(content);
+  const entries = [...content.tensors];
+  const alignment = Number(metadata.get(ALIGNMENT_KEY) ?? DEFAULT_ALIGNMENT);
+  const out = new ByteWriter();
+  out.bytes(new TextEncoder().encode("GGUF"));
+  out.number("uint32", 3);
+  out.number("uint64", entries.length);
+  out.number("uint64", metadata.size);
+  for (const [key, value] of metadata) writeEntry(out, key, value, content.types?.get(key));
+  const { tensors, end } = writeTensorInfos(out, entries, alignment);
+  out.align(alignment);
+  const header = out.finish();
+  for (const tensor of tensors) tensor.offset += header.length;
+  return { header, tensors, byteLength: header.length + end };
 }
 
 /**
@@ -74,26 +122,24 @@ export interface GgufContent {
  * @throws {RangeError} Where a number, a name, a shape or the alignment is out of range.
  */
 export function writeGguf(content: GgufContent): Uint8Array<ArrayBuffer> {
-  const metadata = withAlignment(content);
-  const tensors = [...content.tensors];
-  const alignment = Number(metadata.get(ALIGNMENT_KEY) ?? DEFAULT_ALIGNMENT);
-  const out = new ByteWriter();
-  out.bytes(new TextEncoder().encode("GGUF"));
-  out.number("uint32", 3);
-  out.number("uint64", tensors.length);
-  out.number("uint64", metadata.size);
-  for (const [key, value] of metadata) writeEntry(out, key, value, content.types?.get(key));
-  writeTensorInfos(out, tensors, alignment);
-  out.align(alignment);
-  for (const tensor of tensors) {
-    out.bytes(tensor.data);
-    out.align(alignment);
-  }
-  return out.finish();
+  const entries = [...content.tensors];
+  const { header, tensors, byteLength } = layoutGguf({ ...content, tensors: entries });
+  tensors.forEach(({ name, byteLength: needed, type, shape }, i) => {
+    const { length } = entries[i].data;
+    if (length === needed) return;
+    throw new RangeError(
+      `writeGguf: tensor ${quote(name)}: [${shape}] of ${type} needs ${needed} bytes, but data ` +
+        `has ${length}`,
+    );
+  });
+  const file = new Uint8Array(byteLength);
+  file.set(header);
+  tensors.forEach(({ offset }, i) => file.set(entries[i].data, offset));
+  return file;
 }
 
 /** The metadata as a map, with the alignment where it is not the default. */
-function withAlignment(content: GgufContent): Map<string, GgufValue> {
+function withAlignment(content: GgufContent<GgufEntry>): Map<string, GgufValue> {
   const metadata = new Map<string, GgufValue>();
   for (const [key, value] of content.metadata) {
     if (metadata.has(key)) throw new RangeError(`writeGguf: the key ${quote(key)} occurs twice`);
@@ -202,50 +248,52 @@ function inRange(type: string, value: number | bigint): boolean {
   return integer >= -(1n << bits - 1n) && integer < 1n << bits - 1n;
 }
 
+/** Tells of the tensors; their offsets are from the start of the data, `end` is that of all. */
 function writeTensorInfos(
   out: ByteWriter,
-  tensors: readonly GgufTensorData[],
+  entries: readonly GgufEntry[],
   alignment: number,
-): void {
+): { tensors: GgufTensor[]; end: number } {
   const names = new Set<string>();
-  let offset = 0;
-  for (const tensor of tensors) {
-    if (names.has(tensor.name)) {
-      throw new RangeError(`writeGguf: the tensor ${quote(tensor.name)} occurs twice`);
+  let end = 0;
+  const tensors = entries.map((entry) => {
+    const { name, type, shape } = entry;
+    if (names.has(name)) {
+      throw new RangeError(`writeGguf: the tensor ${quote(name)} occurs twice`);
     }
-    names.add(tensor.name);
-    const code = checkTensor(tensor);
-    out.name(tensor.name, "tensor name");
-    out.number("uint32", tensor.shape.length);
-    for (const size of tensor.shape.toReversed()) out.number("uint64", size);
+    names.add(name);
+    const { code, byteLength } = storageOf(entry);
+    const offset = end;
+    out.name(name, "tensor name");
+    out.number("uint32", shape.length);
+    for (const size of shape.toReversed()) out.number("uint64", size);
     out.number("uint32", code);
     out.number("uint64", offset);
-    offset += Math.ceil(tensor.data.length / alignment) * alignment;
-  }
+    end += Math.ceil(byteLength / alignment) * alignment;
+    return { name, type, shape: [...shape], offset, byteLength };
+  });
+  return { tensors, end };
 }
 
-/** Checks that a tensor's data fits its type and shape; returns the code of its type. */
-function checkTensor({ name, type, shape, data }: GgufTensorData): number {
+/** The code of a tensor's type, and the bytes that it takes. */
+function storageOf({ name, type, shape }: GgufEntry): { code: number; byteLength: number } {
   const of = `writeGguf: tensor ${quote(name)}`;
   const known = TENSOR_TYPES_BY_NAME.get(type);
   if (known === undefined) throw new TypeError(`${of} has the unknown type ${quote(type)}`);
+  const { code, blockSize, blockBytes } = known;
   const valid = shape.every((size) => Number.isSafeInteger(size) && size >= 0);
   if (!valid || shape.length > MAX_DIMENSIONS) {
     throw new RangeError(
       `${of}: [${shape}] is not a shape of at most ${MAX_DIMENSIONS} whole sizes`,
     );
   }
-  if ((shape.at(-1) ?? 1) % known.blockSize !== 0) {
+  if ((shape.at(-1) ?? 1) % blockSize !== 0) {
     throw new RangeError(
-      `${of}: rows of [${shape}] are not whole blocks of ${known.blockSize} (${type})`,
+      `${of}: rows of [${shape}] are not whole blocks of ${blockSize} (${type})`,
     );
   }
   const elements = shape.reduce((product, size) => product * size, 1);
-  const needed = elements / known.blockSize * known.blockBytes;
-  if (data.length === needed) return known.code;
-  throw new RangeError(
-    `${of}: [${shape}] of ${type} needs ${needed} bytes, but data has ${data.length}`,
-  );
+  return { code, byteLength: elements / blockSize * blockBytes };
 }
 
 /** A buffer that grows as it is written to. */

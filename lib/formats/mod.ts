@@ -22,7 +22,14 @@ export type {
   GgufTensorType,
   GgufValue,
 } from "./gguf_types.ts";
-export { type GgufContent, type GgufTensorData, writeGguf } from "./gguf_writer.ts";
+export {
+  type GgufContent,
+  type GgufEntry,
+  type GgufLayout,
+  type GgufTensorData,
+  layoutGguf,
+  writeGguf,
+} from "./gguf_writer.ts";
 export {
   type FileDescription,
   type FileTotals,

@@ -8,14 +8,34 @@ import type { Storage } from "../memory/mod.ts";
 import { Tensor } from "../tensor/mod.ts";
 import type { StoredTensors } from "./weights.ts";
 
-const dtypeOfGgmlType: Readonly<Record<string, DType>> = {
+/** The types of GGUF files that there is a dtype for. */
+const dtypeOfGgmlType = {
   F32: "float32",
   F16: "float16",
   BF16: "bfloat16",
   Q8_0: "q8_0",
   Q4_0: "q4_0",
   Q4_1: "q4_1",
-};
+} as const satisfies Readonly<Record<string, DType>>;
+
+/** A type of GGUF files that there is a dtype for. */
+export type GgmlType = keyof typeof dtypeOfGgmlType;
+
+/** Their names. */
+export const ggmlTypes = Object.keys(dtypeOfGgmlType) as GgmlType[];
+
+/**
+ * The dtype of a type.
+ *
+ * @param type Its name.
+ * @returns The dtype; undefined where there is none.
+ */
+export function dtypeOfGgml<T extends string>(
+  type: T,
+): T extends GgmlType ? (typeof dtypeOfGgmlType)[T] : DType | undefined;
+export function dtypeOfGgml(type: string): DType | undefined {
+  return Object.hasOwn(dtypeOfGgmlType, type) ? dtypeOfGgmlType[type as GgmlType] : undefined;
+}
 
 /** Finds tensors by the names that the file gives them. */
 export class GgufTensors implements StoredTensors {
@@ -56,11 +76,11 @@ export class GgufTensors implements StoredTensors {
    */
   open(name: string): Tensor<DType> {
     const { type, offset, shape } = this.#gguf.tensors.get(name)!;
-    const dtype = dtypeOfGgmlType[type];
+    const dtype = dtypeOfGgml(type);
     if (dtype === undefined) {
       throw new RangeError(
         `${this.name}: tensor ${name} is stored as ${type}, which is not supported; ` +
-          `use a file with ${Object.keys(dtypeOfGgmlType).join(", ")}`,
+          `use a file with ${ggmlTypes.join(", ")}`,
       );
     }
     this.#storage.retain();

@@ -30,7 +30,7 @@ export { Decoder, type DecoderForwardOptions, type DecoderOptions } from "./deco
 export { decoderFromGguf, decoderToGguf, type GgufNotes } from "./decoder_gguf.ts";
 export { Encoder, type EncoderConfig, type Sequences } from "./encoder.ts";
 export type { EncoderArchitecture } from "./encoder_weights.ts";
-export { GgufTensors } from "./gguf_tensors.ts";
+export { dtypeOfGgml, type GgmlType, ggmlTypes, GgufTensors } from "./gguf_tensors.ts";
 export { Hyperparameters } from "./hyperparameters.ts";
 export { Llama } from "./llama.ts";
 export type { LlamaConfig } from "./llama_config.ts";

@@ -19,6 +19,7 @@ export {
 } from "./load_decoder.ts";
 export { loadModel, type LoadModelOptions } from "./load_model.ts";
 export type { Pooling } from "./pooling.ts";
+export { type QuantizedModel, quantizeModel, type QuantizeModelOptions } from "./quantize_model.ts";
 export type { SamplerOptions } from "./sampler.ts";
 export type {
   GenerateOptions,

@@ -1,5 +1,5 @@
 import { assertEquals, assertThrows } from "@std/assert";
-import { parseGguf, writeGguf } from "../../lib/formats/mod.ts";
+import { layoutGguf, parseGguf, writeGguf } from "../../lib/formats/mod.ts";
 import { smallGguf } from "../support/small_gguf.ts";
 import {
   file,
@@ -150,4 +150,20 @@ Deno.test("the small model for tests is the same in every run and can be changed
   assertEquals(changed.tensors.has("output_norm.weight"), false);
   assertEquals(changed.tensors.has("output.weight"), true);
   assertEquals(changed.tensors.has("blk.1.attn_q.weight"), false);
+});
+
+Deno.test("layoutGguf() says where the bytes of writeGguf() lie", () => {
+  const tensors = [
+    { name: "a", type: "F32", shape: [3], data: new Uint8Array(12).fill(1) },
+    { name: "b", type: "Q8_0", shape: [2, 32], data: new Uint8Array(68).fill(2) },
+    { name: "none", type: "F16", shape: [0, 4], data: new Uint8Array(0) },
+  ];
+  const metadata: [string, string][] = [["general.architecture", "llama"]];
+  for (const alignment of [8, 32, 256]) {
+    const file = writeGguf({ metadata, tensors, alignment });
+    const layout = layoutGguf({ metadata, tensors, alignment });
+    assertEquals(file.subarray(0, layout.header.length), layout.header);
+    assertEquals(layout.byteLength, file.length);
+    assertEquals(layout.tensors, [...parseGguf(file).tensors.values()]);
+  }
 });

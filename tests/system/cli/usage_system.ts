@@ -11,6 +11,7 @@ const COMMANDS = [
   "tokenize",
   "logits",
   "perplexity",
+  "quantize",
   "bench",
 ];
 

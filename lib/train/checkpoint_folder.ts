@@ -82,6 +82,8 @@ export async function prepareFolder(folder: string): Promise<void> {
     await Deno.writeFile(probe, new Uint8Array(1));
     await Deno.remove(probe);
   } catch (error) {
+    // On a full disk there is the file, without its byte.
+    await Deno.remove(probe).catch(() => {});
     throw new Error(`train: checkpoints cannot be written to ${folder}: ${messageOf(error)}`, {
       cause: error,
     });

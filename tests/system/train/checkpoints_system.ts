@@ -1,4 +1,5 @@
 import { assert, assertEquals, assertRejects } from "@std/assert";
+import { fileURLToPath } from "node:url";
 import "../../support/native.ts";
 import { withFolder } from "../../support/folder.ts";
 import { pool } from "../../../lib/memory/mod.ts";
@@ -236,10 +237,12 @@ Deno.test("a checkpoint that cannot be written leaves the one before, and traini
   });
 });
 
-/** Runs the program that saves without end. */
-function startSaving(folder: string, prefix: string[] = []): Deno.ChildProcess {
-  const program = new URL("saving_program.ts", import.meta.url).pathname;
-  const command = [...prefix, Deno.execPath(), "run", "--no-check", "-A", program, folder, "20000"];
+/** Starts a program of this folder. */
+function start(program: string, args: string[], around: Around = {}): Deno.ChildProcess {
+  const { prefix = [], permissions = [] } = around;
+  const path = fileURLToPath(new URL(program, import.meta.url));
+  const deno = [Deno.execPath(), "run", "--no-check", "-A", ...permissions, path];
+  const command = [...prefix, ...deno, ...args];
   return new Deno.Command(command[0], {
     args: command.slice(1),
     stdout: "piped",
@@ -247,10 +250,24 @@ function startSaving(folder: string, prefix: string[] = []): Deno.ChildProcess {
   }).spawn();
 }
 
+/** Under what a program runs. */
+interface Around {
+  prefix?: string[];
+  permissions?: string[];
+}
+
+/** Runs the program that saves without end. */
+function startSaving(folder: string, around?: Around): Deno.ChildProcess {
+  return start("saving_program.ts", [folder, "20000"], around);
+}
+
 /** The step of the newest checkpoint, whose elements must all be right. */
-async function checkedStep(folder: string): Promise<number> {
+async function checkedStep(folder: string, interrupted?: Set<string>): Promise<number> {
   const { path, step, damaged } = await latestCheckpoint(folder);
-  for (const { reason } of damaged) assertEquals(reason, "it was not finished");
+  for (const { path, reason } of damaged) {
+    assertEquals(reason, "it was not finished");
+    interrupted?.add(path);
+  }
   if (path === undefined) return 0;
   using file = openTensors(path);
   using weight = file.open("weight") as Tensor<"float32">;
@@ -258,8 +275,9 @@ async function checkedStep(folder: string): Promise<number> {
   return step;
 }
 
-/** Kills a training again and again in a folder of its own. */
-async function killOften(times: number): Promise<void> {
+/** Kills a training again and again in a folder of its own; says how often while it wrote. */
+async function killOften(times: number): Promise<number> {
+  const interrupted = new Set<string>();
   await withFolder(async (folder) => {
     let step = 0;
     for (let i = 0; i < times; i++) {
@@ -271,17 +289,53 @@ async function killOften(times: number): Promise<void> {
       }
       await child.stderr.cancel();
       await child.status;
-      const now = await checkedStep(folder);
-      // A step is told after the checkpoint of the one before was written.
-      assert(now >= step + taken - 1, `step ${now} after ${step} and ${taken} more`);
+      const now = await checkedStep(folder, interrupted);
+      // A step is told after the checkpoint of the one before was written, and before its own.
+      const told = step + taken;
+      assert(now === told || now === told - 1, `step ${now} after ${step} and ${taken} more`);
       step = now;
     }
     assert(step > 0, "no checkpoint was ever written");
   });
+  return interrupted.size;
 }
 
 Deno.test("100 kills at any moment leave the old checkpoint or the new one", async () => {
-  await Promise.all(Array.from({ length: 4 }, () => killOften(25)));
+  const interrupted = await Promise.all(Array.from({ length: 4 }, () => killOften(25)));
+  // Else no kill would have met a file that was being written.
+  assert(interrupted.some((count) => count > 0), `${interrupted}`);
+});
+
+/** Trains to the end, killed after some milliseconds again and again; gives the last file. */
+async function trainKilled(folder: string, steps: number, kills: number): Promise<Uint8Array> {
+  for (let run = 0;; run++) {
+    const child = start("dropout_program.ts", [folder, `${steps}`]);
+    let timer: ReturnType<typeof setTimeout> | undefined;
+    for await (const _ of child.stdout) {
+      if (run < kills) timer ??= setTimeout(() => child.kill("SIGKILL"), Math.random() * 150);
+    }
+    // It may have come to its end before.
+    clearTimeout(timer);
+    const [{ success, signal }, text] = await Promise.all([
+      child.status,
+      new Response(child.stderr).text(),
+    ]);
+    if (success) break;
+    assert(run < kills && signal === "SIGKILL", text);
+  }
+  const { path, step } = await latestCheckpoint(folder);
+  assertEquals(step, steps);
+  return await Deno.readFile(path!);
+}
+
+Deno.test("a training that is killed again and again ends with the bits of one that was not", async () => {
+  const files: Uint8Array[] = [];
+  for (const kills of [0, 12]) {
+    await withFolder(async (folder) => {
+      files.push(await trainKilled(folder, 400, kills));
+    });
+  }
+  assertEquals(files[1], files[0]);
 });
 
 Deno.test({
@@ -291,7 +345,7 @@ Deno.test({
     await withFolder(async (folder) => {
       // Blocks of 512 bytes: the first files fit, until the losses make them larger.
       const limited = ["sh", "-c", 'trap "" XFSZ; ulimit -f 158; exec "$@"', "sh"];
-      const child = startSaving(folder, limited);
+      const child = startSaving(folder, { prefix: limited });
       const [{ success }, , text] = await Promise.all([
         child.status,
         new Response(child.stdout).arrayBuffer(),
@@ -303,4 +357,28 @@ Deno.test({
       assertEquals(filesOf(folder).filter((name) => name.endsWith(".tmp")), []);
     });
   },
+});
+
+Deno.test("a folder that may no longer be written to is told in one line, and stays as it is", async () => {
+  await withFolder(async (folder) => {
+    const child = startSaving(folder);
+    for await (const _ of child.stdout) if (filesOf(folder).length > 1) child.kill("SIGKILL");
+    await Promise.all([child.status, child.stderr.cancel()]);
+    const before = filesOf(folder);
+    const step = await checkedStep(folder);
+    // Of root and on Windows a mode is no barrier.
+    const isFree = Deno.build.os === "windows" || Deno.uid() === 0;
+    if (!isFree) await Deno.chmod(folder, 0o555);
+    const permissions = isFree ? [`--deny-write=${folder}`] : [];
+    const refused = startSaving(folder, { permissions });
+    const [{ success }, output, text] = await Promise.all([
+      refused.status,
+      new Response(refused.stdout).text(),
+      new Response(refused.stderr).text(),
+    ]);
+    if (!isFree) await Deno.chmod(folder, 0o755);
+    assertEquals([success, output], [false, ""]);
+    assert(/Error: train: checkpoints cannot be written to .*: .*\n/.test(text), text);
+    assertEquals([filesOf(folder), await checkedStep(folder)], [before, step]);
+  });
 });

@@ -10,7 +10,7 @@
  * in the order in which they are made, so that of two the later never leads to the earlier.
  */
 import { leaveScope } from "../memory/mod.ts";
-import type { Tensor } from "../tensor/mod.ts";
+import { isShown, type Tensor } from "../tensor/mod.ts";
 import { accumulate, own } from "./accumulate.ts";
 import { Saved } from "./saved.ts";
 
@@ -29,8 +29,8 @@ export interface Differentiable<E = unknown> {
    * @param gradient That of the result, in its shape and dtype, of any strides; borrowed.
    * @param saved What was saved, in the order of `saves`; borrowed.
    * @param call Which operands want a gradient, and what else the operation noted.
-   * @returns One for each operand: a new tensor in its shape and dtype, or `gradient` itself,
-   * or undefined where none is wanted.
+   * @returns One for each operand: a new tensor in its shape and dtype, or `gradient` itself, or
+   * the operand's sum of `call.sums` that it was added to, or undefined where none is wanted.
    */
   backward(gradient: Tensor, saved: readonly Tensor[], call: Call<E>): Gradients;
 }
@@ -39,6 +39,12 @@ export interface Differentiable<E = unknown> {
 export interface Call<E> {
   /** Whether an operand wants a gradient. */
   readonly wants: readonly boolean[];
+  /**
+   * For each operand the gradient that other operations gave it before in this walk, where there
+   * is one that may be added to: dense, of the operand's shape and dtype, seen by nobody else. An
+   * operation that can adds to it, which saves a tensor and a pass over it, and returns it.
+   */
+  readonly sums: Gradients;
   /** What the operation noted. */
   readonly extra: E;
 }
@@ -74,12 +80,19 @@ export abstract class Node {
   /**
    * Takes a gradient over.
    *
-   * @param gradient Of the value's shape and dtype.
+   * @param gradient Of the value's shape and dtype; the sum itself where it was added there.
    */
   receive(gradient: Tensor): void {
     const { pending } = this;
+    if (pending === gradient) return;
     this.pending = undefined;
     this.pending = pending === undefined ? gradient : accumulate(pending, gradient);
+  }
+
+  /** The sum so far, where an operation may add to it. */
+  get sum(): Tensor | undefined {
+    const { pending } = this;
+    return pending?.isContiguous === true && !isShown(pending) ? pending : undefined;
   }
 
   /** Forgets the gradients of a walk that failed. */
@@ -196,7 +209,8 @@ export class Step<E> extends Node {
     try {
       const saved = this.#saved.map((each, i) => each?.read(operation, saves[i]) as Tensor);
       const wants = this.inputs.map((input) => input !== undefined);
-      const gradients = backward(gradient, saved, { wants, extra: this.#extra });
+      const sums = this.inputs.map((input) => input?.sum);
+      const gradients = backward(gradient, saved, { wants, sums, extra: this.#extra });
       // The last input that gets the gradient itself gets the handle, those before it views.
       const last = gradients.findLastIndex((each, i) => each === gradient && wants[i]);
       for (let i = 0; i < gradients.length; i++) {
@@ -247,6 +261,10 @@ export class Passage extends Node {
   /** Where gradients go. */
   get outside(): Node {
     return this.#outside;
+  }
+
+  override get sum(): Tensor | undefined {
+    return this.#outside.sum;
   }
 
   override receive(gradient: Tensor): void {

@@ -13,6 +13,7 @@ import {
   type ForwardOptions,
   type LayerDType,
   type LayerOptions,
+  type ResidualOptions,
   seeds,
 } from "./options.ts";
 import { Rotary, type RotaryOptions } from "./rotary.ts";
@@ -57,7 +58,7 @@ export interface SelfAttentionForwardOptions<D extends LayerDType = "float32">
 
 /** Options of {@linkcode MultiHeadAttention.forward}. */
 export interface AttentionForwardOptions<D extends LayerDType = "float32">
-  extends SelfAttentionForwardOptions<D> {
+  extends SelfAttentionForwardOptions<D>, ResidualOptions<D> {
   /** `[…, tokens, contextDim]`: what keys and values come from; `x` when left out. */
   context?: Tensor<D>;
 }
@@ -153,13 +154,14 @@ export class MultiHeadAttention<D extends LayerDType = "float32"> extends Module
    * Attends.
    *
    * @param x `[…, tokens, dim]`.
-   * @param options A context, a mask or a cache, and where to write the result.
+   * @param options A context, a mask or a cache, what the result is added to, and where to
+   * write it.
    * @returns The shape of `x`.
    * @throws {RangeError} When shapes do not fit, or the cache is full.
    * @throws {Error} When gradients are wanted through a cache.
    */
   forward(x: Tensor<D>, options: AttentionForwardOptions<D> = {}): Tensor<D> {
-    const { context, mask, cache, out } = options;
+    const { context, mask, cache, residual, out } = options;
     return this.pass([x, context], (frame) => {
       if (cache !== undefined) checkCached(frame, context);
       const start = cache?.length ?? 0;
@@ -175,7 +177,7 @@ export class MultiHeadAttention<D extends LayerDType = "float32"> extends Module
           out: frame.room("MHA.attended", q.shape, x.dtype),
         }));
         using rows = attended.reshape(x.shape);
-        return this.output.forward(rows, { out });
+        return this.output.forward(rows, { out, residual });
       } catch (error) {
         cache?.truncate(start);
         throw error;

@@ -1,7 +1,7 @@
 /**
  * A matrix product with a bias.
  */
-import { type Activation, linear } from "../ops/mod.ts";
+import { type Activation, add, type Floating, linear } from "../ops/mod.ts";
 import type { Tensor } from "../tensor/mod.ts";
 import { type Initializer, kaimingUniform, uniform } from "./initializers.ts";
 import type { LoraLayer } from "./lora_layer.ts";
@@ -26,6 +26,8 @@ export interface LinearLayerOptions<D extends LayerDType = "float32"> extends La
 export interface LinearForwardOptions<D extends LayerDType = "float32"> extends ForwardOptions<D> {
   /** Applied to the result; none when left out. */
   activation?: Activation;
+  /** Of the result's shape: what the product is added to, before the activation. */
+  residual?: Tensor<D>;
 }
 
 /**
@@ -86,8 +88,16 @@ export class Linear<D extends LayerDType = "float32"> extends Module {
       if (adapter === undefined) return linear(x, weight, { ...options, bias });
       const shape = x.shape.with(-1, weight.shape[0]);
       const place = { out: frame.room("Linear.adapted", shape, x.dtype) };
-      const residual = frame.own(adapter.forward(x, place));
+      const adapted = frame.own(adapter.forward(x, place));
+      const residual = options.residual === undefined
+        ? adapted
+        : frame.own(sumOf(options.residual, adapted, place.out));
       return linear(x, weight, { ...options, bias, residual });
     });
   }
+}
+
+function sumOf<D extends LayerDType>(x: Tensor<D>, y: Tensor<D>, out?: Tensor<D>): Tensor<D> {
+  const place = out as Tensor<Floating> | undefined;
+  return add(x as Tensor<Floating>, y as Tensor<Floating>, { out: place }) as Tensor as Tensor<D>;
 }

@@ -8,9 +8,9 @@ import { Linear } from "./linear.ts";
 import { Module } from "./module.ts";
 import {
   checkSize,
-  type ForwardOptions,
   type LayerDType,
   type LayerOptions,
+  type ResidualOptions,
   seeds,
 } from "./options.ts";
 
@@ -101,23 +101,24 @@ export class MLP<D extends LayerDType = "float32"> extends Module {
    * Computes the products.
    *
    * @param x `[…, dim]`.
-   * @param options Where to write the result.
+   * @param options What the result is added to, and where to write it.
    * @returns The shape of `x`.
    * @throws {RangeError} When the last axis has another size.
    */
-  forward(x: Tensor<D>, options: ForwardOptions<D> = {}): Tensor<D> {
+  forward(x: Tensor<D>, options: ResidualOptions<D> = {}): Tensor<D> {
     const { gate, up, down } = this;
-    const { out } = options;
+    const { out, residual } = options;
     return this.pass([x], (frame) => {
       const { dtype } = x;
       const shape = [...x.shape.slice(0, -1), up.weight.shape[0]];
       const activation = activations[this.activation];
       const place = (name: string) => ({ out: frame.room(name, shape, dtype) });
       const hidden = frame.own(up.forward(x, { activation, ...place("MLP.up") }));
-      if (gate === undefined) return down.forward(hidden, { out });
+      if (gate === undefined) return down.forward(hidden, { out, residual });
       const gates = frame.own(gate.forward(x, place("MLP.gate")));
       const product = this.activation === "swiglu" ? swiglu<D> : geglu<D>;
-      return down.forward(frame.own(product(gates, hidden, place("MLP.gate"))), { out });
+      const gated = frame.own(product(gates, hidden, place("MLP.gate")));
+      return down.forward(gated, { out, residual });
     });
   }
 }

@@ -36,7 +36,7 @@ export { MLP, type MLPActivation, type MLPOptions } from "./mlp.ts";
 export type { NamedTensors } from "../tensor/mod.ts";
 export { type LoadOptions, Module } from "./module.ts";
 export { LayerNorm, type LayerNormLayerOptions, type NormLayerOptions, RMSNorm } from "./norms.ts";
-export type { ForwardOptions, LayerDType, LayerOptions } from "./options.ts";
+export type { ForwardOptions, LayerDType, LayerOptions, ResidualOptions } from "./options.ts";
 export { meanPooling, normalizeRows } from "./pooling.ts";
 export {
   Positions,

@@ -2,6 +2,7 @@
  * What the options of layers have in common.
  */
 import type { ResultOption } from "../ops/mod.ts";
+import type { Tensor } from "../tensor/mod.ts";
 import { Random } from "../core/random.ts";
 
 /** The dtypes that layers compute in: what optimisers train. */
@@ -20,6 +21,12 @@ export interface LayerOptions<D extends LayerDType = "float32"> {
 
 /** Options of every pass. */
 export interface ForwardOptions<D extends LayerDType = "float32"> extends ResultOption<D> {}
+
+/** Options of a pass whose last product can be added to something at once. */
+export interface ResidualOptions<D extends LayerDType = "float32"> extends ForwardOptions<D> {
+  /** Of the result's shape: what is added to the result; `out` may be the same tensor. */
+  residual?: Tensor<D>;
+}
 
 /**
  * A stream of seeds, for the parts of a layer.

@@ -14,7 +14,7 @@ import type { Frame } from "./frame.ts";
 import { MLP, type MLPOptions } from "./mlp.ts";
 import { Module } from "./module.ts";
 import { LayerNorm, RMSNorm } from "./norms.ts";
-import { type LayerDType, seeds } from "./options.ts";
+import { type LayerDType, type ResidualOptions, seeds } from "./options.ts";
 
 /** Options of {@linkcode TransformerBlock}, beside those of its layers. */
 export interface TransformerBlockOptions<D extends LayerDType = "float32">
@@ -111,29 +111,36 @@ export class TransformerBlock<D extends LayerDType = "float32"> extends Module {
     const { norm, attention, attentionNorm, mlp, mlpNorm } = this;
     return this.pass([x], (frame) => {
       const place = (name: string) => ({ out: frame.room(name, x.shape, x.dtype) });
+      const run = (x: Tensor<D>) => (options: ResidualOptions<D>) =>
+        attention.forward(x, { mask, cache, ...options });
+      const feed = (x: Tensor<D>) => (options: ResidualOptions<D>) => mlp.forward(x, options);
       if (norm === "pre") {
         const first = frame.own(attentionNorm.forward(x, place("Block.norm")));
-        const options = { mask, cache, ...place("Block.branch") };
-        const attended = frame.own(attention.forward(first, options));
-        const middle = this.#sum(frame, x, attended, place("Block.sum").out);
-        const second = frame.own(mlpNorm.forward(frame.own(middle), place("Block.norm")));
-        const fed = frame.own(mlp.forward(second, place("Block.branch")));
-        return this.#sum(frame, middle, fed, out);
+        const middle = frame.own(this.#onto(frame, x, run(first), place("Block.sum").out));
+        const second = frame.own(mlpNorm.forward(middle, place("Block.norm")));
+        return this.#onto(frame, middle, feed(second), out);
       }
-      const attended = frame.own(attention.forward(x, { mask, cache, ...place("Block.branch") }));
-      const first = frame.own(this.#sum(frame, x, attended, place("Block.sum").out));
+      const first = frame.own(this.#onto(frame, x, run(x), place("Block.sum").out));
       const middle = frame.own(attentionNorm.forward(first, place("Block.norm")));
-      const fed = frame.own(mlp.forward(middle, place("Block.branch")));
-      const second = frame.own(this.#sum(frame, middle, fed, place("Block.sum").out));
+      const second = frame.own(this.#onto(frame, middle, feed(middle), place("Block.sum").out));
       return mlpNorm.forward(second, { out });
     });
   }
 
-  /** A residual and what a layer gave, of which elements may be left out. */
-  #sum(frame: Frame, x: Tensor<D>, branch: Tensor<D>, out?: Tensor<D>): Tensor<D> {
+  /**
+   * A layer's result on top of the residual: added by the layer's last product, or where elements
+   * are left out of it, apart.
+   */
+  #onto(
+    frame: Frame,
+    residual: Tensor<D>,
+    layer: (options: ResidualOptions<D>) => Tensor<D>,
+    out?: Tensor<D>,
+  ): Tensor<D> {
     const { dropout } = this;
-    const kept = dropout?.isActive ? frame.own(dropout.forward(branch)) : branch;
-    return add(x as Tensor<Floating>, kept as Tensor<Floating>, {
+    if (!dropout?.isActive) return layer({ residual, out });
+    const kept = frame.own(dropout.forward(frame.own(layer({}))));
+    return add(residual as Tensor<Floating>, kept as Tensor<Floating>, {
       out: out as Tensor<Floating> | undefined,
     }) as Tensor as Tensor<D>;
   }

@@ -87,8 +87,11 @@ interface Lookup {
 const embeddingGradient = differentiable<Lookup>({
   operation: "embedding",
   saves: ["ids"],
-  backward(gradient, [ids], { extra }) {
+  backward(gradient, [ids], { extra, sums: [sum] }) {
     const g = gradient as Tensor<"float32">;
+    if (sum?.dtype === g.dtype) {
+      return [indexAddInPlace(sum as typeof g, ids as Tensor<"int32">, g)];
+    }
     const rows = Tensor.zeros(extra.shape, g.dtype);
     indexAddInPlace(rows, ids as Tensor<"int32">, g);
     if (rows.dtype === extra.dtype) return [rows];

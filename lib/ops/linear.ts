@@ -255,14 +255,14 @@ type Real = Tensor<Floating>;
 const linearGradient = differentiable<LinearCall>({
   operation: "linear",
   saves: ["x", "weight", RESULT],
-  backward(gradient, [x, weight, y], { wants, extra }) {
+  backward(gradient, [x, weight, y], { wants, sums, extra }) {
     using g = extra.hasRelu ? behindRelu(gradient, y) : gradient.detach();
     const [outputs, inputs] = [colsOf(g.shape), colsOf(extra.shape)];
     const rows = rowsOf(g.shape);
     using flat = g.reshape([rows, outputs]) as Real;
     return [
-      wants[0] ? inputGradient(flat, weight, extra.shape) : undefined,
-      wants[1] ? weightGradient(flat, x as Real, [rows, inputs], extra.dtype) : undefined,
+      wants[0] ? inputGradient(flat, weight, extra.shape, sums[0]) : undefined,
+      wants[1] ? weightGradient(flat, x as Real, [rows, inputs], extra.dtype, sums[1]) : undefined,
       wants[2] ? sumTo(flat, [outputs]) : undefined,
       wants[3] ? (extra.hasRelu ? g.detach() : gradient) : undefined,
     ];
@@ -288,20 +288,41 @@ function recordLinear<T extends Tensor>(
 }
 
 function behindRelu(gradient: Tensor, y: Tensor): Tensor {
-  return reluGradient.backward(gradient, [y], { wants: [true], extra: undefined })[0]!;
+  const call = { wants: [true], sums: [], extra: undefined };
+  return reluGradient.backward(gradient, [y], call)[0]!;
 }
 
+/**
+ * The most products of a sum that is added to what is there in one piece, as by an addition
+ * apart: a gradient has the same bits whether it could be added where it lies or not.
+ */
+const WHOLE_SUM = 1024;
+
 /** `g · weight`, in the shape of `x`. */
-function inputGradient(g: Real, weight: Tensor, shape: Shape): Tensor {
+function inputGradient(g: Real, weight: Tensor, shape: Shape, sum: Tensor | undefined): Tensor {
   using wide = weight.dtype === g.dtype ? weight.detach() : dequantize(weight);
+  if (sum !== undefined && !isHalf(g.dtype) && g.shape[1] <= WHOLE_SUM) {
+    using out = sum.reshape([rowsOf(shape), colsOf(shape)]) as Real;
+    matmul(g, wide as Real, { beta: 1, out });
+    return sum;
+  }
   using rows = matmul(g, wide as Real);
   return rows.reshape(shape);
 }
 
 /** `gᵀ · x`, in the dtype of the weight. */
-function weightGradient(g: Real, x: Real, shape: Shape, dtype: DType): Tensor {
+function weightGradient(
+  g: Real,
+  x: Real,
+  shape: Shape,
+  dtype: DType,
+  sum: Tensor | undefined,
+): Tensor {
   using columns = g.transpose();
   using rows = x.reshape(shape);
+  if (sum?.dtype === g.dtype && !isHalf(g.dtype) && g.shape[0] <= WHOLE_SUM) {
+    return matmul(columns, rows, { beta: 1, out: sum as Real });
+  }
   const product = matmul(columns, rows);
   if (product.dtype === dtype) return product;
   using wide = product;

@@ -9,8 +9,10 @@ import {
   add,
   addInPlace,
   div,
+  embedding,
   fill,
   greater,
+  linear,
   mul,
   mulInPlace,
   scaleInPlace,
@@ -51,6 +53,42 @@ Deno.test("gradients of broadcast operands are summed up in their shapes", () =>
   assertEquals(row.grad?.toArray(), [120, 120, 120]);
   assertEquals(column.grad?.toArray(), [[24], [24]]);
   assertEquals(scalar.grad?.toArray(), 180);
+});
+
+Deno.test("gradients of one value that products add where they lie have the bits of their sum", () => {
+  const noise = (shape: number[], seed: number) => Tensor.randn(shape, { seed });
+  using x = noise([5, 7], 1);
+  using weights = new DisposableStack();
+  const all = [2, 3, 4].map((seed) => weights.use(noise([6, 7], seed)));
+  using slope = noise([5, 6], 5);
+  const gradientOf = (chosen: typeof all) => {
+    using own = x.clone();
+    own.requiresGrad = true;
+    // Its gradient comes from a node, not from the leaf: all of it is there before it goes on.
+    using value = mul(own, 1);
+    using results = new DisposableStack();
+    const parts = chosen.map((weight) => results.use(linear(value, weight)));
+    using total = parts.reduce((a, b) => results.use(add(a, b))).clone();
+    total.backward({ gradient: slope });
+    return Float32Array.from(own.grad!.data);
+  };
+  // The last that was recorded comes first.
+  const [first, second, third] = all.map((weight) => gradientOf([weight]));
+  const expected = third.map((value, i) => Math.fround(value + second[i]))
+    .map((value, i) => Math.fround(value + first[i]));
+  const before = slope.toArray();
+  assertEquals(gradientOf(all), expected);
+  assertEquals(slope.toArray(), before);
+});
+
+Deno.test("a table that is looked up and multiplied with gets both gradients", () => {
+  using table = leaf([[1, 2], [3, 4], [5, 6]]);
+  using ids = Tensor.from([2, 0, 2], "int32");
+  using rows = embedding(table, ids);
+  backwardOfSum(linear(rows, table));
+  // The sum over i, j of row(i) · row(j): each row of the table gets the sum of the rows that
+  // were looked up, and as often as it was, the sum of the table.
+  assertEquals(table.grad?.toArray(), [[11 + 9, 14 + 12], [11, 14], [11 + 18, 14 + 24]]);
 });
 
 Deno.test("gradients add up until they are dropped", () => {

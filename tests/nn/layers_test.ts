@@ -8,12 +8,15 @@ import {
   Embedding,
   LayerNorm,
   Linear,
+  LoraAdapters,
   meanSquaredError,
   MLP,
   type MLPActivation,
   type Module,
+  MultiHeadAttention,
   RMSNorm,
 } from "../../lib/nn/mod.ts";
+import { noGrad } from "../../lib/autograd/mod.ts";
 import { Tensor } from "../../lib/tensor/mod.ts";
 import { figures } from "./figures.ts";
 import { checkLayer, type Doubles, filled, flat, weighted } from "./support.ts";
@@ -136,5 +139,34 @@ Deno.test(
     assertThrows(() => new MLP({ dim: 2, hidden: 0 }), RangeError, "MLP: hidden is 0");
     const activation = "tanh" as MLPActivation;
     assertThrows(() => new MLP({ dim: 2, activation }), TypeError, 'MLP: activation is "tanh"');
+  }),
+);
+
+Deno.test(
+  "layers whose last step is a product add it to a residual, with its gradient",
+  withoutLeaks(() => {
+    using adapted = new Linear(4, 4, { dtype, seed: 1 });
+    using adapters = new LoraAdapters(adapted, { rank: 2, targets: [""], seed: 2 });
+    using layers = new DisposableStack();
+    const made = [
+      new Linear<"float64">(4, 4, { dtype, seed: 3 }),
+      new MLP<"float64">({ dim: 4, hidden: 6, dtype, seed: 4 }),
+      new MLP<"float64">({ dim: 4, hidden: 6, activation: "swiglu", dtype, seed: 5 }),
+      new MultiHeadAttention<"float64">({ dim: 4, heads: 2, dtype, seed: 6 }),
+    ].map((layer) => layers.use(layer));
+    assertEquals(adapters.layers.size, 1);
+    for (const layer of [...made, adapted]) {
+      using x = input([3, 4], 1);
+      using residual = input([3, 4], 2);
+      const [bare, added] = noGrad(() => {
+        using y = layer.forward(x);
+        using sum = layer.forward(x, { residual });
+        return [flat(y), flat(sum)];
+      });
+      assertClose(added, bare.map((value, i) => value + residual.data[i]), 1e-12);
+      checkLayer(layer, [x, residual], () => layer.forward(x, { residual }));
+      noGrad(() => layer.forward(x, { residual, out: residual }));
+      assertClose(flat(residual), added, 1e-12);
+    }
   }),
 );

@@ -58,3 +58,10 @@ measure("linear [1024, 768] by [3072, 768]", [rows, projection], () => linear(ro
 
 const [q, k, v] = [10, 11, 12].map((seed) => reals([512, 12, 64], seed));
 measure("attention [512, 12, 64], causal", [q, k, v], () => attention(q, k, v, { causal: true }));
+
+for (const shape of [[12, 64, 4, 32], [8, 256, 6, 64]]) {
+  const operands = [13, 14, 15].map((seed) => reals(shape, seed));
+  measure(`attention [${shape.join(", ")}], causal`, operands, () => {
+    return attention(operands[0], operands[1], operands[2], { causal: true });
+  });
+}

@@ -8,7 +8,9 @@ import type { Storage } from "../memory/mod.ts";
 import { Tensor } from "../tensor/mod.ts";
 import type { StoredTensors } from "./weights.ts";
 
-/** The types of GGUF files that there is a dtype for. */
+/** A type of GGUF files that there is a dtype for. */
+export type GgmlType = "F32" | "F16" | "BF16" | "Q8_0" | "Q4_0" | "Q4_1";
+
 const dtypeOfGgmlType = {
   F32: "float32",
   F16: "float16",
@@ -16,10 +18,7 @@ const dtypeOfGgmlType = {
   Q8_0: "q8_0",
   Q4_0: "q4_0",
   Q4_1: "q4_1",
-} as const satisfies Readonly<Record<string, DType>>;
-
-/** A type of GGUF files that there is a dtype for. */
-export type GgmlType = keyof typeof dtypeOfGgmlType;
+} as const satisfies Readonly<Record<GgmlType, DType>>;
 
 /** Their names. */
 export const ggmlTypes = Object.keys(dtypeOfGgmlType) as GgmlType[];

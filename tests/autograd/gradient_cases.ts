@@ -106,25 +106,55 @@ export const cases: GradientCase[] = [
   },
 ];
 
-/** Operations whose result is a step, an index, or overwritten: gradients end there. */
-export const withoutGradient: readonly string[] = [
-  ...["equal", "notEqual", "less", "lessEqual", "greater", "greaterEqual"],
-  ...["sign", "floor", "ceil", "round", "fill"],
-  ...[
-    "argmax",
-    "argmin",
-    "argsort",
-    "all",
-    "any",
-    "countNonZero",
-    "logicalAnd",
-    "logicalNot",
-    "logicalOr",
-    "oneHot",
-    "quantize",
-    "sample",
-  ],
-];
+/** In float32, with the history of `x`. */
+function narrow(run: (x: Tensor<"float32">) => Tensor): Function1 {
+  return (x) => {
+    using single = ops.cast(x, "float32");
+    return run(single);
+  };
+}
+
+/** Of truths. */
+function ofTruths(run: (x: Tensor<"bool">) => Tensor): Function1 {
+  return (x) => {
+    using truths = ops.greater(x, 0);
+    return run(truths);
+  };
+}
+
+/** Calls of operations whose result is a step, an index, or overwritten: gradients end there. */
+export const withoutGradient: Readonly<Record<string, Function1>> = {
+  equal: (x) => ops.equal(x, x),
+  notEqual: (x) => ops.notEqual(x, 1),
+  less: (x) => ops.less(x, 1),
+  lessEqual: (x) => ops.lessEqual(x, x),
+  greater: (x) => ops.greater(x, 1),
+  greaterEqual: (x) => ops.greaterEqual(x, x),
+  sign: (x) => ops.sign(x),
+  floor: (x) => ops.floor(x),
+  ceil: (x) => ops.ceil(x),
+  round: (x) => ops.round(x),
+  fill: (x) => ops.fill(x.clone(), 1),
+  argmax: (x) => ops.argmax(x),
+  argmin: (x) => ops.argmin(x, { axis: 0 }),
+  argsort: (x) => ops.argsort(x),
+  all: (x) => ops.all(x),
+  any: (x) => ops.any(x),
+  countNonZero: (x) => ops.countNonZero(x),
+  logicalAnd: ofTruths((x) => ops.logicalAnd(x, x)),
+  logicalNot: ofTruths((x) => ops.logicalNot(x)),
+  logicalOr: ofTruths((x) => ops.logicalOr(x, x)),
+  oneHot: (x) => {
+    using indices = ops.argsort(x);
+    return ops.oneHot(indices, 40);
+  },
+  quantize: narrow((x) => ops.quantize(x, "q8_0")),
+  sample: narrow((x) => {
+    using row = x.slice(0, 1);
+    using logits = row.squeeze(0);
+    return ops.sample(logits, 0.5);
+  }),
+};
 
 /** Operations that refuse what requires a gradient: the factors of frequencies are given. */
 export const refused: readonly string[] = ["ropeTable"];

@@ -5,6 +5,7 @@
  */
 import { assert } from "@std/assert";
 import { isFloating } from "../../lib/core/dtype.ts";
+import { sameShape } from "../../lib/core/shape.ts";
 import { mul, sum } from "../../lib/ops/mod.ts";
 import { Tensor } from "../../lib/tensor/mod.ts";
 
@@ -53,7 +54,7 @@ function valueOf(run: GradientCase["run"], operands: Tensor[]): number {
 /** The same elements with other strides: along each axis in the order of the turned tensor. */
 export function turned(x: Tensor): Tensor {
   if (x.shape.length < 2) {
-    using wide = Tensor.zeros([...x.shape, 3], "float64");
+    using wide = Tensor.zeros([...x.shape, 3], x.dtype as "float64");
     using column = wide.slice(1, 2, { axis: -1 });
     const view = column.squeeze(-1);
     view.copyFrom(x as Doubles);
@@ -62,6 +63,37 @@ export function turned(x: Tensor): Tensor {
   using back = x.transpose();
   using copy = back.clone();
   return copy.transpose();
+}
+
+/**
+ * The same case of operands whose elements are all alike along an axis: views without strides
+ * of operands of one element there.
+ *
+ * @param check The case.
+ * @returns The case; undefined where no operand has an axis of two or more.
+ */
+export function stretched(check: GradientCase): GradientCase | undefined {
+  const shapes: (readonly number[])[] = [];
+  const make = () =>
+    check.make().map((x, i) => {
+      const axis = isFloating(x.dtype) ? x.shape.findIndex((extent) => extent > 1) : -1;
+      shapes[i] = x.shape;
+      if (axis === -1) return x;
+      using whole = x;
+      using first = whole.slice(0, 1, { axis });
+      return first.clone();
+    });
+  const narrow = make();
+  const isStretched = narrow.some(({ size, shape }, i) => size > 0 && !sameShape(shape, shapes[i]));
+  for (const x of narrow) x.dispose();
+  if (!isStretched) return undefined;
+  const run = (operands: Tensor[]) => {
+    using views = new DisposableStack();
+    return check.run(operands.map((x, i) => {
+      return sameShape(x.shape, shapes[i]) ? x : views.use(x.broadcastTo(shapes[i]));
+    }));
+  };
+  return { ...check, make, run };
 }
 
 /** The gradients of all operands that have one. */
@@ -114,18 +146,24 @@ export function checkGradients(
   for (const x of [...originals, ...operands]) x.dispose();
 }
 
-/** Checks that the gradients of float32 operands are those of float64, to 1e-4. */
-export function checkFloat32({ name, what, make, run }: GradientCase): void {
+/**
+ * Checks that the gradients of float32 operands are those of float64, to 1e-4.
+ *
+ * @param check The case.
+ * @param change What is done to each operand first, such as {@linkcode turned}.
+ */
+export function checkFloat32(
+  { name, what, make, run }: GradientCase,
+  change: (x: Tensor) => Tensor = (x) => x.clone(),
+): void {
   const exact = make();
   const rounded = exact.map((x) => {
     if (!isFloating(x.dtype)) return x.clone();
-    const copy = Tensor.empty(x.shape, "float32");
+    using copy = Tensor.empty(x.shape, "float32");
     copy.data.set((x as Doubles).data);
-    return copy;
-  });
-  // The same numbers on both sides.
-  exact.forEach((x, i) => {
-    if (isFloating(x.dtype)) (x as Doubles).data.set((rounded[i] as Tensor<"float32">).data);
+    // The same numbers on both sides.
+    (x as Doubles).data.set(copy.data);
+    return change(copy);
   });
   const expected = gradientsOf(run, exact);
   const actual = gradientsOf(run, rounded);

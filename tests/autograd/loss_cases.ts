@@ -63,3 +63,9 @@ export const lossCases: GradientCase[] = [
     },
   },
 ];
+
+/** Functions of `./nn` that make tensors of nothing but a shape and a seed. */
+export const firstWeights: readonly string[] = [
+  ...["constant", "zeros", "ones", "normal", "uniform", "truncatedNormal", "orthogonal"],
+  ...["kaimingNormal", "kaimingUniform", "xavierNormal", "xavierUniform", "sinusoidalPositions"],
+];

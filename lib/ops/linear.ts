@@ -9,17 +9,16 @@ import {
   isHalf,
   isPlain,
 } from "../core/dtype.ts";
-import { differentiable, isTracked, record, RESULT, unrecorded, wants } from "../autograd/mod.ts";
+import { isTracked, unrecorded } from "../autograd/mod.ts";
 import { colsOf, formatShape, rowsOf, type Shape } from "../core/shape.ts";
 import { native, NativeActivation, NativePrecision, Status } from "../ffi/mod.ts";
-import { packedAddress, sumTo, type Tensor } from "../tensor/mod.ts";
-import { relu, reluGradient, silu } from "./activation.ts";
+import { packedAddress, type Tensor } from "../tensor/mod.ts";
+import { relu, silu } from "./activation.ts";
 import { add } from "./arithmetic.ts";
-import { cast } from "./cast.ts";
-import { dequantize } from "./dequantize.ts";
 import { gelu } from "./gelu.ts";
 import { withFloat32 } from "./halves.ts";
 import { addInPlace } from "./in_place.ts";
+import { recordLinear } from "./linear_gradient.ts";
 import { matmul } from "./matmul.ts";
 import {
   areDense,
@@ -194,7 +193,7 @@ function inFloat64(
   try {
     checkMemory(out, x, weight, bias, residual);
     unrecorded(computeSteps, y, x, weight, bias, residual, applied);
-    if (tracked) recordLinear(y, x, weight, bias, residual, applied);
+    if (tracked) recordLinear(y, x, weight, bias, residual, applied === "relu");
     if (applied !== activation) return activate(y, activation, out);
     held.length = 0;
     return y;
@@ -241,93 +240,7 @@ function needsProduct(activation: Activation): boolean {
   return activation !== "none" && activation !== "relu";
 }
 
-/** What a call notes for its gradient. */
-interface LinearCall {
-  /** The shape of `x`. */
-  readonly shape: Shape;
-  /** That of the weight. */
-  readonly dtype: DType;
-  readonly hasRelu: boolean;
-}
-
 type Real = Tensor<Floating>;
-
-const linearGradient = differentiable<LinearCall>({
-  operation: "linear",
-  saves: ["x", "weight", RESULT],
-  backward(gradient, [x, weight, y], { wants, sums, extra }) {
-    using g = extra.hasRelu ? behindRelu(gradient, y) : gradient.detach();
-    const [outputs, inputs] = [colsOf(g.shape), colsOf(extra.shape)];
-    const rows = rowsOf(g.shape);
-    using flat = g.reshape([rows, outputs]) as Real;
-    return [
-      wants[0] ? inputGradient(flat, weight, extra.shape, sums[0]) : undefined,
-      wants[1] ? weightGradient(flat, x as Real, [rows, inputs], extra.dtype, sums[1]) : undefined,
-      wants[2] ? sumTo(flat, [outputs]) : undefined,
-      wants[3] ? (extra.hasRelu ? g.detach() : gradient) : undefined,
-    ];
-  },
-});
-
-function recordLinear<T extends Tensor>(
-  y: T,
-  x: Tensor,
-  weight: Tensor,
-  bias: Tensor | undefined,
-  residual: Tensor | undefined,
-  activation: Activation,
-): T {
-  const hasRelu = activation === "relu";
-  const saved = [
-    wants(weight) ? x : undefined,
-    wants(x) ? weight : undefined,
-    hasRelu ? y : undefined,
-  ];
-  const extra = { shape: x.shape, dtype: weight.dtype, hasRelu };
-  return record(y, linearGradient, [x, weight, bias, residual], { saved, extra });
-}
-
-function behindRelu(gradient: Tensor, y: Tensor): Tensor {
-  const call = { wants: [true], sums: [], extra: undefined };
-  return reluGradient.backward(gradient, [y], call)[0]!;
-}
-
-/**
- * The most products of a sum that is added to what is there in one piece, as by an addition
- * apart: a gradient has the same bits whether it could be added where it lies or not.
- */
-const WHOLE_SUM = 1024;
-
-/** `g · weight`, in the shape of `x`. */
-function inputGradient(g: Real, weight: Tensor, shape: Shape, sum: Tensor | undefined): Tensor {
-  using wide = weight.dtype === g.dtype ? weight.detach() : dequantize(weight);
-  if (sum !== undefined && !isHalf(g.dtype) && g.shape[1] <= WHOLE_SUM) {
-    using out = sum.reshape([rowsOf(shape), colsOf(shape)]) as Real;
-    matmul(g, wide as Real, { beta: 1, out });
-    return sum;
-  }
-  using rows = matmul(g, wide as Real);
-  return rows.reshape(shape);
-}
-
-/** `gᵀ · x`, in the dtype of the weight. */
-function weightGradient(
-  g: Real,
-  x: Real,
-  shape: Shape,
-  dtype: DType,
-  sum: Tensor | undefined,
-): Tensor {
-  using columns = g.transpose();
-  using rows = x.reshape(shape);
-  if (sum?.dtype === g.dtype && !isHalf(g.dtype) && g.shape[0] <= WHOLE_SUM) {
-    return matmul(columns, rows, { beta: 1, out: sum as Real });
-  }
-  const product = matmul(columns, rows);
-  if (product.dtype === dtype) return product;
-  using wide = product;
-  return cast(wide, dtype as Floating);
-}
 
 function checkMemory(
   out: Tensor | undefined,
@@ -391,7 +304,7 @@ function linearStored(
     precision,
   );
   if (status !== Status.OK) return refuse("linear", status, y, out, { x, weight });
-  return tracked ? recordLinear(y, x, weight, undefined, undefined, "none") : y;
+  return tracked ? recordLinear(y, x, weight, undefined, undefined, false) : y;
 }
 
 /** The product with float32 weights, packed. */
@@ -432,7 +345,7 @@ function linearPacked(
   if (status !== Status.OK) {
     return refuse("linear", status, y, out, { x, weight, bias, residual });
   }
-  return tracked ? recordLinear(y, x, weight, bias, residual, activation) : y;
+  return tracked ? recordLinear(y, x, weight, bias, residual, activation === "relu") : y;
 }
 
 /** Apart, since `using` costs a call's entry. */

@@ -214,6 +214,43 @@ function misfit(a: Shape, b: Shape, rule: string): RangeError {
 
 const layout = new Words(GemmField.BATCH + 4 * 16);
 
+/**
+ * `y = a · b`, or `y += a · b`, of matrices that lie in tensors of other shapes.
+ *
+ * @param operation Named in the error.
+ * @param y `[rows, cols]`, dense; disposed of where it fails, unless it is added to.
+ * @param a `[rows, inner]`, of the dtype of `y`, float32 or float64.
+ * @param b `[inner, cols]`, of that dtype.
+ * @param sizes Rows, columns and the inner size.
+ * @param aStrides From a row of `a` to the next, and from a column.
+ * @param bStrides The same of `b`.
+ * @param adds Whether the product is added to what `y` holds.
+ * @throws {OutOfMemoryError} When there is no memory for scratch.
+ */
+export function multiplyMatrices(
+  operation: string,
+  y: Tensor,
+  a: Tensor,
+  b: Tensor,
+  [rows, cols, inner]: readonly [number, number, number],
+  aStrides: readonly [number, number],
+  bStrides: readonly [number, number],
+  adds: boolean,
+): void {
+  layout.set(GemmField.ROWS, rows);
+  layout.set(GemmField.COLS, cols);
+  layout.set(GemmField.INNER, inner);
+  layout.set(GemmField.C_ROW, cols);
+  layout.set(GemmField.A_ROW, aStrides[0]);
+  layout.set(GemmField.A_COL, aStrides[1]);
+  layout.set(GemmField.B_ROW, bStrides[0]);
+  layout.set(GemmField.B_COL, bStrides[1]);
+  const code = dtypeCodes[y.dtype];
+  const status = native().symbols
+    .qn_matmul(y.address, a.address, b.address, layout.array, 0, 1, adds ? 1 : 0, code);
+  if (status !== Status.OK) refuse(operation, status, y, adds ? y : undefined, { a, b });
+}
+
 /** Writes the layout of a product of the shape `shape`; returns how many axes its batch has. */
 function writeLayout(a: Tensor, b: Tensor, shape: Shape): number {
   const [aRank, bRank] = [a.shape.length, b.shape.length];

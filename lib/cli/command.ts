@@ -32,6 +32,11 @@ export const SHARED_OPTIONS = {
     value: "MODEL",
     help: "a .gguf file, a known name (smollm2), hf:owner/repo/file, or https://…",
   },
+  modelOrDefault: {
+    type: "text",
+    value: "MODEL",
+    help: "a .gguf file, a known name, hf:owner/repo/file, or https://… (the one that is built in)",
+  },
   precision: {
     type: "text",
     value: "P",

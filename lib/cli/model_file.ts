@@ -5,7 +5,8 @@
  */
 
 import { MappedStorage } from "../memory/mod.ts";
-import { Embedder, type LanguageModel, loadModel } from "../runtime/mod.ts";
+import { DEFAULT_MODEL, readDefaultModel } from "../runtime/default_model.ts";
+import { Embedder, type LanguageModel, loadDefaultModel, loadModel } from "../runtime/mod.ts";
 import type { Precision } from "../ops/mod.ts";
 import { parseGguf } from "../formats/mod.ts";
 import { resolveModel } from "../hub/mod.ts";
@@ -15,11 +16,18 @@ import { nativeProblem } from "./native_library.ts";
 import { writeLog } from "./output.ts";
 import { ProgressDisplay } from "./progress.ts";
 
-/** Loads a model, pulling it first with a progress bar where it is not there yet. */
+/**
+ * Loads a model, pulling it first with a progress bar where it is not there yet; where none is
+ * named, the one that is built in, and says so.
+ */
 export async function loadWithProgress(
-  source: string,
+  source: string | undefined,
   signal: AbortSignal,
 ): Promise<LanguageModel> {
+  if (source === undefined) {
+    noteDefaultModel();
+    return await loadDefaultModel();
+  }
   using display = await ProgressDisplay.create();
   try {
     return await loadModel(source, { signal, onProgress: display.report, onPull: writeLog });
@@ -49,8 +57,26 @@ export async function resolveWithProgress(source: string, signal: AbortSignal): 
   return await resolveModel(source, { signal, onProgress: display.report, onPull: writeLog });
 }
 
-/** Reads only a model's vocabulary; a file need not have tensors, nor a folder weights. */
-export async function loadTokenizer(source: string, signal: AbortSignal): Promise<Tokenizer> {
+function noteDefaultModel(): void {
+  writeLog(
+    `no --model: using ${DEFAULT_MODEL}, a small model of old novels and the World English Bible; ` +
+      "--model smollm2 knows more",
+  );
+}
+
+/**
+ * Reads only a model's vocabulary; a file need not have tensors, nor a folder weights. Where no
+ * model is named, it is that of the one that is built in.
+ */
+export async function loadTokenizer(
+  source: string | undefined,
+  signal: AbortSignal,
+): Promise<Tokenizer> {
+  if (source === undefined) {
+    noteDefaultModel();
+    const bytes = await readDefaultModel();
+    return tokenizerFromGguf(parseGguf(bytes, { name: DEFAULT_MODEL }).metadata);
+  }
   const path = await resolveWithProgress(source, signal);
   if (await isFolder(path)) return await tokenizerFromFolder(path);
   return await withFile(

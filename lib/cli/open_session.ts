@@ -25,10 +25,13 @@ export interface OpenSession extends Disposable {
  * Prepares the native library, loads a model, pulled first where it is not there, and begins a
  * session.
  *
- * @param source the model, as `--model` names it
+ * @param source the model, as `--model` names it; the one that is built in when left out
  * @param options `--threads`, `--memory-limit`, `--precision` and `--context-length` are used
  */
-export async function openSession(source: string, options: ParsedOptions): Promise<OpenSession> {
+export async function openSession(
+  source: string | undefined,
+  options: ParsedOptions,
+): Promise<OpenSession> {
   using opening = new DisposableStack();
   const interrupt = opening.use(listenForInterrupt());
   const { signal } = interrupt;

@@ -100,6 +100,7 @@ export const functions: Readonly<Record<string, Result>> = {
   lessEqual: operation(2),
   linear: operation(2),
   loadDecoder: { kind: "LoadedDecoder", ownership: "new", asynchronous: true },
+  loadDefaultModel: { kind: "LanguageModel", ownership: "new", asynchronous: true },
   loadModel: { kind: "LanguageModel", ownership: "new", asynchronous: true },
   log: operation(1),
   log10: operation(1),

@@ -4,9 +4,10 @@
 import type { Progress } from "../core/progress.ts";
 import { parseGguf } from "../formats/mod.ts";
 import { resolveModel } from "../hub/mod.ts";
-import { MappedStorage } from "../memory/mod.ts";
+import { MappedStorage, PooledStorage, type Storage } from "../memory/mod.ts";
 import { ggufArchitecture } from "../models/mod.ts";
 import { tokenizerFromGguf } from "../tokenizers/mod.ts";
+import { DEFAULT_MODEL, readDefaultModel } from "./default_model.ts";
 import { LanguageModel } from "./language_model.ts";
 
 /** Options of {@linkcode loadModel}. */
@@ -49,12 +50,51 @@ export async function loadModel(
   const started = performance.now();
   const storage = MappedStorage.map(path);
   try {
-    const gguf = parseGguf(new Uint8Array(storage.buffer), { name: path });
-    const build = ggufArchitecture(gguf.metadata.get("general.architecture"), path);
-    const tokenizer = tokenizerFromGguf(gguf.metadata);
-    const model = build(gguf, storage, path);
-    return new LanguageModel(path, model, tokenizer, performance.now() - started);
+    return modelFrom(storage, new Uint8Array(storage.buffer), path, started);
   } finally {
     storage.release();
   }
+}
+
+/**
+ * Loads the model that comes with this module: a small one that continues English prose. It needs
+ * no network, and about four megabytes of the pool.
+ *
+ * @returns The model, the caller's to dispose of.
+ * @throws {Error} When its file cannot be read.
+ *
+ * @example
+ * ```ts ignore
+ * import { loadDefaultModel } from "@quern/quern/models";
+ *
+ * using model = await loadDefaultModel();
+ * using session = model.createSession();
+ * console.log((await session.generate("The river was high, and").finish()).text);
+ * ```
+ */
+export async function loadDefaultModel(): Promise<LanguageModel> {
+  const bytes = await readDefaultModel();
+  const started = performance.now();
+  const storage = new PooledStorage(bytes.length);
+  try {
+    const stored = new Uint8Array(storage.buffer, storage.bufferOffset, bytes.length);
+    stored.set(bytes);
+    return modelFrom(storage, stored, DEFAULT_MODEL, started);
+  } finally {
+    storage.release();
+  }
+}
+
+/** Storage and a view of its bytes, which begin where the storage does. */
+function modelFrom(
+  storage: Storage,
+  bytes: Uint8Array,
+  name: string,
+  started: number,
+): LanguageModel {
+  const gguf = parseGguf(bytes, { name });
+  const build = ggufArchitecture(gguf.metadata.get("general.architecture"), name);
+  const tokenizer = tokenizerFromGguf(gguf.metadata);
+  const model = build(gguf, storage, name);
+  return new LanguageModel(name, model, tokenizer, performance.now() - started);
 }

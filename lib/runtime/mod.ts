@@ -17,7 +17,7 @@ export {
   saveDecoder,
   type SaveDecoderOptions,
 } from "./load_decoder.ts";
-export { loadModel, type LoadModelOptions } from "./load_model.ts";
+export { loadDefaultModel, loadModel, type LoadModelOptions } from "./load_model.ts";
 export type { Pooling } from "./pooling.ts";
 export { type QuantizedModel, quantizeModel, type QuantizeModelOptions } from "./quantize_model.ts";
 export type { SamplerOptions } from "./sampler.ts";

@@ -1,6 +1,6 @@
 /**
  * Makes the text that the default model is trained on: novels and a translation of the Bible, both
- * in the public domain, as Debian ships them. README.md beside this file says more about them.
+ * in the public domain, as Debian ships them. recipe.md beside this file says more about them.
  *
  *     deno run -A tools/default_model/text.ts TEXT
  *

@@ -16,10 +16,10 @@ import { readInput } from "../output.ts";
 export const command: Command = {
   name: "generate",
   summary: "continue a text with a model",
-  usage: "--model MODEL [--prompt TEXT | -] [options]",
+  usage: "[--model MODEL] [--prompt TEXT | -] [options]",
   positionals: { min: 0, max: 1 },
   options: {
-    model: SHARED_OPTIONS.model,
+    model: SHARED_OPTIONS.modelOrDefault,
     prompt: {
       type: "text",
       value: "TEXT",
@@ -36,6 +36,7 @@ export const command: Command = {
     "standard output as it is generated; statistics go to standard error on a terminal.",
   ],
   examples: [
+    'quern generate --prompt "The river was high, and"',
     'quern generate --model smollm2 --prompt "The mill stood by the river." --max-tokens 64',
     "quern generate --model smollm2 --temperature 0 --json < prompt.txt",
     "quern generate --model model.gguf --ids 1,4093,198 --precision exact",
@@ -44,7 +45,7 @@ export const command: Command = {
 };
 
 async function run(options: ParsedOptions): Promise<void> {
-  const source = options.required("model");
+  const source = options.text("model");
   const prompt = await readPrompt(options);
   using opened = await openSession(source, options);
   const { model, session, signal } = opened;

@@ -16,10 +16,10 @@ import { writeJson } from "../output.ts";
 export const command: Command = {
   name: "logits",
   summary: "write the logits after some tokens to an npy file",
-  usage: "--model MODEL --ids 1,2,3 --out FILE.npy",
+  usage: "[--model MODEL] --ids 1,2,3 --out FILE.npy",
   positionals: { min: 0, max: 0 },
   options: {
-    model: SHARED_OPTIONS.model,
+    model: SHARED_OPTIONS.modelOrDefault,
     ids: { type: "ids", value: "1,2,3", help: "the tokens" },
     out: { type: "text", value: "FILE.npy", help: "float32, one number for each token id" },
     precision: SHARED_OPTIONS.precision,
@@ -30,7 +30,7 @@ export const command: Command = {
 };
 
 async function run(options: ParsedOptions): Promise<void> {
-  const source = options.required("model");
+  const source = options.text("model");
   const out = options.required("out");
   const ids = options.ids("ids");
   if (ids === undefined) throw new UsageError("--ids is needed");

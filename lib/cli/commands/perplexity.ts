@@ -15,10 +15,10 @@ import { ProgressDisplay } from "../progress.ts";
 export const command: Command = {
   name: "perplexity",
   summary: "measure how well a model predicts a text",
-  usage: "--model MODEL --file FILE",
+  usage: "[--model MODEL] --file FILE",
   positionals: { min: 0, max: 0 },
   options: {
-    model: SHARED_OPTIONS.model,
+    model: SHARED_OPTIONS.modelOrDefault,
     file: { type: "text", value: "FILE", help: "a text in UTF-8" },
     ids: { type: "ids", value: "1,2,3", help: "token ids instead of a text" },
     precision: SHARED_OPTIONS.precision,
@@ -29,12 +29,15 @@ export const command: Command = {
     "Prints the mean negative log likelihood of a token in nats and its exponential. Every token\n" +
     "but the first is predicted; a text longer than the context is cut into windows.",
   ],
-  examples: ["quern perplexity --model smollm2 --file book.txt"],
+  examples: [
+    "quern perplexity --file book.txt",
+    "quern perplexity --model smollm2 --file book.txt",
+  ],
   run,
 };
 
 async function run(options: ParsedOptions): Promise<void> {
-  const source = options.required("model");
+  const source = options.text("model");
   const input = await readTokens(options);
   using opened = await openSession(source, options);
   const { model, session, signal } = opened;

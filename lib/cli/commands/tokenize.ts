@@ -18,10 +18,10 @@ import { readInput, writeJson, writeOut } from "../output.ts";
 export const command: Command = {
   name: "tokenize",
   summary: "turn standard input into token ids, or ids into text",
-  usage: "--model MODEL [--no-special] [--decode]",
+  usage: "[--model MODEL] [--no-special] [--decode]",
   positionals: { min: 0, max: 0 },
   options: {
-    model: SHARED_OPTIONS.model,
+    model: SHARED_OPTIONS.modelOrDefault,
     "no-special": { type: "flag", help: "add no tokens that begin or end a text" },
     decode: { type: "flag", help: "read a JSON array of ids and print its text" },
     json: { type: "flag", help: "print the text of --decode as a JSON string" },
@@ -41,7 +41,7 @@ export const command: Command = {
 };
 
 async function run(options: ParsedOptions): Promise<void> {
-  const tokenizer = await openTokenizer(options.required("model"));
+  const tokenizer = await openTokenizer(options.text("model"));
   const input = await readInput();
   if (options.flag("decode")) {
     const text = tokenizer.decode(readIds(input, tokenizer));
@@ -53,7 +53,7 @@ async function run(options: ParsedOptions): Promise<void> {
 }
 
 /** Ctrl-C is listened for here only: while standard input is waited for, it ends the process. */
-async function openTokenizer(source: string): Promise<Tokenizer> {
+async function openTokenizer(source: string | undefined): Promise<Tokenizer> {
   using interrupt = listenForInterrupt();
   const tokenizer = await loadTokenizer(source, interrupt.signal);
   interrupt.signal.throwIfAborted();

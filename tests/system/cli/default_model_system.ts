@@ -60,7 +60,10 @@ Deno.test("a model that is named is the one that speaks", async () => {
     const { code, stderr } = await quern(args);
     assertEquals([code, stderr], [0, ""]);
   });
-  const { code, stderr } = await quern(["chat", "--prompt", "hello"]);
+});
+
+Deno.test("generate without --model and without a prompt ends with wrong usage", async () => {
+  const { code, stderr } = await quern(["generate"]);
   assertEquals(code, 2);
-  assertStringIncludes(stderr, "--model is needed");
+  assertStringIncludes(stderr, "the prompt is empty");
 });

@@ -43,7 +43,7 @@ const WRONG: [string[], number, RegExp][] = [
   [["frobnicate"], 2, /quern --help lists them/],
   [["--frobnicate"], 2, /no option --frobnicate/],
   [["--threads", "2"], 2, /a command is needed/],
-  [["generate"], 2, /the prompt is empty/],
+  [["chat", "--prompt", "a"], 2, /--model is needed/],
   [["generate", "--model", "MODEL", "--max-tokns", "3"], 2, /did you mean --max-tokens\?/],
   [["generate", "--model", "MODEL", "--prompt"], 2, /--prompt needs a value/],
   [["generate", "--model", "--json"], 2, /--model needs a value/],

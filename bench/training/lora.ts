@@ -1,6 +1,6 @@
 /**
- * Steps of low-rank adapters on a Llama of the sizes of SmolLM2-135M, Quern's and PyTorch's in
- * turns, from the same weights with the same tokens: time, memory, and how far losses are apart.
+ * Steps of low-rank adapters on a Llama of the sizes of SmolLM2-135M: their time and memory, and
+ * how far their losses are from PyTorch's with the same weights and tokens.
  *
  *     deno run -A bench/training/lora.ts [--tokens N] [--steps N] [--python FILE]
  *
@@ -51,11 +51,15 @@ const OPTIONS: OptionTable = {
 /** What one step was. */
 interface Step {
   readonly loss: number;
+  /** The most memory that was resident up to then, in bytes. */
+  readonly resident: number;
+}
+
+/** One of ours. */
+interface TimedStep extends Step {
   readonly seconds: number;
   /** The same of all threads' work, which other programs on the machine disturb less. */
   readonly work: number;
-  /** The most memory that was resident up to then, in bytes. */
-  readonly resident: number;
 }
 
 /** PyTorch's process, which takes a step when it is asked. */
@@ -87,8 +91,8 @@ class Torch implements AsyncDisposable {
 
   async step(): Promise<Step> {
     await this.#writer.write(new TextEncoder().encode("\n"));
-    const [loss, seconds, work, resident] = JSON.parse(await this.line());
-    return { loss, seconds, work, resident };
+    const [loss, resident] = JSON.parse(await this.line());
+    return { loss, resident };
   }
 
   async [Symbol.asyncDispose](): Promise<void> {
@@ -105,7 +109,7 @@ async function checkPython(python: string, signal: AbortSignal): Promise<void> {
   throw new Error(`${python} failed: ${oneLine(said)}`);
 }
 
-/** Both in turns, with files in a folder of their own. */
+/** One after the other, with files in a folder of their own. */
 async function run(tokens: number, steps: number, python: string | undefined): Promise<void> {
   using interrupt = listenForInterrupt();
   const { signal } = interrupt;
@@ -122,23 +126,24 @@ async function run(tokens: number, steps: number, python: string | undefined): P
     await saveTensors(`${folder}/batch.safetensors`, { batch });
     const settings = { sizes: SIZES, learningRate: RATE, scale: 2 };
     await Deno.writeTextFile(`${folder}/settings.json`, JSON.stringify(settings));
-    await using torch = new Torch(interpreter, folder, signal);
-    await torch.line();
     using optimizer = new AdamW(model.parameters(), { learningRate: RATE, weightDecay: 0 });
-    const [ours, theirs]: [Step[], Step[]] = [[], []];
-    for (let step = 0; step < steps; step++) {
+    const [ours, theirs]: [TimedStep[], Step[]] = [[], []];
+    for (let step = 1; step <= steps; step++) {
       signal.throwIfAborted();
       ours.push(takeStep(model, batch, optimizer));
-      theirs.push(await torch.step());
-      writeLog(`step ${step + 1}: ${lineOf(ours.at(-1)!)}; PyTorch ${lineOf(theirs.at(-1)!)}`);
+      writeLog(`step ${step}: ${lineOf(ours.at(-1)!)}`);
     }
+    writeLog("PyTorch takes its steps");
+    await using torch = new Torch(interpreter, folder, signal);
+    await torch.line();
+    while (theirs.length < steps) theirs.push(await torch.step());
     show(ours, theirs);
   } finally {
     await Deno.remove(folder, { recursive: true });
   }
 }
 
-function takeStep(model: Decoder, batch: Tensor<"int32">, optimizer: AdamW): Step {
+function takeStep(model: Decoder, batch: Tensor<"int32">, optimizer: AdamW): TimedStep {
   const [began, worked] = [performance.now(), cpuUsage()];
   using ids = batch.slice(0, -1, { axis: 1 });
   using targets = batch.slice(1, batch.shape[1], { axis: 1 });
@@ -151,7 +156,7 @@ function takeStep(model: Decoder, batch: Tensor<"int32">, optimizer: AdamW): Ste
   return { loss: loss.get(), seconds, work: (user + system) / 1e6, resident };
 }
 
-function lineOf({ loss, seconds, work }: Step): string {
+function lineOf({ loss, seconds, work }: TimedStep): string {
   return `${loss.toFixed(6)} in ${milliseconds(seconds)}, ${milliseconds(work)} of work`;
 }
 
@@ -160,22 +165,16 @@ function milliseconds(seconds: number): string {
 }
 
 /** Medians without the first step, in which weights are packed and memory is touched. */
-function show(ours: readonly Step[], theirs: readonly Step[]): void {
-  const median = (steps: readonly Step[], what: "seconds" | "work") => {
-    const sorted = steps.slice(1).map((step) => step[what]).sort((a, b) => a - b);
-    return sorted[sorted.length >> 1];
+function show(ours: readonly TimedStep[], theirs: readonly Step[]): void {
+  const median = (what: "seconds" | "work") => {
+    const sorted = ours.slice(1).map((step) => step[what]).sort((a, b) => a - b);
+    return milliseconds(sorted[sorted.length >> 1]);
   };
   const resident = (steps: readonly Step[]) =>
     formatBytes(Math.max(...steps.map((step) => step.resident)));
   const apart = Math.max(...ours.map(({ loss }, i) => Math.abs(loss - theirs[i].loss)));
-  const line = (what: "seconds" | "work") => {
-    const [own, other] = [median(ours, what), median(theirs, what)];
-    const ratio = (other / own).toFixed(2);
-    return `${milliseconds(own)}, PyTorch ${milliseconds(other)}, ${ratio} times that`;
-  };
   writeOut(
-    `${threads()} threads, medians of a step: ${line("seconds")}\n` +
-      `work of all threads: ${line("work")}\n` +
+    `${threads()} threads, medians: ${median("seconds")} a step, ${median("work")} of work\n` +
       `resident ${resident(ours)} (the pool's peak ${formatBytes(pool.stats().peakBytes)}), ` +
       `PyTorch ${resident(theirs)}\nlosses apart by at most ${apart.toExponential(1)}\n`,
   );

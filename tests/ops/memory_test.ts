@@ -5,7 +5,7 @@
  */
 import { assert, assertEquals, assertThrows } from "@std/assert";
 import { withoutLeaks } from "../support/native.ts";
-import { byteLengthOf, type DType } from "../../lib/core/dtype.ts";
+import { byteLengthOf, type DType, isPlain } from "../../lib/core/dtype.ts";
 import { DisposedError } from "../../lib/core/errors.ts";
 import { formatShape } from "../../lib/core/shape.ts";
 import { pool, PooledStorage } from "../../lib/memory/mod.ts";
@@ -39,7 +39,7 @@ function overlapping(
   return [operand, out];
 }
 
-for (const { name, make, run, shape, inPlace = [], kept = 0 } of cases) {
+for (const { name, make, run, shape, dtype = "float32", inPlace = [], kept = 0 } of cases) {
   Deno.test(
     `${name}() gives the same bits for operands that are not contiguous`,
     withoutLeaks(() => {
@@ -78,19 +78,26 @@ for (const { name, make, run, shape, inPlace = [], kept = 0 } of cases) {
     }),
   );
 
-  Deno.test(
-    `${name}() refuses an out that is not contiguous`,
-    withoutLeaks(() => {
-      const operands = make();
-      using fresh = run(operands);
-      using room = Tensor.empty([...(shape.length === 0 ? [1] : shape), 2], fresh.dtype);
-      using part = room.slice(0, 1, { axis: -1 });
-      using out = part.reshape(shape);
-      if (out.isContiguous) assertEquals(fresh.size, 1, "only one element has no stride");
-      else assertThrows(() => run(operands, out), TypeError, `${name}: out is a view with strides`);
-      dispose(operands);
-    }),
-  );
+  // There are no views with strides of blocks.
+  if (isPlain(dtype)) {
+    Deno.test(
+      `${name}() refuses an out that is not contiguous`,
+      withoutLeaks(() => {
+        const operands = make();
+        using fresh = run(operands);
+        using room = Tensor.empty([...(shape.length === 0 ? [1] : shape), 2], fresh.dtype);
+        using part = room.slice(0, 1, { axis: -1 });
+        using out = part.reshape(shape);
+        if (out.isContiguous) assertEquals(fresh.size, 1, "only one element has no stride");
+        else {assertThrows(
+            () => run(operands, out),
+            TypeError,
+            `${name}: out is a view with strides`,
+          );}
+        dispose(operands);
+      }),
+    );
+  }
 
   Deno.test(
     `${name}() refuses an out that shares a part of an operand`,

@@ -456,6 +456,10 @@ QN_API int32_t qn_fill(void *y, QN_BUFFER const uint64_t *item, uint32_t rows, u
 QN_API int32_t qn_random_normal(void *y, uint32_t rows, uint32_t cols, uint32_t seed_low,
                                 uint32_t seed_high, double mean, double deviation, int32_t dtype);
 
+/* y[rows,cols], bool: true with `probability`, 0 to 1, from the bits of the same generator */
+QN_API int32_t qn_random_choices(void *y, uint32_t rows, uint32_t cols, uint32_t seed_low,
+                                 uint32_t seed_high, double probability);
+
 /* Copies rows x row_bytes bytes; the ranges may overlap. */
 QN_API int32_t qn_copy(void *y, const void *x, uint32_t rows, uint32_t row_bytes);
 

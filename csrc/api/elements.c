@@ -69,6 +69,34 @@ int32_t qn_random_normal(void *y, uint32_t rows, uint32_t cols, uint32_t seed_lo
   return QN_OK;
 }
 
+struct random_choices {
+  uint8_t *y;
+  uint32_t seed_low;
+  uint32_t seed_high;
+  uint32_t last;
+};
+
+static void random_choices_range(void *context, size_t begin, size_t end, uint32_t worker) {
+  (void)worker;
+  const struct random_choices *task = context;
+  qn_shared_kernels->random_choices(task->y + begin, begin, end - begin,
+                             task->seed_low, task->seed_high, task->last);
+}
+
+/* What is true has a word below `probability` times the number of words there are. */
+int32_t qn_random_choices(void *y, uint32_t rows, uint32_t cols, uint32_t seed_low,
+                          uint32_t seed_high, double probability) {
+  if (!(probability >= 0.0 && probability <= 1.0)) return QN_BAD_ARGUMENT;
+  QN_TRY(qn_check_array(y, rows, cols, 1, 1, 1));
+  const size_t count = (size_t)rows * cols;
+  const uint64_t words = (uint64_t)(probability * 0x1p32);
+  struct random_choices task = {.y = y, .seed_low = seed_low, .seed_high = seed_high,
+                                .last = (uint32_t)(words - 1)};
+  if (words > 0) qn_parallel_rows(count, QN_GRAIN_ELEMENTS, random_choices_range, &task);
+  else if (count > 0) memset(y, 0, count);
+  return QN_OK;
+}
+
 struct copy {
   char *y;
   const char *x;

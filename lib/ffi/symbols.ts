@@ -9,7 +9,7 @@
  */
 
 /** FNV-1a (64 bit) of the header's bytes; `qn_header_hash()` of a library that fits. */
-export const headerHash = 0x084f100b98fa456dn;
+export const headerHash = 0x270d4858a146a559n;
 
 /**
  * What went wrong. The text of each is in base/status.c.
@@ -975,6 +975,23 @@ export const symbols = {
       "f64", // double mean
       "f64", // double deviation
       "i32", // int32_t dtype
+    ],
+    result: "i32",
+  },
+
+  /**
+   * y[rows,cols], bool: true with `probability`, 0 to 1, from the bits of the same generator
+   *
+   * `int32_t qn_random_choices(void *y, uint32_t rows, uint32_t cols, uint32_t seed_low, uint32_t seed_high, double probability)`
+   */
+  qn_random_choices: {
+    parameters: [
+      "usize", // void *y
+      "u32", // uint32_t rows
+      "u32", // uint32_t cols
+      "u32", // uint32_t seed_low
+      "u32", // uint32_t seed_high
+      "f64", // double probability
     ],
     result: "i32",
   },

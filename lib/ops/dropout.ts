@@ -1,17 +1,13 @@
 /**
- * Elements left out at random (Srivastava et al., 2014).
- *
- * Which ones follows from normally distributed numbers of the native generator: the error
- * function turns such a number into one that is uniform between -1 and 1.
+ * Elements left out at random (Srivastava et al., 2014): which ones, the bits of the native
+ * generator say.
  */
 import { differentiable, isTracked, record, unrecorded } from "../autograd/mod.ts";
 import type { Floating } from "../core/dtype.ts";
 import type { Shape } from "../core/shape.ts";
-import { Tensor } from "../tensor/mod.ts";
-import { greaterEqual } from "./comparison.ts";
+import { fillChoices, Tensor } from "../tensor/mod.ts";
 import { scaleInPlace } from "./in_place.ts";
 import { checkFloating, checkInPlace, type ResultOption, resultTensor } from "./operands.ts";
-import { erf } from "./trigonometric.ts";
 import { where } from "./where.ts";
 
 /** Options of {@linkcode dropout}. */
@@ -81,10 +77,7 @@ export function dropout<D extends Floating>(
 
 /** True where an element stays. */
 function maskOf(shape: Shape, rate: number, seed: number | undefined): Tensor<"bool"> {
-  if (rate === 0 || rate === 1) return Tensor.full(shape, rate === 0, "bool");
-  using drawn = Tensor.randn(shape, { seed, deviation: Math.SQRT1_2 });
-  erf(drawn, { out: drawn });
-  return greaterEqual(drawn, 2 * rate - 1);
+  return fillChoices(Tensor.empty(shape, "bool"), 1 - rate, seed);
 }
 
 function masked<D extends Floating>(

@@ -109,6 +109,27 @@ export function checkValue(dtype: PlainDType, value: unknown, operation: string)
 }
 
 /**
+ * Fills a tensor with choices.
+ *
+ * @param tensor A new tensor of bool.
+ * @param probability That an element is true, from 0 to 1.
+ * @param seed An integer from 0 to 2^53 - 1; drawn when left out.
+ * @returns The tensor.
+ */
+export function fillChoices<T extends Fillable>(
+  tensor: T,
+  probability: number,
+  seed = crypto.getRandomValues(new Uint32Array(1))[0],
+): T {
+  const [low, high] = [seed % 2 ** 32, Math.floor(seed / 2 ** 32)];
+  const [rows, cols] = [rowsOf(tensor.shape), colsOf(tensor.shape)];
+  const status = native().symbols
+    .qn_random_choices(tensor.address, rows, cols, low, high, probability);
+  if (status === Status.OK) return tensor;
+  return refuseNew(tensor, status, "fillChoices", `probability ${probability}`);
+}
+
+/**
  * Fills a tensor with normally distributed numbers.
  *
  * @param tensor A new tensor.

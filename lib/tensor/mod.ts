@@ -2,7 +2,7 @@
  * Tensors: arrays of numbers in pool memory.
  */
 export { checkWritable, copyBytes, copyElements } from "./copy.ts";
-export { checkValue, itemOf, type RandomOptions, writeFill } from "./fill.ts";
+export { checkValue, fillChoices, itemOf, type RandomOptions, writeFill } from "./fill.ts";
 export { resolveIndex } from "./layout.ts";
 export { endedError } from "./lifetime.ts";
 export { type NamedTensors, saveTensors } from "./save_tensors.ts";

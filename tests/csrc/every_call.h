@@ -240,6 +240,7 @@ CALL(qn_pool_trim, numbers)
 CALL(qn_pool_idle_set, 5000)
 CALL(qn_fill, y, numbers, 4, 8, 4)
 CALL(qn_random_normal, y, 4, 8, 1, 2, 0.0f, 1.0f, QN_F32)
+CALL(qn_random_choices, y, 4, 8, 1, 2, 0.5)
 CALL(qn_copy, y, x, 4, 32)
 CALL(qn_copy_strided, y, x, turned, 2, 4)
 /* Addresses are no constants: the parts are written here. */
@@ -372,6 +373,7 @@ static const entry table[] = {
     ENTRY_SURE(qn_file_unmap, map_file),
     ENTRY_SURE(qn_fill, nothing),
     ENTRY_SURE(qn_random_normal, nothing),
+    ENTRY_SURE(qn_random_choices, nothing),
     ENTRY_SURE(qn_copy, nothing),
     ENTRY_SURE(qn_copy_strided, nothing),
     ENTRY_SURE(qn_concatenate, nothing),

@@ -238,6 +238,30 @@ static void test_random_normal(void) {
   }
 }
 
+static void test_random_choices(void) {
+  static const double shares[] = {0.0, 1e-9, 0.25, 0.9, 1.0};
+  static const uint32_t sizes[] = {0, 1, 3, 63, 64, 65, 200, MANY};
+  for (size_t s = 0; s < COUNT_OF(sizes); s += 1) {
+    const uint32_t n = sizes[s];
+    uint8_t *y = (uint8_t *)guarded_floats(n / 4 + 1);
+    for (size_t p = 0; p < COUNT_OF(shares); p += 1) {
+      CHECK_EQ(qn_random_choices(y, 1, n, 7, 9, shares[p]), QN_OK);
+      for (uint32_t i = 0; i < n; i += 1) {
+        const uint32_t counter[4] = {i / 4, 0, 0, 0};
+        const uint32_t key[2] = {7, 9};
+        uint32_t words[4];
+        philox(words, counter, key);
+        CHECK_EQ(y[i], (double)words[i % 4] < floor(shares[p] * 4294967296.0));
+      }
+    }
+  }
+  /* Any range is the same sequence. */
+  uint8_t whole[40], part[20];
+  qn_shared_kernels->random_choices(whole, 0x100000000ull * 4 - 20, 40, 1, 2, 0x7fffffff);
+  qn_shared_kernels->random_choices(part, 0x100000000ull * 4, 20, 1, 2, 0x7fffffff);
+  CHECK(memcmp(whole + 20, part, sizeof part) == 0);
+}
+
 /* Results have the same bits for any number of threads. */
 static void test_threads(void) {
   float *a = random_floats(MANY, -20, 20);
@@ -285,6 +309,10 @@ static void test_bad_arguments(void) {
   CHECK_EQ(qn_random_normal(words, 1, 4, 0, 0, NAN, 1, QN_F32), QN_BAD_ARGUMENT);
   CHECK_EQ(qn_random_normal(words, 1, 4, 0, 0, 0, -1, QN_F32), QN_BAD_ARGUMENT);
   CHECK_EQ(qn_random_normal(words, 1, 4, 0, 0, 0, INFINITY, QN_F32), QN_BAD_ARGUMENT);
+  CHECK_EQ(qn_random_choices(words, 1, 4, 0, 0, -0.1), QN_BAD_ARGUMENT);
+  CHECK_EQ(qn_random_choices(words, 1, 4, 0, 0, 1.1), QN_BAD_ARGUMENT);
+  CHECK_EQ(qn_random_choices(words, 1, 4, 0, 0, NAN), QN_BAD_ARGUMENT);
+  CHECK_EQ(qn_random_choices(null, 1, 4, 0, 0, 0.5), QN_NULL_POINTER);
 }
 
 int main(int count, char **arguments) {
@@ -293,7 +321,8 @@ int main(int count, char **arguments) {
       test_fill_and_copy,     test_copy_overlapping,  test_clamp,
       test_swiglu,            test_silu_range,        test_special_values,
       test_dequantize_halves, test_dequantize_blocks, test_philox_known_answers,
-      test_random_normal,     test_threads,           test_bad_arguments,
+      test_random_normal,     test_random_choices,    test_threads,
+      test_bad_arguments,
   };
   run_on_each_isa(tests, COUNT_OF(tests));
   return test_finish();

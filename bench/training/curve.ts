@@ -10,18 +10,17 @@
 import { fileURLToPath } from "node:url";
 import { preparePython } from "../../lib/cli/bench/peer_files.ts";
 import { trainedDecoder } from "../../lib/cli/bench/train_cases.ts";
-import { exitStatusOf, oneLine, UsageError } from "../../lib/cli/errors.ts";
+import { UsageError } from "../../lib/cli/errors.ts";
 import { listenForInterrupt } from "../../lib/cli/interrupt.ts";
-import { optionLines } from "../../lib/cli/command.ts";
-import { type OptionTable, parseOptions } from "../../lib/cli/options.ts";
+import type { OptionTable, ParsedOptions } from "../../lib/cli/options.ts";
 import { formatTable, writeJson, writeLog, writeOut } from "../../lib/cli/output.ts";
-import { runProgram } from "../../lib/ffi/process.ts";
 import { threads } from "../../lib/ffi/mod.ts";
 import { Decoder } from "../../lib/models/mod.ts";
 import type { LayerDType } from "../../lib/nn/mod.ts";
 import { AdamW } from "../../lib/optim/mod.ts";
 import { openTensors, saveTensors, Tensor } from "../../lib/tensor/mod.ts";
 import { formulaText } from "../../tests/support/formula_decoder.ts";
+import { runMain, runPython } from "./program.ts";
 
 const SETTINGS = { learningRate: 1e-3, betas: [0.9, 0.99] as [number, number], weightDecay: 0.1 };
 const PACKAGES = ["numpy==2.4.6", "torch==2.15.0"];
@@ -115,12 +114,7 @@ function trainOurs({ decoder }: TrainedSizes, model: Decoder, batches: Tensor<"i
 /** PyTorch's side, from what lies in a folder. */
 async function trainTheirs(folder: string, python: string, signal: AbortSignal): Promise<Side> {
   const script = fileURLToPath(new URL("torch_decoder.py", import.meta.url));
-  const command = [python, "-B", script, folder, `${threads()}`];
-  const outcome = await runProgram(command, { signal });
-  if (outcome?.code !== 0) {
-    const said = outcome?.stderr.trim().slice(-300) ?? "there is no such program";
-    throw new Error(`${python} failed: ${oneLine(said)}`);
-  }
+  await runPython(python, ["-B", script, folder, `${threads()}`], signal);
   using file = openTensors(`${folder}/torch.safetensors`);
   const read = (name: string) => {
     using tensor = file.open(name) as Tensor<"float64">;
@@ -199,11 +193,7 @@ function figure(x: number): string {
   return x.toExponential(1);
 }
 
-async function main(args: readonly string[]): Promise<void> {
-  const options = parseOptions(args, OPTIONS);
-  if (options.flag("help")) {
-    return writeOut(`deno run -A bench/training/curve.ts [options]\n\n${optionLines(OPTIONS)}\n`);
-  }
+async function main(options: ParsedOptions): Promise<void> {
   const size = options.text("size") ?? "small";
   if (!Object.hasOwn(TRAINED, size)) {
     throw new UsageError(`--size is ${Object.keys(TRAINED).join(", ")}, not ${size}`);
@@ -214,11 +204,4 @@ async function main(args: readonly string[]): Promise<void> {
   show(result);
 }
 
-if (import.meta.main) {
-  try {
-    await main(Deno.args);
-  } catch (error) {
-    writeLog(oneLine(error instanceof Error ? error.message : String(error)));
-    Deno.exit(exitStatusOf(error));
-  }
-}
+if (import.meta.main) await runMain("curve.ts", OPTIONS, main);

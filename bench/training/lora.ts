@@ -8,21 +8,19 @@
  */
 import { cpuUsage } from "node:process";
 import { fileURLToPath } from "node:url";
-import { optionLines } from "../../lib/cli/command.ts";
 import { preparePython } from "../../lib/cli/bench/peer_files.ts";
-import { exitStatusOf, oneLine } from "../../lib/cli/errors.ts";
 import { listenForInterrupt } from "../../lib/cli/interrupt.ts";
-import { type OptionTable, parseOptions } from "../../lib/cli/options.ts";
+import type { OptionTable, ParsedOptions } from "../../lib/cli/options.ts";
 import { writeLog, writeOut } from "../../lib/cli/output.ts";
 import { formatBytes } from "../../lib/core/sizes.ts";
 import { threads } from "../../lib/ffi/mod.ts";
-import { runProgram } from "../../lib/ffi/process.ts";
 import { pool } from "../../lib/memory/mod.ts";
 import { Decoder } from "../../lib/models/mod.ts";
 import { LoraAdapters } from "../../lib/nn/mod.ts";
 import { AdamW } from "../../lib/optim/mod.ts";
 import { saveTensors, Tensor } from "../../lib/tensor/mod.ts";
 import { formulaText } from "../../tests/support/formula_decoder.ts";
+import { runMain, runPython } from "./program.ts";
 
 const PACKAGES = ["numpy==2.4.6", "torch==2.15.0"];
 const SIZES = {
@@ -101,20 +99,13 @@ class Torch implements AsyncDisposable {
   }
 }
 
-/** Fails before anything large is made. */
-async function checkPython(python: string, signal: AbortSignal): Promise<void> {
-  const outcome = await runProgram([python, "-c", "import torch"], { signal });
-  if (outcome?.code === 0) return;
-  const said = outcome?.stderr.trim().slice(-300) ?? "there is no such program";
-  throw new Error(`${python} failed: ${oneLine(said)}`);
-}
-
 /** One after the other, with files in a folder of their own. */
 async function run(tokens: number, steps: number, python: string | undefined): Promise<void> {
   using interrupt = listenForInterrupt();
   const { signal } = interrupt;
   const interpreter = python ?? await preparePython(PACKAGES, signal);
-  await checkPython(interpreter, signal);
+  // Fails before anything large is made.
+  await runPython(interpreter, ["-c", "import torch"], signal);
   const folder = await Deno.makeTempDir({ prefix: "quern-lora-" });
   try {
     using model = new Decoder<"float32">({ ...SIZES, seed: 1 });
@@ -180,20 +171,9 @@ function show(ours: readonly TimedStep[], theirs: readonly Step[]): void {
   );
 }
 
-async function main(args: readonly string[]): Promise<void> {
-  const options = parseOptions(args, OPTIONS);
-  if (options.flag("help")) {
-    return writeOut(`deno run -A bench/training/lora.ts [options]\n\n${optionLines(OPTIONS)}\n`);
-  }
+async function main(options: ParsedOptions): Promise<void> {
   const [tokens, steps] = [options.number("tokens") ?? 256, options.number("steps") ?? 20];
   await run(tokens, steps, options.text("python"));
 }
 
-if (import.meta.main) {
-  try {
-    await main(Deno.args);
-  } catch (error) {
-    writeLog(oneLine(error instanceof Error ? error.message : String(error)));
-    Deno.exit(exitStatusOf(error));
-  }
-}
+if (import.meta.main) await runMain("lora.ts", OPTIONS, main);

@@ -48,6 +48,18 @@ export async function writeWholeFile(
   }
 }
 
+/**
+ * Writes a text file.
+ *
+ * @param path The file, which is replaced where it exists.
+ * @param text Its text, in UTF-8.
+ * @throws What the system says; the target is as it was then.
+ */
+export async function writeWholeText(path: string, text: string): Promise<void> {
+  const bytes = new TextEncoder().encode(text);
+  await writeWholeFile(path, [bytes], { total: bytes.length });
+}
+
 /** Writes a piece behind what is there; returns how much is there then. */
 async function write(
   file: Deno.FsFile,

@@ -93,7 +93,7 @@ export function decoderFromGguf(
     for (const [own, tensor] of storedTensors(decoder)) {
       const from = storedName(own)!;
       // Checks the shape; what it keeps is a view of the file.
-      using wide = widened(weights.tensor(from, tensor.shape));
+      using wide = dequantize(weights.tensor(from, tensor.shape));
       decoder.load({ [own]: wide }, { strict: false });
     }
     return decoder;
@@ -101,11 +101,6 @@ export function decoderFromGguf(
     decoder.dispose();
     throw error;
   }
-}
-
-/** A copy that `load` takes: floating-point, whatever the file holds. */
-function widened(tensor: Tensor): Tensor {
-  return isFloating(tensor.dtype) ? tensor.clone() : dequantize(tensor);
 }
 
 function checkTrainable(file: Hyperparameters, config: LlamaConfig, weights: Weights): void {

@@ -1,12 +1,10 @@
 /**
- * Decoders that are trained, from files and into them.
+ * Decoders that are trained further, from files.
  */
-import type { Progress } from "../core/progress.ts";
-import { type Gguf, parseGguf, writeGguf } from "../formats/mod.ts";
-import { writeWholeFile } from "../formats/whole_file.ts";
+import { type Gguf, parseGguf } from "../formats/mod.ts";
 import { resolveModel } from "../hub/mod.ts";
 import { MappedStorage } from "../memory/mod.ts";
-import { type Decoder, decoderFromGguf, decoderToGguf, type GgufNotes } from "../models/mod.ts";
+import { type Decoder, decoderFromGguf, type GgufNotes } from "../models/mod.ts";
 import { type Tokenizer, tokenizerFromGguf } from "../tokenizers/mod.ts";
 import type { LoadModelOptions } from "./load_model.ts";
 
@@ -24,14 +22,6 @@ export interface LoadedDecoder extends Disposable {
   readonly tokenizer: Tokenizer;
   /** What `saveDecoder` needs to write a file with the same vocabulary. */
   readonly notes: GgufNotes;
-}
-
-/** Options of {@linkcode saveDecoder}. */
-export interface SaveDecoderOptions extends GgufNotes {
-  /** Ends the work; the call then throws the signal's reason, and the file is as it was. */
-  signal?: AbortSignal;
-  /** Told how far the work is. */
-  onProgress?: (progress: Progress) => void;
 }
 
 /**
@@ -83,29 +73,4 @@ export async function loadDecoder(
 function notesOf({ metadata, types }: Gguf): GgufNotes {
   const own = /^general\.(alignment|quantization_version)$/;
   return { metadata: [...metadata].filter(([key]) => !own.test(key)), types };
-}
-
-/**
- * Saves a decoder as a GGUF file, in float32, that language models are loaded from: here by
- * `loadModel` and `quern generate`, elsewhere by whatever runs Llama models. `quern quantize`
- * makes it smaller.
- *
- * @param path The file, which is replaced where it exists, once the new one is whole.
- * @param decoder One of RMSNorm, SwiGLU and rotary positions, without biases.
- * @param options The vocabulary, and how to follow and end the work.
- * @throws {RangeError} When the architecture has no place for what the decoder has.
- */
-export async function saveDecoder(
-  path: string,
-  decoder: Decoder,
-  options: SaveDecoderOptions = {},
-): Promise<void> {
-  const { signal, onProgress } = options;
-  const bytes = writeGguf(decoderToGguf(decoder, options));
-  await writeWholeFile(path, [bytes], {
-    total: bytes.length,
-    stage: "saving the model",
-    signal,
-    onProgress,
-  });
 }

@@ -10,13 +10,7 @@ export {
 export { Embeddings } from "./embeddings.ts";
 export type { Generation, GenerationSummary, Piece, StopReason } from "./generation.ts";
 export type { LanguageModel } from "./language_model.ts";
-export {
-  loadDecoder,
-  type LoadDecoderOptions,
-  type LoadedDecoder,
-  saveDecoder,
-  type SaveDecoderOptions,
-} from "./load_decoder.ts";
+export { loadDecoder, type LoadDecoderOptions, type LoadedDecoder } from "./load_decoder.ts";
 export { loadDefaultModel, loadModel, type LoadModelOptions } from "./load_model.ts";
 export type { Pooling } from "./pooling.ts";
 export { type QuantizedModel, quantizeModel, type QuantizeModelOptions } from "./quantize_model.ts";
@@ -28,6 +22,7 @@ export type {
   SessionOptions,
   WorkOptions,
 } from "./session.ts";
+export { saveDecoder, type SaveDecoderOptions } from "./save_decoder.ts";
 export { semanticSearch, similarity, type SimilarityOptions } from "./similarity.ts";
 export {
   type Classification,

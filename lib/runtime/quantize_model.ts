@@ -157,7 +157,7 @@ class Converter {
     const step = Math.max(1, Math.floor(CHUNK / cols));
     for (let row = 0; row < matrix.shape[0]; row += step) {
       using rows = matrix.slice(row, row + step);
-      using wide = widened(rows);
+      using wide = dequantize(rows);
       this.#check(wide, name, type as GgmlType);
       using result = narrowed(wide, type as GgmlType);
       yield bytesOf(result);
@@ -196,11 +196,6 @@ function metadataFor({ metadata }: Gguf, type: GgmlType): Map<string, GgufValue>
   // The version of ggml's blocks since 2023.
   if (type.startsWith("Q")) changed.set("general.quantization_version", 2);
   return changed;
-}
-
-/** A tensor of its own, also of what is float32 already. */
-function widened(rows: Tensor): Tensor<"float32"> {
-  return rows.dtype.startsWith("q") ? dequantize(rows) : cast(rows, "float32");
 }
 
 function narrowed(wide: Tensor<"float32">, type: GgmlType): Tensor {

@@ -4,7 +4,7 @@
  */
 import { createHash } from "node:crypto";
 import { Random } from "../core/random.ts";
-import { writeWholeFile } from "../formats/whole_file.ts";
+import { writeWholeText } from "../formats/whole_file.ts";
 
 /** What decides how a model is trained on a text. */
 export interface TextSettings {
@@ -103,8 +103,7 @@ export async function writeSettings(
   text: string,
 ): Promise<void> {
   const content: SettingsFile = { format: FORMAT, settings, text: hashOf(text) };
-  const bytes = new TextEncoder().encode(`${JSON.stringify(content, undefined, 2)}\n`);
-  await writeWholeFile(`${folder}/${FILE}`, [bytes], { total: bytes.length });
+  await writeWholeText(`${folder}/${FILE}`, `${JSON.stringify(content, undefined, 2)}\n`);
 }
 
 async function readSettings(folder: string): Promise<SettingsFile | undefined> {

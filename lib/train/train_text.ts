@@ -10,10 +10,10 @@
  * Every file is whole or not there, whenever the process ends.
  */
 import type { Progress } from "../core/progress.ts";
-import { writeGguf } from "../formats/mod.ts";
-import { writeWholeFile } from "../formats/whole_file.ts";
-import { Decoder, decoderToGguf } from "../models/mod.ts";
+import { writeWholeText } from "../formats/whole_file.ts";
+import { Decoder } from "../models/mod.ts";
 import { AdamW, cosineSchedule } from "../optim/mod.ts";
+import { saveDecoder } from "../runtime/save_decoder.ts";
 import type { Tensor } from "../tensor/mod.ts";
 import { ggufVocabulary, tokenizerJson } from "../tokenizers/mod.ts";
 import { latestCheckpoint } from "./checkpoint_folder.ts";
@@ -101,7 +101,7 @@ export async function trainOnText(options: TrainOnTextOptions): Promise<TextTrai
   using learner = new Learner(settings, data, name ?? nameOf(folder));
   await Deno.mkdir(folder, { recursive: true });
   await writeSettings(folder, settings, text);
-  await writeText(`${folder}/tokenizer.json`, JSON.stringify(tokenizerJson(data.vocabulary)));
+  await writeWholeText(`${folder}/tokenizer.json`, JSON.stringify(tokenizerJson(data.vocabulary)));
   const { model, optimizer } = learner;
   const path = `${folder}/model.gguf`;
   const checkpoint = { folder: `${folder}/checkpoints`, every: settings.every, resume };
@@ -125,7 +125,7 @@ export async function trainOnText(options: TrainOnTextOptions): Promise<TextTrai
     signal,
     onProgress,
   });
-  await writeText(`${folder}/loss.svg`, lossCurve(history));
+  await writeWholeText(`${folder}/loss.svg`, lossCurve(history));
   return {
     model: path,
     settings,
@@ -182,10 +182,8 @@ class Learner implements Disposable {
 
   /** Writes the model as it is now. */
   async save(path: string): Promise<void> {
-    const metadata = new Map(ggufVocabulary(this.#data.vocabulary)).set("general.name", this.#name);
-    const types = new Map([["tokenizer.ggml.token_type", "int32[]"]]);
-    const bytes = writeGguf(decoderToGguf(this.model, { metadata, types }));
-    await writeWholeFile(path, [bytes], { total: bytes.length });
+    const metadata = ggufVocabulary(this.#data.vocabulary).set("general.name", this.#name);
+    await saveDecoder(path, this.model, { metadata });
   }
 
   [Symbol.dispose](): void {
@@ -209,15 +207,11 @@ function nameOf(folder: string): string {
   return folder.split(/[/\\]/).findLast((part) => !["", ".", ".."].includes(part)) ?? "model";
 }
 
-async function writeText(path: string, text: string): Promise<void> {
-  const bytes = new TextEncoder().encode(text);
-  await writeWholeFile(path, [bytes], { total: bytes.length });
-}
-
 /** A new training does not write over one that is there. */
 async function checkFolder(folder: string, resume: boolean): Promise<void> {
+  if (resume) return;
   const { path } = await latestCheckpoint(`${folder}/checkpoints`);
-  if (path === undefined || resume) return;
+  if (path === undefined) return;
   throw new RangeError(
     `trainOnText: ${folder} holds a training; pass resume: true to go on with it, or name ` +
       `another folder`,
